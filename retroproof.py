@@ -1,0 +1,92 @@
+"""The one command, `retroproof`: finds the room that owns a subcommand and loads that room only.
+
+Each room keeps its subcommands in its own `cli.py`. This module names them without importing them, so that an edge
+box, which has neither numpy nor FastAPI installed, can still run `retroproof edge run` and print `retroproof --help`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+import click
+
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h: 1 to 3 are verdicts, so a usage error must not look like one
+
+
+class Subcommand(NamedTuple):
+    """Where a subcommand lives, the extra that installs what it needs, and its one-line help."""
+
+    module: str
+    attribute: str
+    extra: str
+    help: str
+
+
+SUBCOMMANDS = {
+    "api": Subcommand("api.cli", "api", "api", "Serve the API and the web pages; make access tokens."),
+    "check": Subcommand("verification.cli", "check", "", "Check an evidence package, offline."),
+    "db": Subcommand("ingest.cli", "db", "ingest", "Create, migrate, inspect and read the database."),
+    "demo": Subcommand("deploy.cli", "demo", "all", "Tell the whole story once, on this machine, on real servers."),
+    "doctor": Subcommand("deploy.cli", "doctor", "", "Say what this machine has, what is missing and what mends it."),
+    "edge": Subcommand("edge_agent.cli", "edge", "edge", "Run and inspect the edge agent on the plant network."),
+    "ingest": Subcommand("ingest.cli", "ingest", "ingest", "Enrol devices; take signed batches into the database."),
+    "simulate": Subcommand("simulators.cli", "simulate", "sim", "Run a simulated plant with a known true effect."),
+    "up": Subcommand("deploy.cli", "up", "all", "Run the whole stack with a live simulated plant until Ctrl-C."),
+    "verify": Subcommand("verification.cli", "verify", "analysis", "Judge a plan against a table of readings."),
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that imports the module of a subcommand only when that subcommand is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Every subcommand, in alphabetical order."""
+        return sorted(SUBCOMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The subcommand, loaded from its room; a missing package is named together with the extra that has it."""
+        sub = SUBCOMMANDS.get(cmd_name)
+        if sub is None:
+            return None
+        try:
+            module = importlib.import_module(sub.module)
+        except ModuleNotFoundError as err:
+            message = f"{err.name} is not installed. Install it with: pip install 'retroproof[{sub.extra}]'"
+            raise click.ClickException(message) from err
+        command: click.Command = getattr(module, sub.attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of subcommands for `--help`, made without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, SUBCOMMANDS[name].help) for name in sorted(SUBCOMMANDS)])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="retroproof")
+def cli() -> None:
+    """RetroProof (改造实证): meters a line before and after a retrofit, and proves what the retrofit did."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and exit; a usage error exits with 64, another refusal with its own code."""
+    try:
+        code = cli.main(args=argv, prog_name="retroproof", standalone_mode=False)
+    except click.exceptions.Exit as err:
+        code = err.exit_code
+    except click.UsageError as err:
+        err.show()
+        code = EXIT_USAGE
+    except click.ClickException as err:
+        err.show()
+        code = err.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

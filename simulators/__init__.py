@@ -1,0 +1,4 @@
+"""Plants with known true effects, seeded, as real OPC UA servers and MQTT devices.
+
+Imports nothing of ours, so that it is an independent oracle: what it says it produced is the truth that tests count against.
+"""

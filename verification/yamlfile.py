@@ -1,0 +1,115 @@
+"""Reads a YAML file that a person wrote into a typed structure, or says what is wrong and on which line.
+
+Strict on purpose: an unknown key is an error that suggests the right one, a duplicate key is an error (YAML readers commonly
+keep the last one in silence), and no value is converted from another type.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import yaml
+
+from verification.errors import ConfigError
+
+T = TypeVar("T")
+Position = dict[tuple[str | int, ...], int]
+
+MAX_FILE_BYTES = 1 << 20  # a plan or a configuration is a page or two; more is a mistake or an attack
+
+
+def load_yaml(path: Path, kind: type[T]) -> T:
+    """Read `path` as `kind` (a msgspec Struct). Raises ConfigError naming the file, the line and the mend."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise ConfigError(f"{path}: {size} bytes; a file of this kind has at most {MAX_FILE_BYTES}")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: cannot be read: {err}") from err
+    return parse_yaml(text, kind, name=str(path))
+
+
+def parse_yaml(text: str, kind: type[T], *, name: str) -> T:
+    """Parse YAML `text` as `kind`; `name` stands for the file in messages. Raises ConfigError."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        lines: Position = {}
+        _walk(node, (), lines, name)
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as err:
+        mark = getattr(err, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{name}{line}: not valid YAML: {getattr(err, 'problem', err)}") from err
+    except (RecursionError, ValueError) as err:
+        raise ConfigError(f"{name}: not usable YAML: {err}") from err
+    try:
+        return msgspec.convert(data, kind, strict=True)
+    except msgspec.ValidationError as err:
+        raise ConfigError(_explain(str(err), data, lines, kind, name)) from err
+
+
+def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, name: str) -> None:
+    """Record the line (1-based) of every key and item; refuse duplicate keys."""
+    if node is None:
+        return
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise ConfigError(f"{name}:{line}: key {key.value!r} appears twice; keep one")
+            seen.add(key.value)
+            lines[(*path, key.value)] = line
+            _walk(value, (*path, key.value), lines, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _walk(value, (*path, index), lines, name)
+
+
+def _explain(message: str, data: object, lines: Position, kind: type, name: str) -> str:
+    """Turn msgspec's message (it ends in ` - at `$.a[0].b``) into one with the line and, for a typo, a suggestion."""
+    text, _, where = message.partition(" - at ")
+    path = _path(where.strip("`"))
+    unknown = re.search(r"unknown field `(.*)`", text)
+    if unknown:
+        path = (*path, unknown.group(1))
+        near = difflib.get_close_matches(unknown.group(1), _known_fields(kind), n=1, cutoff=0.6)
+        text = f"unknown key {unknown.group(1)!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    line = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), 1)
+    shown = ".".join(str(part) for part in path)
+    return f"{name}:{line}: {text}" + (f" (at {shown})" if shown and not unknown else "")
+
+
+def _path(where: str) -> tuple[str | int, ...]:
+    """`$.points[0].unit` as ("points", 0, "unit"); msgspec writes `[...]` for any key of a mapping, where the path ends."""
+    parts: list[str | int] = []
+    for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", where):
+        if index == "...":
+            break
+        parts.append(int(index) if index else name)
+    return tuple(parts)
+
+
+def _known_fields(kind: type) -> list[str]:
+    """The names of every field in `kind` and in the structures below it: the words a typo may have meant."""
+    names: list[str] = []
+    todo: list[object] = [msgspec.inspect.type_info(kind)]
+    seen: set[int] = set()
+    while todo:
+        info = todo.pop()
+        if id(info) in seen:
+            continue
+        seen.add(id(info))
+        if isinstance(info, msgspec.inspect.StructType):
+            names += [field.encode_name for field in info.fields]
+            todo += [field.type for field in info.fields]
+        for attribute in ("item_type", "key_type", "value_type"):
+            todo.append(getattr(info, attribute, None))
+        todo += list(getattr(info, "types", ()) or ())
+    return names
