@@ -8,7 +8,10 @@ class RetroProofError(Exception):
 
 
 class ConfigError(RetroProofError):
-    """A file that a person wrote cannot be used as it stands; the message names file, line and the nearest right key."""
+    """A file that a person wrote cannot be used as it stands.
+
+    The message names file, line and the nearest right key.
+    """
 
 
 class FormatError(RetroProofError):

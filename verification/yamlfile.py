@@ -1,7 +1,7 @@
 """Reads a YAML file that a person wrote into a typed structure, or says what is wrong and on which line.
 
-Strict on purpose: an unknown key is an error that suggests the right one, a duplicate key is an error (YAML readers commonly
-keep the last one in silence), and no value is converted from another type.
+Strict on purpose: an unknown key is an error that suggests the right one, a duplicate key is an error (YAML readers
+commonly keep the last one in silence), and no value is converted from another type.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def parse_yaml(text: str, kind: type[T], *, name: str) -> T:
     try:
         return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as err:
-        raise ConfigError(_explain(str(err), data, lines, kind, name)) from err
+        raise ConfigError(_explain(str(err), lines, kind, name)) from err
 
 
 def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, name: str) -> None:
@@ -72,14 +72,15 @@ def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, 
             _walk(value, (*path, index), lines, name)
 
 
-def _explain(message: str, data: object, lines: Position, kind: type, name: str) -> str:
+def _explain(message: str, lines: Position, kind: type, name: str) -> str:
     """Turn msgspec's message (it ends in ` - at `$.a[0].b``) into one with the line and, for a typo, a suggestion."""
     text, _, where = message.partition(" - at ")
     path = _path(where.strip("`"))
     unknown = re.search(r"unknown field `(.*)`", text)
     if unknown:
-        path = (*path, unknown.group(1))
-        near = difflib.get_close_matches(unknown.group(1), _known_fields(kind), n=1, cutoff=0.6)
+        path = next((known for known in lines if known[: len(path)] == path and known[-1:] == unknown.groups()), path)
+        known_fields = [field for field in _known_fields(kind) if field != unknown.group(1)]
+        near = difflib.get_close_matches(unknown.group(1), known_fields, n=1, cutoff=0.6)
         text = f"unknown key {unknown.group(1)!r}" + (f"; did you mean {near[0]!r}?" if near else "")
     line = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), 1)
     shown = ".".join(str(part) for part in path)
@@ -87,7 +88,10 @@ def _explain(message: str, data: object, lines: Position, kind: type, name: str)
 
 
 def _path(where: str) -> tuple[str | int, ...]:
-    """`$.points[0].unit` as ("points", 0, "unit"); msgspec writes `[...]` for any key of a mapping, where the path ends."""
+    """`$.points[0].unit` as ("points", 0, "unit").
+
+    Msgspec writes `[...]` for any key of a mapping, where the path ends.
+    """
     parts: list[str | int] = []
     for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", where):
         if index == "...":
