@@ -62,6 +62,8 @@ def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, 
         seen: set[str] = set()
         for key, value in node.value:
             line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise ConfigError(f"{name}:{line}: a key must be a word, not a list or a mapping")
             if key.value in seen:
                 raise ConfigError(f"{name}:{line}: key {key.value!r} appears twice; keep one")
             seen.add(key.value)

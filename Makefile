@@ -1,0 +1,41 @@
+# Every target makes the virtual environment first, so that a fresh clone needs nothing done before.
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+
+.PHONY: help setup demo up test check bench lock doctor clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## Make the virtual environment .venv from the locked requirements
+	@deploy/local/bootstrap.sh .venv
+
+demo: setup ## Tell the whole story once: plant, meters, verdict, evidence, check (no root, no Docker)
+	@$(BIN)/retroproof demo
+
+up: setup ## Run the whole stack with a live simulated plant and the web page, until Ctrl-C
+	@$(BIN)/retroproof up
+
+doctor: setup ## Say what this machine has, what is missing and what mends it
+	@$(BIN)/retroproof doctor
+
+test: setup ## Run every test, on real servers
+	@$(BIN)/python -m pytest
+
+check: setup ## Check style, types and the arrows between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure, as ratios in one run; writes build/bench.json
+	@$(BIN)/python -m tests.bench
+
+lock: setup ## Pin every dependency anew: requirements.lock with hashes, constraints.txt without
+	@$(BIN)/python -m pip install --quiet uv
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev --generate-hashes \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml -o requirements.lock
+	@sed -n 's/^\([A-Za-z0-9._-]*==[^\\]*[^ \\]\) *\\*$$/\1/p' requirements.lock > constraints.txt
+
+clean: ## Remove the data of the local stack and everything that was built (keeps .venv)
+	@rm -rf .retroproof build dist

@@ -1,0 +1,58 @@
+"""The one command: it names every room's subcommands without loading the rooms, and a usage error is not a verdict."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import retroproof
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "retroproof", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_help_lists_every_subcommand_without_importing_a_room():
+    script = (
+        "import sys, retroproof\n"
+        "try:\n    retroproof.main(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "rooms = {'api', 'deploy', 'edge_agent', 'ingest', 'simulators', 'verification'}\n"
+        "sys.exit(f'loaded: {rooms & set(sys.modules)}' if rooms & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in retroproof.SUBCOMMANDS:
+        assert f"  {name} " in done.stdout
+
+
+@pytest.mark.parametrize("name", sorted(retroproof.SUBCOMMANDS))
+def test_every_subcommand_has_help(name):
+    done = run(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage: retroproof" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("no-such-command",), ("check",), ("verify", "--no-such-option"), ("edge", "run")]
+)
+def test_a_usage_error_exits_with_64(arguments):
+    done = run(*arguments)
+    assert done.returncode == 64, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_room_whose_packages_are_missing_names_the_extra(tmp_path, monkeypatch, capsys):
+    (tmp_path / "room_without_packages.py").write_text("import a_package_that_is_not_installed\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(
+        retroproof.SUBCOMMANDS, "room", retroproof.Subcommand("room_without_packages", "room", "edge", "A room.")
+    )
+    with pytest.raises(SystemExit) as stopped:
+        retroproof.main(["room"])
+    assert stopped.value.code == 1
+    assert "pip install 'retroproof[edge]'" in capsys.readouterr().err
