@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from typing import NamedTuple
 
 import click
 
-EXIT_USAGE = 64  # EX_USAGE of sysexits.h: 1 to 3 are verdicts, so a usage error must not look like one
+from verification.errors import RetroProofError
+
+# Codes of sysexits.h. 1 to 3 are verdicts of `verify` and `check`, so nothing else may end with one of them there.
+EXIT_USAGE = 64  # EX_USAGE: a wrong option, or a file that a person must mend
+EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: a package is not installed
+EXIT_SOFTWARE = 70  # EX_SOFTWARE: a defect of ours
+EXIT_INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 class Subcommand(NamedTuple):
@@ -38,6 +45,16 @@ SUBCOMMANDS = {
 }
 
 
+class MissingPackageError(click.ClickException):
+    """A subcommand needs a package that is not installed; the message says which extra brings it."""
+
+    exit_code = EXIT_UNAVAILABLE
+
+    def __init__(self, package: str, extra: str) -> None:
+        wanted = f"retroproof[{extra}]" if extra else "retroproof"
+        super().__init__(f"{package} is not installed. Install it with: pip install '{wanted}'")
+
+
 class LazyGroup(click.Group):
     """A click group that imports the module of a subcommand only when that subcommand is asked for."""
 
@@ -53,8 +70,7 @@ class LazyGroup(click.Group):
         try:
             module = importlib.import_module(sub.module)
         except ModuleNotFoundError as err:
-            message = f"{err.name} is not installed. Install it with: pip install 'retroproof[{sub.extra}]'"
-            raise click.ClickException(message) from err
+            raise MissingPackageError(err.name or sub.module, sub.extra) from err
         command: click.Command = getattr(module, sub.attribute)
         return command
 
@@ -84,7 +100,14 @@ def main(argv: list[str] | None = None) -> None:
         code = err.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
-        code = 130
+        code = EXIT_INTERRUPTED
+    except RetroProofError as err:
+        click.echo(f"Error: {err}", err=True)
+        code = EXIT_USAGE
+    except Exception:  # noqa: BLE001 - the last line of defence: a defect must not end with the code of a verdict
+        traceback.print_exc()
+        click.echo("This is a defect of retroproof, not a verdict. Please report it with the lines above.", err=True)
+        code = EXIT_SOFTWARE
     sys.exit(code if isinstance(code, int) else 0)
 
 

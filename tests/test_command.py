@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import retroproof
+from verification.errors import RetroProofError
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -21,8 +22,8 @@ def test_help_lists_every_subcommand_without_importing_a_room():
         "import sys, retroproof\n"
         "try:\n    retroproof.main(['--help'])\n"
         "except SystemExit:\n    pass\n"
-        "rooms = {'api', 'deploy', 'edge_agent', 'ingest', 'simulators', 'verification'}\n"
-        "sys.exit(f'loaded: {rooms & set(sys.modules)}' if rooms & set(sys.modules) else 0)"
+        "loaded = {'api', 'deploy', 'edge_agent', 'ingest', 'simulators', 'verification.cli', 'numpy'} & set(sys.modules)\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -54,5 +55,17 @@ def test_a_room_whose_packages_are_missing_names_the_extra(tmp_path, monkeypatch
     )
     with pytest.raises(SystemExit) as stopped:
         retroproof.main(["room"])
-    assert stopped.value.code == 1
+    assert stopped.value.code == 69
     assert "pip install 'retroproof[edge]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "code"), [(RetroProofError("mend it"), 64), (ZeroDivisionError("ours"), 70)])
+def test_a_failure_never_ends_with_the_code_of_a_verdict(error, code, monkeypatch, capsys):
+    def fail(**_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(retroproof.cli, "main", fail)
+    with pytest.raises(SystemExit) as stopped:
+        retroproof.main([])
+    assert stopped.value.code == code
+    assert str(error) in capsys.readouterr().err
