@@ -22,7 +22,8 @@ def test_help_lists_every_subcommand_without_importing_a_room():
         "import sys, retroproof\n"
         "try:\n    retroproof.main(['--help'])\n"
         "except SystemExit:\n    pass\n"
-        "loaded = {'api', 'deploy', 'edge_agent', 'ingest', 'simulators', 'verification.cli', 'numpy'} & set(sys.modules)\n"
+        "rooms = {'api', 'deploy', 'edge_agent', 'ingest', 'simulators', 'verification.cli', 'numpy'}\n"
+        "loaded = rooms & set(sys.modules)\n"
         "sys.exit(f'loaded: {loaded}' if loaded else 0)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
