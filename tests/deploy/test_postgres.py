@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-import uuid
 from pathlib import Path
 
 import psycopg
@@ -16,13 +15,6 @@ from deploy.local.errors import DeployError
 from deploy.local.lingering import processes_in
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
-
-
-@pytest.fixture
-def own_folder(session_folder):
-    folder = session_folder / f"own-{uuid.uuid4().hex[:8]}"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -135,7 +127,7 @@ def test_a_copied_database_has_the_rows_of_its_template(postgres, database):
 
 
 def test_what_the_server_refuses_is_told(postgres):
-    with pytest.raises(DeployError, match="PostgreSQL refuses .*syntax error"):
+    with pytest.raises(DeployError, match=r"PostgreSQL refuses .*syntax error"):
         postgres.psql("SELEC 1")
 
 
