@@ -1,0 +1,196 @@
+"""`retroproof simulate`: run a simulated plant, write its history as a table, or tell the truth behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import click
+
+from simulators.badge_gate import Broker
+from simulators.errors import SimulatorError
+from simulators.ledger import Ledger, read_plant
+from simulators.opcua_server import PotlineServer
+from simulators.plant import Settings, now_us, run_plant
+from simulators.potline import POINTS, Potline, true_effect_kwh_per_t
+from simulators.scenarios import SCENARIOS, scenario
+from simulators.timeline import TIME_ZONE, Timeline, from_micros, micros
+
+Command = Callable[..., None]
+DATE = click.DateTime(formats=["%Y-%m-%d"])
+
+
+@dataclass(frozen=True)
+class PlantOptions:
+    """Which plant is meant, as typed on the command line."""
+
+    name: str
+    seed: int
+    effect: float | None
+    first_day: datetime | None
+    baseline_days: int
+    works_days: int
+    reporting_days: int
+
+    def potline(self, *, noted_first_day: date | None = None) -> Potline:
+        """The plant; without --first-day, the day that its ledger noted, else its reporting period ended yesterday."""
+        parameters = scenario(self.name).parameters
+        if self.effect is not None:
+            parameters = parameters.with_effect(self.effect)
+        days = self.baseline_days + self.works_days + self.reporting_days
+        yesterday_ended_it = datetime.now(ZoneInfo(TIME_ZONE)).date() - timedelta(days=days)
+        first_day = self.first_day.date() if self.first_day else noted_first_day or yesterday_ended_it
+        timeline = Timeline(first_day, self.baseline_days, self.works_days, self.reporting_days)
+        return Potline(parameters, self.seed, timeline)
+
+
+def of_a_plant(command: Command) -> Command:
+    """Add the options that say which plant; hand them over as one object, and show a refusal in one line."""
+
+    @functools.wraps(command)
+    def wrapped(**given: object) -> None:
+        chosen = {field.name: given.pop(field.name) for field in fields(PlantOptions)}
+        try:
+            command(PlantOptions(**chosen), **given)  # type: ignore[arg-type]  # click has converted them
+        except SimulatorError as err:
+            raise click.ClickException(str(err)) from err
+
+    decorated: Command = wrapped
+    for decorate in (
+        click.option("--reporting-days", type=click.IntRange(1, 3650), default=120, show_default=True),
+        click.option("--works-days", type=click.IntRange(1, 3650), default=10, show_default=True),
+        click.option("--baseline-days", type=click.IntRange(1, 3650), default=120, show_default=True),
+        click.option(
+            "--first-day", type=DATE, help="First baseline day. Default: the reporting period ended yesterday."
+        ),
+        click.option("--effect", type=float, help="True effect in kWh/t; negative saves. Default: the scenario's."),
+        click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
+        click.argument("name", metavar="SCENARIO"),
+    ):
+        decorated = decorate(decorated)
+    return decorated
+
+
+@click.group()
+def simulate() -> None:
+    """Run a simulated plant with a known true effect."""
+
+
+@simulate.command("list")
+def list_scenarios() -> None:
+    """List the plants that can be run."""
+    for known in SCENARIOS.values():
+        effect = true_effect_kwh_per_t(known.parameters)
+        click.echo(f"{known.name:<20} true effect {effect:+.0f} kWh/t  {known.title}")
+
+
+@simulate.command("run")
+@of_a_plant
+@click.option(
+    "--until",
+    type=click.Choice(["baseline", "reporting", "now"]),
+    required=True,
+    help="The plant's present: the end of that period (history only, nothing live), or now (then live).",
+)
+@click.option("--ledger", "ledger_path", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option("--opcua-port", type=click.IntRange(0, 65535), default=4840, show_default=True, help="0: any free port.")
+@click.option("--mqtt", envvar="RETROPROOF_SIMULATE_MQTT", help="mqtt://user:password@host:port of the plant's broker.")
+@click.option("--rate-hz", type=float, default=1.0, show_default=True, help="Live OPC UA readings a second.")
+def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqtt: str | None, rate_hz: float) -> None:
+    """Serve SCENARIO until SIGTERM or Ctrl-C; prints one line of JSON when it is ready.
+
+    A ledger that exists goes on where it stopped; without --first-day it keeps its own.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    # asyncua warns at each start that a server without security has none; that is this server's stated contract.
+    logging.getLogger("asyncua.server.server").setLevel(logging.ERROR)
+    noted = read_plant(ledger_path)
+    potline = plant.potline(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
+    present_us = {
+        "baseline": micros(potline.timeline.baseline_end),
+        "reporting": micros(potline.timeline.reporting_end),
+        "now": None,
+    }[until]
+    if present_us is not None and present_us > now_us():
+        end = from_micros(present_us, potline.timeline.tz).date()
+        raise SimulatorError(f"the {until} period ends on {end}, in the future; choose an earlier --first-day")
+    settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
+    with Ledger(ledger_path, _identity(plant.name, potline)) as ledger:
+        asyncio.run(_serve(potline, ledger, settings))
+
+
+@simulate.command("table")
+@of_a_plant
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+def table(plant: PlantOptions, out: Path) -> None:
+    """Write the baseline, the works and the reporting period of SCENARIO as a CSV `point,time,value`."""
+    potline = plant.potline()
+    timeline = potline.timeline
+    rows = 0
+    with out.open("w", encoding="utf-8", newline="\n") as file:
+        file.write("point,time,value\n")
+        for point in POINTS:
+            times, values = potline.series(point, timeline.baseline_start, timeline.reporting_end)
+            rows += len(times)
+            file.writelines(
+                f"{point},{from_micros(int(time_us), timeline.tz).isoformat()},{float(value)!r}\n"
+                for time_us, value in zip(times, values, strict=True)
+            )
+    click.echo(f"{rows} readings of {len(POINTS)} points in {out}", err=True)
+
+
+@simulate.command("truth-of")
+@of_a_plant
+def truth_of(plant: PlantOptions) -> None:
+    """Print the true effect of SCENARIO, free of noise, and its periods as JSON."""
+    potline = plant.potline()
+    click.echo(json.dumps(_truth(plant.name, potline), ensure_ascii=False))
+
+
+def _identity(name: str, potline: Potline) -> dict[str, object]:
+    """What a ledger notes about its plant: all that its values depend on."""
+    timeline = potline.timeline
+    return {
+        "scenario": name,
+        "seed": potline.seed,
+        "effect_kwh_per_t": potline.parameters.effect_kwh_per_t,
+        "first_day": timeline.first_day.isoformat(),
+        "baseline_days": timeline.baseline_days,
+        "works_days": timeline.works_days,
+        "reporting_days": timeline.reporting_days,
+    }
+
+
+def _truth(name: str, potline: Potline) -> dict[str, object]:
+    """The identity of the plant, the true effect, and the periods as instants."""
+    truth = {"true_effect_kwh_per_t": true_effect_kwh_per_t(potline.parameters)}
+    return _identity(name, potline) | truth | potline.timeline.as_dict()
+
+
+async def _serve(potline: Potline, ledger: Ledger, settings: Settings) -> None:
+    """Run the plant until a signal comes."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def ready(server: PotlineServer) -> None:
+        line = {
+            "ready": True,
+            "opcua": server.url,
+            "nodes": server.node_ids,
+            "mqtt": settings.broker is not None,
+            "ledger": str(ledger.path),
+            "produced": ledger.count(),
+            "live": settings.present_us is None,
+        }
+        click.echo(json.dumps(line | potline.timeline.as_dict()))
+
+    await run_plant(potline, ledger, settings, ready=ready, stop=stop)

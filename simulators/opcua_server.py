@@ -1,0 +1,221 @@
+"""The potline's control system as an OPC UA server on loopback, with history.
+
+Nodes `ns=2;s=Potline1.<point>` under Objects/Potline1, namespace `urn:retroproof:simulators`, with EngineeringUnits.
+Every node is historizing; HistoryRead is served from the ledger, at most `PAGE_VALUES` values a response, with a
+continuation point when more are there. Both ends of a request belong to it. Bounding values are not returned; modified
+and processed history are not supported. Security policy None, as on many plant networks; it listens on 127.0.0.1 only.
+
+A client that wants every live value must ask for the trigger StatusValueTimestamp: the default, StatusValue, rightly
+says nothing when a point (the line state, above all) reads the same again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from asyncua import ua
+from asyncua.common.node import Node
+from asyncua.server.history import HistoryStorageInterface
+from asyncua.server.server import Server
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
+
+from simulators.errors import SimulatorError
+from simulators.ledger import Ledger, Row
+from simulators.potline import POINTS, Point
+from simulators.timeline import micros
+
+NAMESPACE = "urn:retroproof:simulators"
+LINE = "Potline1"
+PAGE_VALUES = 2000
+EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)  # asyncua's own subclass of datetime, so that sums with it are one too
+POINT_NAMES = tuple(name for name, point in POINTS.items() if point.protocol == "opcua")
+
+# UN/CEFACT Recommendation 20 codes and OPC UA display names of the units (OPC 10000-8, 5.6.3).
+UNIT_CODES = {
+    "kWh": ("KWH", "kW·h"),
+    "t": ("TNE", "t"),
+    "V": ("VLT", "V"),
+    "kA": ("B22", "kA"),
+    "mg/m3": ("GP", "mg/m³"),
+    "degC": ("CEL", "°C"),
+    "1": ("C62", "1"),
+}
+# A nine-digit register and a state are integers on the wire; what is measured is a Double.
+YES = ua.Variant(Value=True, VariantType=ua.VariantType.Boolean)
+VARIANT_TYPES = {"ac_energy": ua.VariantType.UInt32, "line_state": ua.VariantType.Int32}
+
+
+def node_id(name: str, namespace_index: int) -> ua.NodeId:
+    """The stable id of a point's node."""
+    return ua.NodeId.from_string(f"ns={namespace_index};s={LINE}.{name}")
+
+
+def engineering_units(unit: str) -> ua.EUInformation:
+    """The unit as OPC UA writes it: the UN/CEFACT code's characters are the bytes of the unit id."""
+    code, display = UNIT_CODES[unit]
+    return ua.EUInformation(
+        NamespaceUri="http://www.opcfoundation.org/UA/units/un/cefact",
+        UnitId=int.from_bytes(code.encode("ascii"), "big"),
+        DisplayName=ua.LocalizedText(display),
+        Description=ua.LocalizedText(unit),
+    )
+
+
+def data_value(row: Row) -> ua.DataValue:
+    """A produced reading as OPC UA carries it; the server read its device at that instant, so both times are one."""
+    variant_type = VARIANT_TYPES.get(row.point, ua.VariantType.Double)
+    value = row.value if variant_type is ua.VariantType.Double else int(row.value)
+    instant = EPOCH + timedelta(microseconds=row.time_us)
+    return ua.DataValue(
+        ua.Variant(value, variant_type),
+        StatusCode=ua.StatusCode(),  # Good
+        SourceTimestamp=instant,
+        ServerTimestamp=instant,
+    )
+
+
+class LedgerHistory(HistoryStorageInterface):
+    """HistoryRead over the ledger. asyncua's own storages keep a copy of their own and cut a long answer in silence."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        """Serve `ledger`; nodes are named by `publish`."""
+        super().__init__(max_history_data_response_size=PAGE_VALUES)
+        self._ledger = ledger
+        self._points: dict[ua.NodeId, str] = {}
+
+    def publish(self, node: ua.NodeId, point: str) -> None:
+        """Answer for `node` with the history of `point`."""
+        self._points[node] = point
+
+    async def init(self) -> None:
+        """Nothing to prepare: the ledger is open."""
+
+    async def stop(self) -> None:
+        """Nothing to end: whoever opened the ledger closes it."""
+
+    async def read_node_history(
+        self, node_id: ua.NodeId, start: datetime | None, end: datetime | None, nb_values: int
+    ) -> tuple[list[ua.DataValue], datetime | None]:
+        """One page of raw history, and the instant at which the next page starts or None.
+
+        Newest first if `start` lies after `end` or is missing. asyncua continues a read by putting the continuation
+        point in the place of `start`, which would turn a read without a start around: such a read gets one page only.
+        """
+        point = self._points.get(node_id)
+        if point is None:
+            return [], None
+        times = self._ledger.times_us(point)
+        values = self._ledger.values(point)
+        start_us, end_us = _bound(start), _bound(end)
+        limit = min(nb_values or PAGE_VALUES, PAGE_VALUES)
+        chosen: Sequence[int]
+        if start_us is None or (end_us is not None and start_us > end_us):
+            newer, older = (end_us, None) if start_us is None else (start_us, end_us)
+            low, high = _span(times, older, newer)
+            chosen = range(high - 1, max(low, high - limit) - 1, -1)
+            rest = high - limit - 1 if start_us is not None and high - limit > low else None
+        else:
+            low, high = _span(times, start_us, end_us)
+            chosen = range(low, min(high, low + limit))
+            rest = low + limit if low + limit < high else None
+        page = [data_value(Row(point, times[i], values[i])) for i in chosen]
+        return page, None if rest is None else EPOCH + timedelta(microseconds=times[rest])
+
+
+def _bound(instant: datetime | None) -> int | None:
+    """A bound of a request [us]; OPC UA writes a missing one as the epoch of its clock, 1601-01-01."""
+    if instant is None or instant == ua.get_win_epoch():
+        return None
+    return micros(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
+
+
+def _span(times: Sequence[int], older: int | None, newer: int | None) -> tuple[int, int]:
+    """The half-open range of indices whose times lie in [older, newer]."""
+    low = 0 if older is None else bisect_left(times, older)
+    high = len(times) if newer is None else bisect_right(times, newer)
+    return low, max(low, high)
+
+
+class PotlineServer:
+    """The running server. Every row that it is given must be in the ledger already."""
+
+    def __init__(self, ledger: Ledger, port: int) -> None:
+        """Prepare a server on 127.0.0.1:`port` (0: any free port)."""
+        self._ledger = ledger
+        self._port = port
+        self._server = Server()
+        self._nodes: dict[str, ua.NodeId] = {}
+
+    async def __aenter__(self) -> Self:
+        """Build the address space and listen."""
+        history = LedgerHistory(self._ledger)
+        self._server.iserver.history_manager.set_storage(history)
+        await self._server.init()
+        self._server.set_endpoint(f"opc.tcp://127.0.0.1:{self._port}/retroproof")
+        self._server.set_server_name("RetroProof simulated potline")
+        self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self._declare_history()
+        index = await self._server.register_namespace(NAMESPACE)
+        line = await self._server.nodes.objects.add_object(f"ns={index};s={LINE}", f"{index}:{LINE}")
+        for name in POINT_NAMES:
+            node = await self._add(line, POINTS[name], index)
+            history.publish(node, name)
+            self._nodes[name] = node
+        try:
+            await self._server.start()
+        except OSError as err:
+            raise SimulatorError(
+                f"the OPC UA server cannot listen on port {self._port}: {err}; choose another --opcua-port"
+            ) from err
+        if self._server.bserver is not None:
+            self._port = self._server.bserver.port  # the one that was free, if it was left to chance
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close every session and stop listening."""
+        await self._server.stop()
+
+    @property
+    def url(self) -> str:
+        """Where a client finds the server."""
+        return f"opc.tcp://127.0.0.1:{self._port}/retroproof"
+
+    @property
+    def node_ids(self) -> dict[str, str]:
+        """The id of every point's node, as a client writes it."""
+        return {name: node.to_string() for name, node in self._nodes.items()}
+
+    async def show(self, rows: Sequence[Row]) -> None:
+        """Put new readings on their nodes; subscribers hear of them."""
+        for row in rows:
+            await self._server.write_attribute_value(self._nodes[row.point], data_value(row))
+
+    async def _add(self, line: Node, point: Point, index: int) -> ua.NodeId:
+        """The node of one point, showing its newest reading, with its unit and its history open to clients."""
+        times, values = self._ledger.times_us(point.name), self._ledger.values(point.name)
+        newest = data_value(Row(point.name, times[-1], values[-1]))
+        identity = node_id(point.name, index)
+        node = await line.add_variable(identity, f"{index}:{point.name}", newest.Value)
+        unit_id = node_id(f"{point.name}.EngineeringUnits", index)
+        await node.add_property(unit_id, "0:EngineeringUnits", engineering_units(point.unit))
+        await node.write_value(newest)
+        await node.write_attribute(AttributeIds.Historizing, ua.DataValue(YES))
+        for access in (AttributeIds.AccessLevel, AttributeIds.UserAccessLevel):
+            await node.set_attr_bit(access, ua.AccessLevel.HistoryRead)
+        return identity
+
+    async def _declare_history(self) -> None:
+        """Say what the server can do with history, so that a client can size its requests."""
+        limit = ua.Variant(PAGE_VALUES, ua.VariantType.UInt32)
+        for object_id, value in (
+            (ObjectIds.HistoryServerCapabilities_MaxReturnDataValues, limit),
+            (ObjectIds.HistoryServerCapabilities_AccessHistoryDataCapability, YES),
+        ):
+            await self._server.get_node(f"i={object_id}").write_value(value)

@@ -1,0 +1,289 @@
+"""A real OPC UA client reads the whole history, page by page, and every live value, and both equal the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from asyncua import Client, ua
+from asyncua.ua import DataChangeTrigger
+
+from simulators.errors import SimulatorError
+from simulators.ledger import Ledger, Row
+from simulators.opcua_server import NAMESPACE, PAGE_VALUES, POINT_NAMES, PotlineServer
+from simulators.plant import Settings, now_us, run_plant
+from simulators.potline import POINTS
+from simulators.timeline import EPOCH, micros
+from tests.simulators.plants import DEADLINE_S, fill, open_ledger, rows_in, small_plant, wait_in_loop_for
+
+LONG_BASELINE_DAYS = 42  # 46 days x 96: two full pages and some
+STEP = timedelta(microseconds=1)
+FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
+LONG_AGO = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Served:
+    """A plant that is being served, and where."""
+
+    ledger: Ledger
+    url: str
+
+    def use(self, use: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
+        """Run `use` with a connected client."""
+
+        async def run() -> None:
+            async with Client(self.url) as client:
+                await asyncio.wait_for(use(client), DEADLINE_S)
+
+        asyncio.run(run())
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory) -> Iterator[Served]:
+    """A plant with a long history on a real server, which runs in a thread of its own."""
+    with open_ledger(tmp_path_factory.mktemp("plant") / "ledger.csv") as ledger:
+        fill(ledger, small_plant(LONG_BASELINE_DAYS))
+        with asyncio.Runner() as runner:
+            server = PotlineServer(ledger, 0)
+            loop = runner.get_loop()
+            runner.run(server.__aenter__())
+            thread = threading.Thread(target=loop.run_forever)
+            thread.start()
+            yield Served(ledger, server.url)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            runner.run(server.__aexit__(None, None, None))
+
+
+def node(client: Client, point: str):
+    return client.get_node(f"ns=2;s=Potline1.{point}")
+
+
+def pairs(values: list[ua.DataValue]) -> list[tuple[int, float]]:
+    assert all(value.StatusCode.is_good() for value in values)
+    return [(micros(value.SourceTimestamp), float(value.Value.Value)) for value in values]
+
+
+def produced(ledger: Ledger, point: str) -> list[tuple[int, float]]:
+    return list(zip(ledger.times_us(point), ledger.values(point), strict=True))
+
+
+def test_history_read_with_continuation_points_equals_the_ledger(plant):
+    async def use(client: Client) -> None:
+        for point in POINT_NAMES:
+            read = pairs(await node(client, point).read_raw_history(LONG_AGO, FOREVER))
+            assert read == produced(plant.ledger, point), point
+            assert len(read) > 2 * PAGE_VALUES
+
+    plant.use(use)
+
+
+def test_history_read_page_by_page_in_time_equals_the_ledger(plant):
+    async def use(client: Client) -> None:
+        read: list[tuple[int, float]] = []
+        start = LONG_AGO
+        while page := await node(client, "ac_energy").read_raw_history(start, FOREVER, numvalues=700):
+            read += pairs(page)
+            start = page[-1].SourceTimestamp + STEP
+        assert read == produced(plant.ledger, "ac_energy")
+
+    plant.use(use)
+
+
+@pytest.mark.parametrize(("asked", "limit"), [(0, PAGE_VALUES), (PAGE_VALUES + 1, PAGE_VALUES), (50, 50)])
+def test_continuation_point_comes_only_with_more_values_than_fit(plant, asked, limit):
+    times = plant.ledger.times_us("so2")
+
+    async def use(client: Client) -> None:
+        for count, more in ((limit, False), (limit + 1, True)):
+            details = ua.ReadRawModifiedDetails()
+            details.StartTime = datetime.fromtimestamp(times[0] / 1e6, UTC)
+            details.EndTime = datetime.fromtimestamp(times[count - 1] / 1e6, UTC)
+            details.NumValuesPerNode = asked
+            result = await node(client, "so2").history_read(details)
+            assert len(result.HistoryData.DataValues) == limit
+            assert bool(result.ContinuationPoint) is more
+
+    plant.use(use)
+
+
+def test_history_from_late_to_early_comes_newest_first_and_whole(plant):
+    async def use(client: Client) -> None:
+        read = pairs(await node(client, "pot_voltage").read_raw_history(FOREVER, LONG_AGO))
+        assert read == produced(plant.ledger, "pot_voltage")[::-1]
+
+    plant.use(use)
+
+
+def test_history_without_a_start_gives_the_newest_values(plant):
+    async def use(client: Client) -> None:
+        read = pairs(await node(client, "pot_voltage").read_raw_history(None, FOREVER, numvalues=5))
+        assert read == produced(plant.ledger, "pot_voltage")[:-6:-1]
+
+    plant.use(use)
+
+
+def test_history_of_a_time_without_values_is_empty(plant):
+    async def use(client: Client) -> None:
+        assert await node(client, "so2").read_raw_history(LONG_AGO, LONG_AGO + STEP) == []
+
+    plant.use(use)
+
+
+def test_every_node_says_its_unit_its_newest_value_and_that_it_has_history(plant):
+    async def use(client: Client) -> None:
+        assert (await client.get_namespace_array())[2] == NAMESPACE
+        for point in POINT_NAMES:
+            this = node(client, point)
+            units = await (await this.get_child("0:EngineeringUnits")).read_value()
+            assert units.Description.Text == POINTS[point].unit
+            assert pairs([await this.read_data_value()]) == produced(plant.ledger, point)[-1:]
+            assert ua.AccessLevel.HistoryRead in await this.get_access_level()
+            assert (await this.read_attribute(ua.AttributeIds.Historizing)).Value.Value is True
+        kilowatt_hours = await node(client, "ac_energy.EngineeringUnits").read_value()
+        assert kilowatt_hours.UnitId == 4937544  # KWH in the OPC Foundation's table of UN/CEFACT units
+        limit = client.get_node(ua.NodeId(ua.ObjectIds.HistoryServerCapabilities_MaxReturnDataValues))
+        assert await limit.read_value() == PAGE_VALUES
+
+    plant.use(use)
+
+
+def test_port_in_use_is_refused_with_the_option_that_mends_it(tmp_path):
+    async def run(ledger: Ledger, port: int) -> None:
+        async with PotlineServer(ledger, port):
+            pytest.fail("two servers on one port")
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, open_ledger(tmp_path / "ledger.csv") as ledger:
+        fill(ledger, small_plant())
+        with pytest.raises(SimulatorError, match="--opcua-port"):
+            asyncio.run(run(ledger, taken.getsockname()[1]))
+
+
+class Recorder:
+    """A subscription handler that notes each value, and whether the ledger's file had it already."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.heard: list[tuple[str, int, float]] = []
+        self.unrecorded: list[tuple[str, int, float]] = []
+
+    def datachange_notification(self, source, value, data) -> None:
+        data_value = data.monitored_item.Value
+        row = (source.nodeid.Identifier.removeprefix("Potline1."), micros(data_value.SourceTimestamp), float(value))
+        line = f"{row[0]},{row[1]},{row[2]!r}\n"
+        if line not in self._ledger.path.read_text(encoding="utf-8"):
+            self.unrecorded.append(row)
+        self.heard.append(row)
+
+
+async def subscribe_to_all(client: Client, recorder: Recorder) -> None:
+    subscription = await client.create_subscription(50, recorder)
+    every_value = ua.DataChangeFilter()
+    every_value.Trigger = DataChangeTrigger.StatusValueTimestamp
+    nodes = [node(client, point) for point in POINT_NAMES]
+    await subscription._subscribe(nodes, ua.AttributeIds.Value, every_value, queuesize=1000)
+
+
+async def live_run(potline, ledger: Ledger, during: Callable[[PotlineServer], Coroutine[Any, Any, None]]) -> None:
+    """Run the plant live at 20 Hz while `during` runs."""
+    ready: asyncio.Future[PotlineServer] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    settings = Settings(opcua_port=0, rate_hz=20)
+    plant = asyncio.create_task(run_plant(potline, ledger, settings, ready=ready.set_result, stop=stop))
+    try:
+        await asyncio.wait({plant, ready}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait_for(during(ready.result()), DEADLINE_S)
+    finally:
+        stop.set()
+        await plant
+
+
+def test_every_live_value_is_in_the_ledger_before_a_subscriber_hears_it(tmp_path):
+    with open_ledger(tmp_path / "ledger.csv") as ledger:
+        recorder = Recorder(ledger)
+
+        async def during(server: PotlineServer) -> None:
+            async with Client(server.url) as client:
+                await subscribe_to_all(client, recorder)
+                await wait_in_loop_for(lambda: len(recorder.heard) >= 140, "140 values heard")
+
+        asyncio.run(live_run(small_plant(), ledger, during))
+        assert recorder.unrecorded == []
+        for point in POINT_NAMES:
+            heard = [(time_us, value) for name, time_us, value in recorder.heard if name == point]
+            recorded = [row for row in produced(ledger, point) if heard[0][0] <= row[0] <= heard[-1][0]]
+            assert len(heard) >= 15
+            assert heard == recorded, point
+
+
+def test_live_values_are_history_at_once(tmp_path):
+    with open_ledger(tmp_path / "ledger.csv") as ledger:
+
+        async def during(server: PotlineServer) -> None:
+            start_us = now_us()
+            await wait_in_loop_for(lambda: (ledger.last_us("so2") or 0) > start_us, "a live value")
+            async with Client(server.url) as client:
+                start = EPOCH + timedelta(microseconds=start_us)
+                read = pairs(await node(client, "so2").read_raw_history(start, FOREVER))
+            live = [row for row in produced(ledger, "so2") if start_us <= row[0] <= read[-1][0]]
+            assert read == live
+
+        asyncio.run(live_run(small_plant(), ledger, during))
+
+
+def test_plant_that_was_down_fills_its_absence_by_quarter_hours_and_goes_on(tmp_path):
+    potline = small_plant()
+    path = tmp_path / "ledger.csv"
+    with open_ledger(path) as ledger:
+        fill(ledger, potline, until_us=micros(potline.timeline.baseline_end))
+        last_live_us = micros(potline.timeline.baseline_end) + 3_000_000
+        ledger.append([Row(point, last_live_us, potline.value_us(point, last_live_us)) for point in POINT_NAMES])
+    with open_ledger(path) as ledger:
+
+        async def during(_server: PotlineServer) -> None:
+            before = ledger.count()
+            await wait_in_loop_for(lambda: ledger.count() >= before + 14, "14 live values")
+
+        asyncio.run(live_run(potline, ledger, during))
+    by_point: dict[str, list[int]] = {}
+    for point, time_us, value in rows_in(path):
+        assert value == potline.value_us(point, time_us)
+        by_point.setdefault(point, []).append(time_us)
+    for point in POINT_NAMES:
+        times = by_point[point]
+        assert times == sorted(set(times)), "ascending, none twice"
+        gap = [b - a for a, b in pairwise(times) if b > last_live_us]
+        assert max(gap) <= 900_000_000, "no quarter-hour is missing"
+        assert min(gap) < 1_000_000, "and then it lives on"
+
+
+def test_history_may_grow_in_steps_and_equals_the_one_made_at_once(tmp_path):
+    potline = small_plant()
+    with open_ledger(tmp_path / "steps.csv") as steps, open_ledger(tmp_path / "once.csv") as once:
+        fill(steps, potline, until_us=micros(potline.timeline.baseline_end))
+        fill(steps, potline)
+        fill(once, potline)
+        assert sorted(rows_in(steps.path)) == sorted(rows_in(once.path))
+
+
+def test_plant_whose_life_has_not_begun_is_refused(tmp_path):
+    potline = small_plant(first_day=datetime.now(UTC).date() + timedelta(days=9))
+    with open_ledger(tmp_path / "ledger.csv") as ledger, pytest.raises(SimulatorError, match="earlier day"):
+        asyncio.run(run_plant(potline, ledger, Settings(opcua_port=0), ready=lambda _: None, stop=asyncio.Event()))
+
+
+@pytest.mark.parametrize(("rate_hz", "allowed"), [(0.009, False), (0.01, True), (100, True), (101, False)])
+def test_rate_has_bounds(rate_hz, allowed):
+    if allowed:
+        assert Settings(opcua_port=0, rate_hz=rate_hz).rate_hz == rate_hz
+    else:
+        with pytest.raises(SimulatorError, match="Hz is outside"):
+            Settings(opcua_port=0, rate_hz=rate_hz)
