@@ -7,3 +7,5 @@ import click
 
 class DeployError(click.ClickException):
     """A server cannot be found, fetched or run; the message names the command or the folder that mends it."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h

@@ -96,7 +96,7 @@ def ensure_servers(home: Path, progress: Progress) -> Servers:
     found = find_servers(home)
     if found is None:
         readable_folder(folder, service_account(), progress)
-        with _only_one(folder, progress):
+        with only_one_fetches(folder, progress):
             found = find_servers(home) or _fetch(home, progress)
     if found.tier == "plain":
         progress.step("WARNING: no TimescaleDB here. Plain PostgreSQL runs, without hypertables: for small sites only.")
@@ -247,7 +247,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 @contextmanager
-def _only_one(folder: Path, progress: Progress) -> Iterator[None]:
+def only_one_fetches(folder: Path, progress: Progress) -> Iterator[None]:
     """Hold the folder's lock; a second process waits here until the first has fetched."""
     with (folder / "lock").open("w") as stream:
         try:

@@ -36,7 +36,7 @@ def etc_apt(tmp_path, **files):
     "line",
     [
         "deb http://mirror.example/debian bookworm main",
-        "deb [arch=amd64 signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://mirror.example/debian sid main",
+        "deb [arch=amd64 signed-by=/keys/debian-archive-keyring.gpg] http://mirror.example/debian sid main",
         "  deb\thttp://mirror.example/debian  stable   main contrib  # ours",
     ],
 )
