@@ -1,0 +1,68 @@
+"""Findings: what is noteworthy about data, a model or a verdict, as data that reads in English and in Chinese.
+
+Owns the shape of a finding. What may be found, with its texts, is the catalogue in `finding_catalogue.py`. A
+finding is not an error: a refusal that a person must act on is a `RetroProofError`. Light: no numpy.
+"""
+
+from __future__ import annotations
+
+import string
+from typing import Literal, get_args
+
+import msgspec
+
+from verification.finding_catalogue import CATALOGUE, WORDS, Entry, Language, Outcome, Severity
+
+__all__ = ["Finding", "Language", "Outcome", "Severity"]
+
+Value = int | str
+
+
+class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One finding. `data` holds the numbers behind it: integers, or decimal strings at a stated precision."""
+
+    code: str
+    severity: Severity
+    data: dict[str, Value] = {}
+
+    @classmethod
+    def of(cls, code: str, **data: Value) -> Finding:
+        """The finding `code` at its catalogued severity. Raises KeyError where a number that the text names is not
+        given.
+        """
+        entry = CATALOGUE[code]
+        missing = fields_of(entry) - set(data)
+        if missing:
+            raise KeyError(f"{code} needs {', '.join(sorted(missing))}")
+        return cls(code, entry.severity, data)
+
+    @property
+    def blocks(self) -> Outcome | None:
+        """The verdict that this finding forces, or None where it only informs."""
+        entry = CATALOGUE.get(self.code)
+        return entry.blocks if entry else None
+
+    def text(self, language: Language = "en") -> str:
+        """What was found, in one or two sentences."""
+        return self._render("text", language)
+
+    def resolve(self, language: Language = "en") -> str:
+        """What would resolve it; empty where there is nothing to resolve."""
+        return self._render("resolve", language)
+
+    def _render(self, part: Literal["text", "resolve"], language: Language) -> str:
+        if language not in get_args(Language):
+            raise ValueError(f"findings read in {' and '.join(get_args(Language))}, not in {language!r}")
+        entry = CATALOGUE.get(self.code)
+        if entry is None:  # a finding made by a newer version, read back from its result
+            return self.code if part == "text" else ""
+        words = WORDS[language]
+        shown = {name: words.get(str(value), str(value)) for name, value in self.data.items()}
+        template: str = getattr(entry, f"{part}_{language}")
+        return template.format_map(shown)
+
+
+def fields_of(entry: Entry) -> set[str]:
+    """The names of the numbers that the four texts of `entry` show."""
+    texts = (entry.text_en, entry.text_zh, entry.resolve_en, entry.resolve_zh)
+    return {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}

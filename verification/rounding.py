@@ -1,0 +1,58 @@
+"""Numbers that leave the engine: decimal strings at a stated precision, and the GUM rule for reporting a value with
+its U.
+
+Rounding is half to even, always on the decimal that is shown in full beside it, so that a reader can repeat it by hand.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+UNCERTAINTY_DIGITS = 2  # GUM 7.2.6: at most two significant digits
+_WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
+
+
+def fixed(value: float | Decimal, decimals: int) -> str:
+    """`value` with `decimals` places, without exponent and without a negative zero."""
+    if not math.isfinite(value):
+        raise ValueError(f"{value} cannot be stated in decimals")
+    number = Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
+    return f"{abs(number) if number == 0 else number:f}"
+
+
+def significant(value: float, digits: int) -> str:
+    """`value` with `digits` significant digits, without exponent."""
+    if value == 0:
+        return "0"
+    rounded = Decimal(f"{value:.{digits - 1}e}")
+    return f"{rounded:f}"
+
+
+def short(value: Decimal) -> str:
+    """`value` without the zeros at its end: -200.0000 as -200."""
+    return _plain(
+        value.quantize(Decimal(1), context=_WIDE) if value == value.to_integral_value() else value.normalize()
+    )
+
+
+def reported(value: Decimal, expanded_uncertainty: Decimal) -> tuple[str, str]:
+    """Value and U as a report states them (GUM 7.2.6): U to two significant digits, to nearest; the value to the
+    same place.
+
+    Where U is zero there is no place to round to, and both are stated as they are.
+    """
+    if expanded_uncertainty == 0:
+        return f"{value:f}", f"{expanded_uncertainty:f}"
+    place = expanded_uncertainty.adjusted() - UNCERTAINTY_DIGITS + 1
+    shown = expanded_uncertainty.quantize(Decimal(1).scaleb(place), context=_WIDE)
+    if shown.adjusted() > expanded_uncertainty.adjusted():  # 99.6 became 100: one digit too many
+        place += 1
+        shown = expanded_uncertainty.quantize(Decimal(1).scaleb(place), context=_WIDE)
+    rounded = value.quantize(Decimal(1).scaleb(place), context=_WIDE)
+    return _plain(rounded), _plain(shown)
+
+
+def _plain(number: Decimal) -> str:
+    """Without exponent (1.2E+3 as 1200) and without a negative zero."""
+    return f"{abs(number) if number == 0 else number:f}"

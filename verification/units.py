@@ -1,0 +1,84 @@
+"""Units at the boundary: scale factors and checks of dimension, through one pint registry.
+
+Kernels compute in plain floats and integers; a unit is converted once, where a value enters or leaves. Factors are
+cached, because pint is slow per call, and the registry is built on first use, because importing pint takes a
+quarter of a second. Not handled: temperatures with an offset between scales (degC to K), which no metric here
+needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING
+
+from verification.errors import RetroProofError
+
+if TYPE_CHECKING:
+    import pint
+
+MAX_UNIT_CHARACTERS = 40
+# One-digit exponents only: a unit such as m**1e9 is a mistake or an attack.
+_TERM = r"\(?(?:1|%|[A-Za-z°Ωµμ][A-Za-z0-9_°Ωµμ%]*)"
+_UNIT_TEXT = re.compile(rf"{_TERM}(?:\*\*-?\d|\)|[*/]{_TERM})*")
+
+# A cubic metre of gas at normal conditions is a quantity of its own: how many m3 it fills depends on temperature
+# and pressure.
+_DEFINITIONS = (
+    "normal_cubic_metre = [normal_volume] = Nm3",
+    "head = [headcount] = heads = person",
+    "CNY = [currency_CNY] = yuan = RMB",
+    "piece = [pieces] = pieces = pcs",
+)
+
+
+class UnitError(RetroProofError):
+    """A unit that cannot be read, or two units that do not measure the same kind of quantity."""
+
+
+@functools.cache
+def _registry() -> pint.UnitRegistry[float]:
+    import pint  # noqa: PLC0415 - a quarter of a second, which `retroproof check` need not pay
+
+    # Engineers write m3 and m2; pint wants an exponent. Doing it as text keeps mm3 from becoming a thousandth of a
+    # cubic metre.
+    exponents = re.compile(r"\b([mcdk]?m)([23])\b")
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(preprocessors=[lambda text: exponents.sub(r"\1**\2", text)])
+    for definition in _DEFINITIONS:
+        registry.define(definition)
+    return registry
+
+
+@functools.cache
+def _parse(unit: str) -> pint.Unit:
+    if len(unit) > MAX_UNIT_CHARACTERS or not _UNIT_TEXT.fullmatch(unit):
+        raise UnitError(f"{unit[:MAX_UNIT_CHARACTERS]!r} is not a unit; write for example kWh, t, kWh/t, mg/m3 or 1")
+    try:
+        parsed: pint.Unit = _registry().parse_units(unit)
+    except Exception as err:
+        raise UnitError(f"{unit!r} is not a known unit; write for example kWh, t, kWh/t, mg/m3 or 1") from err
+    return parsed
+
+
+def check_unit(unit: str) -> None:
+    """Raise UnitError unless `unit` can be read."""
+    _parse(unit)
+
+
+def same_dimension(unit: str, other: str) -> bool:
+    """Whether values in `unit` and in `other` may be added. Raises UnitError for a unit that cannot be read."""
+    return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
+
+
+@functools.cache
+def scale_factor(source: str, target: str) -> float:
+    """The factor that turns a value in `source` into one in `target`. Raises UnitError, naming both, where they do
+    not fit.
+    """
+    if not same_dimension(source, target):
+        raise UnitError(
+            f"{source!r} and {target!r} do not measure the same kind of quantity "
+            f"({_parse(source).dimensionality} against {_parse(target).dimensionality}); they cannot be added or "
+            f"converted"
+        )
+    return float(_registry().Quantity(1.0, _parse(source)).to(_parse(target)).magnitude)
