@@ -1,4 +1,4 @@
-"""The subcommands of this room: `doctor` looks at the machine; nothing here touches readings or evidence."""
+"""The subcommands of this room: `doctor` looks at the machine, `demo` and `up` run the whole product on it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import json
 
 import click
 
+from deploy.demo import run_demo
 from deploy.doctor import Check, examine
 from deploy.local.home import home_folder
 from deploy.local.progress import Progress
 from deploy.local.servers import ensure_servers
+from deploy.up import run_up
 
 EXIT_CANNOT_RUN = 1
 COLOURS = {"ok": "green", "warn": "yellow", "missing": "red"}
@@ -33,6 +35,27 @@ def doctor(ctx: click.Context, *, as_json: bool, fetch: bool) -> None:
         _print(checks, able=able)
     if not able:
         ctx.exit(EXIT_CANNOT_RUN)
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Which random plant.")
+@click.option("--effect", type=float, help="True effect in kWh/t; negative saves. Default: the scenario's.")
+def demo(*, seed: int, effect: float | None) -> None:
+    """Tell the whole story once, in a fresh folder. Exits non-zero if any stage fails."""
+    run_demo(_plant(seed, effect))
+
+
+@click.command()
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Which random plant.")
+@click.option("--browser", is_flag=True, help="Open the page in a browser.")
+def up(*, seed: int, browser: bool) -> None:
+    """Run the whole stack with a live simulated plant until Ctrl-C; the next start goes on where this one stopped."""
+    run_up(_plant(seed, None), browser=browser)
+
+
+def _plant(seed: int, effect: float | None) -> list[str]:
+    """The options that say which plant is meant, as `retroproof simulate` takes them."""
+    return ["--seed", str(seed), *([] if effect is None else ["--effect", str(effect)])]
 
 
 def _print(checks: list[Check], *, able: bool) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+import click
+
 PLAIN_EVERY_PERCENT = 25  # in a log, four lines for a download are enough
 
 
@@ -34,5 +36,4 @@ class Progress:
             self._write(f"  {text}: {done:.0f} %\n")
 
     def _write(self, text: str) -> None:
-        self._stream.write(text)
-        self._stream.flush()
+        click.echo(text, file=self._stream, nl=False)  # drops colours where the stream is no terminal, and flushes

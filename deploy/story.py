@@ -1,0 +1,158 @@
+"""The story in stages: a plant is metered, its plan is locked, it is retrofitted, metered again, and judged.
+
+Told once per stack folder: `demo` tells it in a fresh one, `up` tells it at its first start and then lives on. Each
+stage prints what it did and how long it took, and raises DeployError when it did not come about.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deploy.local.errors import DeployError
+from deploy.local.progress import Progress
+from deploy.stack import DEVICE, ENTERPRISE, SCENARIO, Stack
+from deploy.tally import Tally, produced_so_far, tally
+
+PROJECT = "hengkang-potline"
+COLLECT_DEADLINE_S = 240.0
+POLL_S = 0.3
+
+
+class Narrator:
+    """Numbers the stages and times them."""
+
+    def __init__(self, total: int, progress: Progress) -> None:
+        self._total = total
+        self._number = 0
+        self.progress = progress
+
+    @contextmanager
+    def stage(self, english: str, chinese: str) -> Iterator[None]:
+        """Announce a stage, and say how long it took once it is done."""
+        self._number += 1
+        self.progress.step(click.style(f"[{self._number}/{self._total}] {english} {chinese}", bold=True))
+        begun = time.monotonic()
+        yield
+        self.say(click.style(f"done in {time.monotonic() - begun:.1f} s", dim=True))
+
+    def say(self, text: str) -> None:
+        """A line of the current stage."""
+        self.progress.step(f"      {text}")
+
+
+def register_project(stack: Stack) -> None:
+    """The enterprise enters its project: one line, one device."""
+    title = {"title_en": "Hengkang Aluminium, potline 1", "title_zh": "恒康铝业电解一系列"}
+    stack.client("enterprise").json(
+        "/api/v1/projects", {"id": PROJECT, "enterprise": ENTERPRISE, "device": DEVICE, **title}
+    )
+
+
+def meter_the_baseline(stack: Stack, narrator: Narrator) -> None:
+    """The plant up to the end of its baseline, collected through the agent until everything produced is stored."""
+    register_project(stack)
+    ready = stack.start_plant("baseline")
+    narrator.say(f"OPC UA server and badge gate of a simulated potline; {ready['produced']:,} readings of history")
+    stack.start_agent()
+    collect(stack, narrator)
+
+
+def lock_the_plan(stack: Stack, narrator: Narrator) -> None:
+    """File the plan; plan and baseline go into the log before a reporting reading exists."""
+    enterprise = stack.client("enterprise")
+    plan = stack.command("simulate", "plan", SCENARIO, *stack.plant)
+    (stack.folder / "plan.yaml").write_text(plan, encoding="utf-8")
+    locked = enterprise.json(f"/api/v1/projects/{PROJECT}/plan", yaml=plan)
+    narrator.say(f"plan {locked['plan_sha256'][:16]}… is log entry {locked['plan_log_index']}")
+    narrator.say(f"baseline {locked['readings_sha256'][:16]}… is log entry {locked['baseline_log_index']}")
+
+
+def retrofit(stack: Stack, narrator: Narrator) -> None:
+    """The plant goes on: works, then the reporting period up to now, then live."""
+    stack.stop("plant")
+    ready = stack.start_plant("now")
+    narrator.say(f"works done; the line runs again, live at 1 Hz; {ready['produced']:,} readings in all")
+
+
+def stand_still(stack: Stack, narrator: Narrator) -> None:
+    """The plant produces nothing more but answers for what it has, so that an exact comparison can be made."""
+    stack.stop("plant")
+    stack.start_plant("ledger")
+    collect(stack, narrator)
+
+
+def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
+    """Start a verification run as the expert; returns the run with its result."""
+    run: dict[str, Any] = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs", {})
+    result: dict[str, Any] = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['k']}/result")
+    delta, unit = result["delta"], result["delta"]["unit"]
+    narrator.say(f"delta {delta['value']} {unit}, expanded uncertainty {delta['expanded_uncertainty']} {unit}")
+    narrator.say(f"acceptance limit: at most {result['target']['at_most']} {unit}")
+    narrator.say(click.style(f"verdict: {result['verdict']['state']} {result['verdict']['text']['zh']}", bold=True))
+    for finding in result["findings"]:
+        narrator.say(f"finding {finding['severity']} {finding['code']}: {finding['text']['en']}")
+    return {"run": run, "result": result}
+
+
+def compare_with_truth(stack: Stack, narrator: Narrator, result: dict[str, Any]) -> None:
+    """Print the true effect beside the measured one. Raises DeployError when the interval misses it."""
+    truth = json.loads(stack.command("simulate", "truth-of", SCENARIO, *stack.plant))
+    true_effect = Decimal(str(truth["true_effect_kwh_per_t"]))
+    measured = Decimal(result["delta"]["value"])
+    uncertainty = Decimal(result["delta"]["expanded_uncertainty"])
+    covered = abs(measured - true_effect) <= uncertainty
+    narrator.say(
+        f"true effect {true_effect} kWh/t, measured {measured} ± {uncertainty}: {'covered' if covered else 'MISSED'}"
+    )
+    if not covered:
+        raise DeployError("The interval misses the true effect; an honest 95 % interval does so once in 20 seeds.")
+
+
+def fetch_package(stack: Stack, run: dict[str, Any]) -> Path:
+    """Download the run's evidence package as the auditor and unpack it beside the stack."""
+    content = stack.client("auditor").bytes(f"/api/v1/projects/{PROJECT}/runs/{run['k']}/package.zip")
+    folder = stack.folder / "package"
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def collect(stack: Stack, narrator: Narrator) -> None:
+    """Wait until the database holds as many readings as the plant has produced."""
+    client = stack.client("auditor")
+    late = time.monotonic() + COLLECT_DEADLINE_S
+    while True:
+        produced = produced_so_far(stack.ledger)
+        stored = client.json(f"/api/v1/projects/{PROJECT}/coverage")["readings"]
+        narrator.progress.percent(
+            f"      {stored:,} of {produced:,} readings signed and stored", 100 * stored / produced
+        )
+        if stored >= produced:
+            break
+        if time.monotonic() > late:
+            agent = stack.children["agent"]
+            raise DeployError(f"Only {stored:,} of {produced:,} readings arrived in time.{agent.log_tail()}")
+        time.sleep(POLL_S)
+    narrator.say(f"{stored:,} readings collected, signed and stored")
+
+
+def count_exactly(stack: Stack) -> Tally:
+    """Compare every reading in the database with the plant's own ledger."""
+    export = stack.popen("db", "readings", "--device", DEVICE, "--csv", "-")
+    with export:
+        if export.stdout is None:
+            raise DeployError("the export has no output to read")
+        counted = tally(stack.ledger, export.stdout)
+    if export.returncode != 0:
+        raise DeployError(f"retroproof db readings ended with {export.returncode}")
+    return counted

@@ -1,0 +1,62 @@
+"""A whole stack per test: every part a real process, so that a test can kill it as a power cut would."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.process import Supervisor
+from deploy.local.progress import Progress
+from deploy.local.servers import Servers
+from deploy.stack import Stack
+from deploy.story import count_exactly
+from deploy.tally import produced_so_far
+
+POLL_S = 0.2
+SHORT_PLANT = ("--seed", "7", "--baseline-days", "4", "--works-days", "1", "--reporting-days", "4")
+DEADLINE_S = 90.0
+
+
+@pytest.fixture
+def stack(servers: Servers, session_folder: Path) -> Iterator[Stack]:
+    """The platform of one test, started; plant and agent are for the test to start."""
+    folder = session_folder / "stack"
+    with Supervisor() as supervisor:
+        started = Stack(folder, servers, supervisor, Progress(), SHORT_PLANT)
+        started.start_servers()
+        started.start_platform()
+        yield started
+    shutil.rmtree(folder)
+
+
+def wait_for(condition: Callable[[], bool], stack: Stack, what: str) -> None:
+    """Return once the condition holds; at the deadline fail with the ends of all logs."""
+    late = time.monotonic() + DEADLINE_S
+    while not condition():
+        if time.monotonic() > late:
+            tails = "\n".join(child.log_tail() for child in stack.children.values())
+            pytest.fail(f"after {DEADLINE_S:.0f} s still waiting for: {what}\n{tails}")
+        time.sleep(POLL_S)
+
+
+def stored(stack: Stack) -> int:
+    """How many readings the database holds, asked with its own tools so that no part of ours need be up."""
+    return int(stack.postgres.psql("SELECT count(*) FROM telemetry.reading", database="retroproof"))
+
+
+def produced(stack: Stack) -> int:
+    """How many readings the plant says it produced."""
+    return produced_so_far(stack.ledger)
+
+
+def settle(stack: Stack) -> None:
+    """Let the plant stand still, wait for what is under way, and hold the database to the plant's own ledger."""
+    stack.stop("plant")
+    stack.start_plant("ledger")  # produces nothing more, but still answers for what it has produced
+    wait_for(lambda: stored(stack) >= produced(stack), stack, "every reading produced to be stored")
+    counted = count_exactly(stack)
+    assert counted.exact, str(counted)
