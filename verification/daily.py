@@ -14,6 +14,7 @@ import zoneinfo
 import numpy as np
 
 from verification.findings import Finding
+from verification.model import PointKind
 from verification.plan import Meter, Plan, Window, WindowName
 from verification.series import Booleans, Floats, Integers, Series
 
@@ -92,9 +93,9 @@ def daily_values(plan: Plan, point: str, series: Series, calendar: Calendar) -> 
     covered_us = np.zeros(days, dtype=np.int64)
     np.add.at(covered_us, day, hold_us)
     kind = plan.points[point].kind
-    if kind == "counter":
+    if kind is PointKind.COUNTER:
         value, findings = _counter_totals(point, series, calendar, cadence_us, plan.meter_of(point))
-    elif kind == "interval_total":
+    elif kind is PointKind.INTERVAL_TOTAL:
         value, findings = _interval_totals(point, inner, day, calendar, cadence_us)
     else:
         value, findings = _time_weighted_means(inner, day, hold_us, covered_us, calendar), []

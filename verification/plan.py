@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import math
+import unicodedata
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from verification.errors import ConfigError
+from verification.model import PointKind
 from verification.units import UnitError, check_unit, same_dimension
 from verification.yamlfile import MAX_FILE_BYTES, parse_yaml
 
@@ -24,9 +26,8 @@ Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z][A-Za-z0-9_.\-]{0,63}$")]
 Unit = Annotated[str, msgspec.Meta(min_length=1, max_length=40)]
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e18)]  # a double counts units exactly up to 9e15
 WindowName = Literal["baseline", "reporting"]
-PointKind = Literal["counter", "interval_total", "gauge", "state"]
 
-TOTALS: tuple[PointKind, ...] = ("counter", "interval_total")
+TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL)
 MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
 MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
 
@@ -156,6 +157,10 @@ def parse_plan(data: bytes, *, name: str = "plan.yaml") -> Plan:
         text = data.decode("utf-8")
     except UnicodeDecodeError as err:
         raise ConfigError(f"{name}: is not UTF-8 text; save it as UTF-8") from err
+    if not unicodedata.is_normalized("NFC", text):
+        raise ConfigError(
+            f"{name}: is not in Unicode normal form C, which its result must be; retype its accented letters"
+        )
     plan = parse_yaml(text, Plan, name=name)
     try:
         _check_windows(plan)
@@ -208,7 +213,7 @@ def _check_names(plan: Plan) -> None:
     if len(set(plan.model.drivers)) < len(plan.model.drivers):
         raise ConfigError("model.drivers: a driver appears twice")
     for name in plan.model.drivers:
-        if _point(plan, "model.drivers", name).kind == "state":
+        if _point(plan, "model.drivers", name).kind is PointKind.STATE:
             raise ConfigError(f"model.drivers: {name} is a state; a driver is a counter, an interval_total or a gauge")
         if name == plan.metric.energy:
             raise ConfigError(f"model.drivers: {name} is the metric's energy, which the model predicts")

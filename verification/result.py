@@ -10,8 +10,8 @@ import datetime as dt
 from typing import Annotated, Literal
 
 import msgspec
-import rfc8785
 
+from verification import strictjson
 from verification.errors import FormatError
 from verification.findings import Finding
 from verification.plan import Text, WindowName
@@ -179,7 +179,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def to_json(self) -> bytes:
         """The canonical bytes (RFC 8785), to be hashed and stored."""
-        return rfc8785.dumps(msgspec.to_builtins(self))
+        return strictjson.encode(msgspec.to_builtins(self))
 
 
 def parse_result(data: bytes) -> Result:
@@ -187,6 +187,6 @@ def parse_result(data: bytes) -> Result:
     if len(data) > MAX_RESULT_BYTES:
         raise FormatError("RESULT_TOO_LARGE", f"a result has at most {MAX_RESULT_BYTES} bytes, this has {len(data)}")
     try:
-        return msgspec.json.decode(data, type=Result)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as err:
-        raise FormatError("RESULT_MALFORMED", f"result.json cannot be read: {err}") from err
+        return msgspec.convert(strictjson.read_canonical(data), Result)
+    except msgspec.ValidationError as err:
+        raise FormatError("RESULT_MALFORMED", f"this is not a result: {err}") from err

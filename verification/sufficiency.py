@@ -15,6 +15,7 @@ import numpy as np
 
 from verification.daily import Calendar, DayValues, daily_values
 from verification.findings import Finding
+from verification.model import PointKind
 from verification.plan import Plan, WindowName
 from verification.series import Booleans, Floats, Integers, Series, clean, empty_series
 from verification.units import scale_factor
@@ -59,7 +60,7 @@ class WindowData:
 
 def needed_points(plan: Plan) -> list[str]:
     """The points whose readings a verification uses, in order of name: energy, output, drivers and run states."""
-    states = [name for name, point in plan.points.items() if point.kind == "state"]
+    states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
     return sorted({*_required(plan), *states})
 
 
@@ -144,12 +145,12 @@ def _impossible(plan: Plan, calendar: Calendar, days: Mapping[str, DayValues]) -
         ("STUCK_VALUES", plan.metric.energy, (energy == 0) & (output > 0), {}),
     ]
     for name, point in plan.points.items():
-        if point.kind == "state":
+        if point.kind is PointKind.STATE:
             contradicted = (output == 0) & (days[name].value >= RUNNING)
             marks.append(("ZERO_OUTPUT_WHILE_RUNNING", plan.metric.output, contradicted, {"state": name}))
     excluded = np.logical_or.reduce([days_marked for _, _, days_marked, _ in marks])
     # A still gauge is suspicious but possible, so its days stay in.
-    gauges = [name for name in plan.model.drivers if plan.points[name].kind == "gauge"]
+    gauges = [name for name in plan.model.drivers if plan.points[name].kind is PointKind.GAUGE]
     marks += [("STUCK_VALUES", name, days[name].constant & (output > 0), {}) for name in gauges]
     findings = [
         Finding.of(
@@ -224,6 +225,6 @@ def _productive_days(plan: Plan, calendar: Calendar, days: Mapping[str, DayValue
         return None
     if calendar.label == "baseline" and plan.metric.energy not in absent:
         return 0
-    states = [days[name] for name, point in plan.points.items() if point.kind == "state"]
+    states = [days[name] for name, point in plan.points.items() if point.kind is PointKind.STATE]
     stood_still = any(state.present.any() and bool((state.value[state.present] < RUNNING).all()) for state in states)
     return 0 if stood_still else None

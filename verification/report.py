@@ -1,0 +1,151 @@
+"""A result as a short text for people, in English or Chinese. Reads only the result, so it needs no numpy.
+
+Owns the words; the texts of findings are theirs. Not handled: web pages and charts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+from verification.findings import Finding, Language
+from verification.result import Result, WindowTotals
+from verification.rounding import short
+
+_WORDS: dict[Language, dict[str, str]] = {
+    "en": {
+        "met": "MET",
+        "not_met": "NOT MET",
+        "inconclusive": "INCONCLUSIVE",
+        "invalid_data": "INVALID DATA",
+        "not_verifiable": "NOT VERIFIABLE",
+        "verdict": "Verdict",
+        "limit": "limit",
+        "change": "Change",
+        "confidence": "confidence {confidence}, k = {k}; after minus before, so a saving is negative",
+        "no_number": "No figure is given, for the reasons below.",
+        "baseline": "Baseline",
+        "reporting": "Reporting",
+        "window": "{start} to {end} (end excluded), {used} of {days} days, {energy} MWh, {output} t",
+        "bridge": "From the plain difference to the verified change",
+        "plain": "plain difference",
+        "load": "change of load",
+        "driver": "change of",
+        "verified": "verified change",
+        "budget": "Uncertainty budget (standard uncertainty, share)",
+        "model": "model",
+        "energy_meter": "energy meter",
+        "output_meter": "output meter",
+        "claim": "Claim",
+        "consistent": "consistent with the data",
+        "overstated": "overstated",
+        "understated": "understated",
+        "findings": "Findings",
+        "info": "note",
+        "warning": "warning",
+        "error": "ERROR",
+        "engine": "engine {version}, plan {plan}, readings {readings}",
+    },
+    "zh": {
+        "met": "达标",
+        "not_met": "未达标",
+        "inconclusive": "无法定论",
+        "invalid_data": "数据无效",
+        "not_verifiable": "不可核验",
+        "verdict": "结论",
+        "limit": "限值",
+        "change": "变化量",
+        "confidence": "置信水平 {confidence}，k = {k}；改造后减改造前，负值为节约",
+        "no_number": "不给出数值，原因如下。",
+        "baseline": "基准期",
+        "reporting": "报告期",
+        "window": "{start} 至 {end}（不含末日），{days} 天中可用 {used} 天，{energy} MWh，{output} t",
+        "bridge": "从简单差值到核定变化量",
+        "plain": "简单差值",
+        "load": "负荷变化",
+        "driver": "变化：",
+        "verified": "核定变化量",
+        "budget": "不确定度预算（标准不确定度，占比）",
+        "model": "模型",
+        "energy_meter": "电能表",
+        "output_meter": "产量计量",
+        "claim": "申报值",
+        "consistent": "与数据一致",
+        "overstated": "高报",
+        "understated": "低报",
+        "findings": "发现",
+        "info": "提示",
+        "warning": "警告",
+        "error": "错误",
+        "engine": "引擎 {version}，方案 {plan}，读数 {readings}",
+    },
+}
+_DIGEST_CHARACTERS = 12
+
+
+def render(result: Result, language: Language = "en") -> str:
+    """The result as lines of text, ready to print."""
+    return "\n".join(_lines(result, language))
+
+
+def _lines(result: Result, language: Language) -> Iterator[str]:
+    words = _WORDS[language]
+    yield from _conclusion(result, words, language)
+    yield ""
+    for label, window in (("baseline", result.baseline), ("reporting", result.reporting)):
+        yield f"{words[label]}: {_window(window, words['window'])}"
+    yield from _figures(result, words)
+    others = [finding for finding in result.findings if finding not in result.verdict.reasons]
+    if others:
+        yield f"{words['findings']}:"
+    for finding in others:
+        yield from _finding(finding, words, language)
+    yield words["engine"].format(
+        version=result.engine_version,
+        plan=result.plan_digest[:_DIGEST_CHARACTERS],
+        readings=result.input_digest[:_DIGEST_CHARACTERS],
+    )
+
+
+def _conclusion(result: Result, words: dict[str, str], language: Language) -> Iterator[str]:
+    unit, verdict, effect = result.metric.unit, result.verdict, result.effect
+    yield f"{result.project}: {result.metric.boundary.zh if language == 'zh' else result.metric.boundary.en}"
+    yield f"{words['verdict']}: {words[verdict.state]} ({words['limit']} {short(Decimal(verdict.limit))} {unit})"
+    if effect is None:
+        yield words["no_number"]
+    else:
+        note = words["confidence"].format(confidence=effect.confidence, k=effect.coverage_factor)
+        yield f"{words['change']}: {effect.reported_delta} ± {effect.reported_uncertainty} {unit} ({note})"
+    if result.claim is not None:
+        yield f"{words['claim']}: {short(Decimal(result.claim.value))} {unit}: {words[result.claim.assessment]}"
+    for reason in verdict.reasons:
+        yield from _finding(reason, words, language)
+
+
+def _figures(result: Result, words: dict[str, str]) -> Iterator[str]:
+    if result.bridge:
+        yield f"{words['bridge']} [{result.metric.unit}]:"
+    for step in result.bridge:
+        kind, _, driver = step.step.partition(":")
+        yield f"  {step.value:>16}  {words[kind]}{' ' + driver if driver else ''}"
+    if result.budget:
+        yield f"{words['budget']} [{result.metric.unit}]:"
+    for row in result.budget:
+        yield f"  {row.standard_uncertainty:>16}  {row.share_percent:>5} %  {words[row.source]} ({row.type})"
+
+
+def _finding(finding: Finding, words: dict[str, str], language: Language) -> Iterator[str]:
+    yield f"  [{words[finding.severity]}] {finding.code}: {finding.text(language)}"
+    if resolve := finding.resolve(language):
+        yield f"      -> {resolve}"
+
+
+def _window(window: WindowTotals, template: str) -> str:
+    return template.format(
+        start=window.start,
+        end=window.end,
+        used=window.days_used,
+        days=window.days,
+        energy=f"{window.energy_wh / 1e6:.3f}",
+        output=f"{window.output_g / 1e6:.3f}",
+    )
