@@ -47,14 +47,10 @@ class Ledger:
         self._file = path.open("a+", encoding="utf-8", newline="\n")
         try:
             self._lock()
-            new = path.stat().st_size == 0
-            self._settle_plant(plant, new=new)
-            if new:
+            self._load()
+            if self.count() == 0:
                 self._delivered_path.unlink(missing_ok=True)
-                self._file.write(HEADER)
-                self._file.flush()
-            else:
-                self._load()
+            self._settle_plant(plant)
         except BaseException:
             self._file.close()
             raise
@@ -123,10 +119,10 @@ class Ledger:
                 f"{self.path} is in use by another simulator; stop that one or name another file"
             ) from err
 
-    def _settle_plant(self, plant: dict[str, object], *, new: bool) -> None:
-        """Note which plant this is, or refuse to go on with another one."""
+    def _settle_plant(self, plant: dict[str, object]) -> None:
+        """Note which plant this is, or refuse to go on with another one; without a row the ledger is anyone's."""
         noted = read_plant(self.path)
-        if new or noted is None:
+        if noted is None or self.count() == 0:
             _replace(_plant_path(self.path), json.dumps(plant, indent=2, sort_keys=True) + "\n")
             return
         differing = sorted(key for key in noted.keys() | plant.keys() if noted.get(key) != plant.get(key))
@@ -138,14 +134,19 @@ class Ledger:
         """Read the file back. A last line cut short by a kill was visible to nobody, and is cut off."""
         self._file.seek(0)
         text = self._file.read()
+        if HEADER.startswith(text) and text != HEADER:  # a new file, or one whose header was cut short
+            os.truncate(self.path, 0)
+            self._file.write(HEADER)
+            self._file.flush()
+            return
+        if not text.startswith(HEADER):
+            raise SimulatorError(
+                f"{self.path} is not a ledger: its first line is not {HEADER.strip()!r}; name another file"
+            )
         whole = text[: text.rfind("\n") + 1]
         if len(whole) != len(text):
             os.truncate(self.path, len(whole.encode("utf-8")))
         lines = whole.splitlines()
-        if not lines or lines[0] != HEADER.strip():
-            raise SimulatorError(
-                f"{self.path} is not a ledger: its first line is not {HEADER.strip()!r}; name another file"
-            )
         for number, line in enumerate(lines[1:], start=2):
             try:
                 point, time_us, value = line.split(",")

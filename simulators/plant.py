@@ -47,9 +47,7 @@ def now_us() -> int:
 def complete_history(potline: Potline, ledger: Ledger, points: tuple[str, ...], until_us: int) -> None:
     """Write the quarter-hours up to and including `until_us` that the ledger lacks."""
     for point in points:
-        last = ledger.last_us(point)
-        start_us = potline.first_us if last is None else last + 1
-        times, values = potline.series_us(point, start_us, until_us)
+        times, values = potline.series_us(point, potline.first_us, until_us)
         ledger.append([Row(point, int(t), float(v)) for t, v in zip(times, values, strict=True)])
 
 

@@ -76,6 +76,18 @@ def test_file_that_is_no_ledger_is_refused(tmp_path, text):
     with pytest.raises(SimulatorError, match="name another file"):
         Ledger(path, PLANT)
     assert path.read_text(encoding="utf-8") == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("text", ["", "point,ti", "point,time_us,value\n"])
+def test_ledger_without_a_row_is_anyones(tmp_path, text):
+    path = tmp_path / "ledger.csv"
+    with Ledger(path, PLANT | {"seed": 2}):
+        pass
+    path.write_text(text, encoding="utf-8")
+    ledger_with(path, 1)
+    assert path.read_text(encoding="utf-8") == "point,time_us,value\nso2,1,0.1\n"
+    assert read_plant(path) == PLANT
 
 
 def test_receipts_are_remembered_until_the_ledger_starts_anew(tmp_path):

@@ -17,7 +17,7 @@ from asyncua.ua import DataChangeTrigger
 
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, Row
-from simulators.opcua_server import NAMESPACE, PAGE_VALUES, POINT_NAMES, PotlineServer
+from simulators.opcua_server import NAMESPACE, PAGE_VALUES, POINT_NAMES, PotlineServer, node_id
 from simulators.plant import Settings, now_us, run_plant
 from simulators.potline import POINTS
 from simulators.timeline import EPOCH, micros
@@ -168,20 +168,14 @@ def test_port_in_use_is_refused_with_the_option_that_mends_it(tmp_path):
 
 
 class Recorder:
-    """A subscription handler that notes each value, and whether the ledger's file had it already."""
+    """A subscription handler that notes each value."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self) -> None:
         self.heard: list[tuple[str, int, float]] = []
-        self.unrecorded: list[tuple[str, int, float]] = []
 
     def datachange_notification(self, source, value, data) -> None:
-        data_value = data.monitored_item.Value
-        row = (source.nodeid.Identifier.removeprefix("Potline1."), micros(data_value.SourceTimestamp), float(value))
-        line = f"{row[0]},{row[1]},{row[2]!r}\n"
-        if line not in self._ledger.path.read_text(encoding="utf-8"):
-            self.unrecorded.append(row)
-        self.heard.append(row)
+        time_us = micros(data.monitored_item.Value.SourceTimestamp)
+        self.heard.append((source.nodeid.Identifier.removeprefix("Potline1."), time_us, float(value)))
 
 
 async def subscribe_to_all(client: Client, recorder: Recorder) -> None:
@@ -206,22 +200,38 @@ async def live_run(potline, ledger: Ledger, during: Callable[[PotlineServer], Co
         await plant
 
 
-def test_every_live_value_is_in_the_ledger_before_a_subscriber_hears_it(tmp_path):
+def test_subscriber_hears_every_live_value_that_the_ledger_has(tmp_path):
+    recorder = Recorder()
+
+    async def during(server: PotlineServer) -> None:
+        async with Client(server.url) as client:
+            await subscribe_to_all(client, recorder)
+            await wait_in_loop_for(lambda: len(recorder.heard) >= 140, "140 values heard")
+
     with open_ledger(tmp_path / "ledger.csv") as ledger:
-        recorder = Recorder(ledger)
-
-        async def during(server: PotlineServer) -> None:
-            async with Client(server.url) as client:
-                await subscribe_to_all(client, recorder)
-                await wait_in_loop_for(lambda: len(recorder.heard) >= 140, "140 values heard")
-
         asyncio.run(live_run(small_plant(), ledger, during))
-        assert recorder.unrecorded == []
         for point in POINT_NAMES:
             heard = [(time_us, value) for name, time_us, value in recorder.heard if name == point]
-            recorded = [row for row in produced(ledger, point) if heard[0][0] <= row[0] <= heard[-1][0]]
             assert len(heard) >= 15
-            assert heard == recorded, point
+            assert heard == [row for row in produced(ledger, point) if heard[0][0] <= row[0] <= heard[-1][0]], point
+
+
+def test_live_value_is_in_the_ledgers_file_before_its_node_shows_it(tmp_path):
+    shown: list[bool] = []
+
+    async def during(server: PotlineServer) -> None:
+        async def at_write(_handle: int, value: ua.DataValue, _error: object = None) -> None:
+            line = f"\nso2,{micros(value.SourceTimestamp)},{value.Value.Value!r}\n"
+            shown.append(line in ledger.path.read_text(encoding="utf-8"))
+
+        # The server calls this inside the write itself, before any client can be told.
+        space = server._server.iserver.aspace
+        space.add_datachange_callback(node_id("so2", 2), ua.AttributeIds.Value, at_write)
+        await wait_in_loop_for(lambda: len(shown) >= 5, "5 values written")
+
+    with open_ledger(tmp_path / "ledger.csv") as ledger:
+        asyncio.run(live_run(small_plant(), ledger, during))
+    assert all(shown)
 
 
 def test_live_values_are_history_at_once(tmp_path):

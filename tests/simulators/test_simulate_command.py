@@ -1,0 +1,144 @@
+"""`retroproof simulate` as a user types it: ready line, clean stop, kill and restart, table, truth, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from simulators.cli import simulate
+from simulators.ledger import Ledger
+from simulators.opcua_server import POINT_NAMES
+from simulators.potline import POINTS, Potline, PotlineParameters
+from simulators.timeline import Timeline, micros
+from tests.simulators.plants import rows_in, wait_for
+
+PERIODS = ("--baseline-days", "3", "--works-days", "1", "--reporting-days", "2")
+ROWS_A_POINT = 6 * 96 + 1
+
+
+def command(*arguments: str):
+    return CliRunner().invoke(simulate, arguments)
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, object]]]:
+    """A plant in a process of its own, and its ready line; killed at the end if it still runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "retroproof", "simulate", "run", "hengkang", "--opcua-port", "0", *PERIODS, *arguments],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def potline_of(ready: dict[str, object]) -> Potline:
+    first_day = datetime.fromisoformat(str(ready["baseline_start"])).date()
+    return Potline(PotlineParameters(), 1, Timeline(first_day, 3, 1, 2))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_plant_says_when_it_is_ready_and_stops_cleanly(tmp_path, number):
+    path = tmp_path / "ledger.csv"
+    with running("--until", "baseline", "--ledger", str(path)) as (process, ready):
+        assert ready["ready"] is True
+        assert ready["live"] is False
+        assert ready["produced"] == len(rows_in(path)) == len(POINT_NAMES) * (3 * 96 + 1)
+        end_us = micros(datetime.fromisoformat(str(ready["baseline_end"])))
+        assert max(time_us for _, time_us, _ in rows_in(path)) == end_us
+        process.send_signal(number)
+        assert process.wait(20) == 0
+
+
+def test_ledger_goes_on_after_a_kill_and_every_row_is_the_plants(tmp_path):
+    path = tmp_path / "ledger.csv"
+    for _ in range(2):
+        with running("--until", "now", "--rate-hz", "20", "--ledger", str(path)) as (process, ready):
+            assert ready["live"] is True
+            produced = int(str(ready["produced"]))
+            wait_for(lambda produced=produced: len(rows_in(path)) >= produced + 40, "live values")
+            process.kill()
+            process.wait(20)
+    potline = potline_of(ready)
+    with Ledger(path, json.loads((tmp_path / "ledger.csv.plant.json").read_text(encoding="utf-8"))):
+        rows = rows_in(path)  # opened once more, so that a line torn by the kill is cut off
+    assert len({(point, time_us) for point, time_us, _ in rows}) == len(rows)
+    assert all(value == potline.value_us(point, time_us) for point, time_us, value in rows)
+    for point in POINT_NAMES:
+        times = [time_us for name, time_us, _ in rows if name == point]
+        assert times == sorted(times)
+        assert times[:ROWS_A_POINT] == list(range(times[0], times[0] + ROWS_A_POINT * 900_000_000, 900_000_000))
+
+
+def test_ledger_of_an_earlier_day_keeps_its_first_day(tmp_path):
+    path = tmp_path / "ledger.csv"
+    long_ago = ("--first-day", "2026-01-05")
+    with running(*long_ago, "--until", "baseline", "--ledger", str(path)) as (_, ready):
+        assert ready["baseline_start"] == "2026-01-05T00:00:00+08:00"
+    with running("--until", "reporting", "--ledger", str(path)) as (_, ready):
+        assert ready["baseline_start"] == "2026-01-05T00:00:00+08:00"
+        assert ready["produced"] == len(POINT_NAMES) * ROWS_A_POINT
+
+
+def test_default_timeline_ended_yesterday():
+    truth = json.loads(command("truth-of", "hengkang").stdout)
+    today = datetime.now(UTC).astimezone(Timeline(date(2026, 1, 1)).tz).date()
+    assert datetime.fromisoformat(truth["reporting_end"]).date() == today
+    assert (truth["baseline_days"], truth["works_days"], truth["reporting_days"]) == (120, 10, 120)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "effect"),
+    [(("hengkang",), -260.0), (("hengkang", "--effect", "-100"), -100.0), (("hengkang-unchanged",), 0.0)],
+)
+def test_truth_is_told_as_json(arguments, effect):
+    truth = json.loads(command("truth-of", *arguments).stdout)
+    assert truth["true_effect_kwh_per_t"] == pytest.approx(effect, abs=1e-9)
+
+
+def test_table_holds_every_reading_of_the_three_periods(tmp_path):
+    out = tmp_path / "readings.csv"
+    done = command("table", "hengkang", "--first-day", "2026-01-05", *PERIODS, "--seed", "7", "--out", str(out))
+    assert done.exit_code == 0
+    potline = Potline(PotlineParameters(), 7, Timeline(date(2026, 1, 5), 3, 1, 2))
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(POINTS) * ROWS_A_POINT
+    assert {row["time"][-6:] for row in rows} == {"+08:00"}
+    assert all(
+        float(row["value"]) == potline.value(row["point"], datetime.fromisoformat(row["time"])) for row in rows[::50]
+    )
+
+
+def test_list_names_every_plant_with_its_true_effect():
+    lines = command("list").stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["hengkang", "hengkang-unchanged"]
+    assert "-260 kWh/t" in lines[0]
+
+
+def refusal(tmp_path: Path, *arguments: str) -> str:
+    done = command("run", *arguments, "--ledger", str(tmp_path / "ledger.csv"))
+    assert done.exit_code != 0
+    assert isinstance(done.exception, SystemExit), "a refusal, not a crash"
+    return done.stderr
+
+
+def test_refusals_say_what_to_do_next(tmp_path):
+    tomorrow = (datetime.now(UTC).date() + timedelta(days=2)).isoformat()
+    assert "hengkang-unchanged" in refusal(tmp_path, "hengkong", "--until", "now")
+    assert "--first-day" in refusal(tmp_path, "hengkang", "--until", "baseline", "--first-day", tomorrow)
+    assert "mqtt://user" in refusal(tmp_path, "hengkang", "--until", "baseline", "--mqtt", "nowhere")
+    assert "0.01 to 100" in refusal(tmp_path, "hengkang", "--until", "now", "--rate-hz", "1000")
