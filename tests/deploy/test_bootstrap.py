@@ -51,7 +51,8 @@ def write_checkout(folder):
     (folder / "small.py").write_text("def main():\n    print('it runs')\n")
     # The small checkout pins nothing, so the setuptools that builds it is lent by the environment that runs the tests.
     (folder / "build-tools").mkdir()
-    for part in Path(setuptools.__file__).parents[1].glob("setuptools*"):
+    packages = Path(setuptools.__file__).parents[1]
+    for part in (*packages.glob("setuptools*"), packages / "_distutils_hack"):
         (folder / "build-tools" / part.name).symlink_to(part)
     return folder
 

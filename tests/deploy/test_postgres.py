@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -12,7 +14,7 @@ import pytest
 
 from deploy.local.account import service_account
 from deploy.local.errors import DeployError
-from deploy.local.lingering import processes_in
+from deploy.local.lingering import processes_in, wait_until_unused
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 
@@ -115,6 +117,30 @@ def test_leaving_the_supervisor_stops_the_server_in_order_and_leaves_no_process(
     assert processes_in(data) == []
     assert "database system is shut down" in (server.folder / "postgres.log").read_text()
     assert not (data / "postmaster.pid").exists()
+
+
+def test_when_the_whole_stack_is_killed_the_servers_shut_down_and_the_next_start_has_the_data(servers, own_folder):
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from deploy.local.home import home_folder\nfrom deploy.local.mosquitto import MosquittoBroker\n"
+        "from deploy.local.postgres import PostgresServer\nfrom deploy.local.process import Supervisor\n"
+        "from deploy.local.servers import find_servers\n"
+        "folder, servers, supervisor = Path(sys.argv[1]), find_servers(home_folder()), Supervisor()\n"
+        "postgres = PostgresServer(servers, folder / 'pg')\npostgres.start(supervisor)\n"
+        "MosquittoBroker(servers, folder / 'plant', 'plant').start(supervisor)\n"
+        "print(postgres.create_database('kept'), flush=True)\nsys.stdin.read()\n"
+    )
+    command = [sys.executable, "-c", script, own_folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as stack:
+        url = stack.stdout.readline().strip()
+        execute(url, "CREATE TABLE t AS SELECT 42 AS answer")
+        stack.kill()
+    for name in ("pg", "plant"):
+        wait_until_unused(own_folder / name / "data", name, deadline_s=10)
+    assert "database system is shut down" in (own_folder / "pg" / "postgres.log").read_text()
+    with Supervisor() as supervisor:
+        PostgresServer(servers, own_folder / "pg").start(supervisor)
+        assert scalar(url, "SELECT answer FROM t") == 42
 
 
 def test_a_copied_database_has_the_rows_of_its_template(postgres, database):

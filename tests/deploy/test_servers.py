@@ -59,12 +59,12 @@ def test_a_second_process_waits_while_the_first_fetches(tmp_path):
     assert second.communicate(timeout=10)[0] == "in\n"
 
 
-def test_without_debian_and_without_mosquitto_the_command_is_named_and_nothing_is_made(monkeypatch, tmp_path):
+def test_without_debian_and_without_mosquitto_the_command_is_named(monkeypatch, own_folder):
     monkeypatch.setattr(debian, "why_not_possible", lambda *_: "not Debian")
     monkeypatch.setattr(servers_module, "installed_mosquitto", lambda: None)
     with pytest.raises(DeployError, match="apt-get install --no-install-recommends mosquitto"):
-        ensure_servers(tmp_path, Progress(io.StringIO()))
-    assert find_servers(tmp_path) is None
+        ensure_servers(own_folder, Progress(io.StringIO()))
+    assert find_servers(own_folder) is None
 
 
 def test_plain_postgres_is_said_loudly(monkeypatch, servers, tmp_path):
