@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.parse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from deploy.local.aptsources import debian_uris
 from deploy.local.errors import DeployError
+from deploy.local.process import dying_with_us
 from deploy.local.progress import Progress
 
 SUITE = "trixie"
@@ -107,7 +109,7 @@ class _Apt:
         reader, writer = os.pipe()
         command = ["apt-get", "-qq", "-o", f"APT::Status-Fd={writer}", *arguments]
         with subprocess.Popen(
-            command,
+            dying_with_us(command, signal.SIGTERM),  # an orphan would hold the lock of the package lists
             env=self._environment,
             cwd=folder,
             pass_fds=[writer],

@@ -106,15 +106,9 @@ class Supervisor:
         stop_signal: signal.Signals = signal.SIGTERM,
     ) -> Child:
         """Start `command` with its output in `log`; `env` adds to our environment, `account` is whom it runs as."""
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            raise DeployError("setpriv is missing; it belongs to util-linux. Install it: apt-get install util-linux")
-        # setpriv sets the death signal in the child and becomes the program. Doing it in Python between fork and exec
-        # (preexec_fn) can deadlock once threads run.
-        guarded = [setpriv, "--pdeathsig", stop_signal.name.removeprefix("SIG"), "--", *command]
         with _open_log(log) as stream:
             popen = subprocess.Popen(
-                guarded,
+                dying_with_us(command, stop_signal),
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=stream,
@@ -140,6 +134,16 @@ class Supervisor:
         """Stop every child, the last started first."""
         while self._children:
             self._children.pop().stop()
+
+
+def dying_with_us(command: Sequence[str | Path], number: signal.Signals) -> list[str | Path]:
+    """`command`, changed so that the kernel sends it `number` when the thread that starts it ends."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise DeployError("setpriv is missing; it belongs to util-linux. Install it: apt-get install util-linux")
+    # setpriv sets the death signal in the child and becomes the program. Doing it in Python between fork and exec
+    # (preexec_fn) can deadlock once threads run.
+    return [setpriv, "--pdeathsig", number.name.removeprefix("SIG"), "--", *command]
 
 
 def _open_log(log: Path) -> BinaryIO:
