@@ -7,9 +7,11 @@ import functools
 import json
 import logging
 import signal
+import string
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
+from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,6 +27,7 @@ from simulators.scenarios import SCENARIOS, scenario
 from simulators.timeline import TIME_ZONE, Timeline, from_micros, micros
 
 Command = Callable[..., None]
+PLAN = "hengkang"  # every scenario so far is this line, judged under this plan
 DATE = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -96,9 +99,9 @@ def list_scenarios() -> None:
 @of_a_plant
 @click.option(
     "--until",
-    type=click.Choice(["baseline", "reporting", "now"]),
+    type=click.Choice(["baseline", "reporting", "ledger", "now"]),
     required=True,
-    help="The plant's present: the end of that period (history only, nothing live), or now (then live).",
+    help="The plant's present: the end of that period or of its ledger (history only), or now (then live).",
 )
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--opcua-port", type=click.IntRange(0, 65535), default=4840, show_default=True, help="0: any free port.")
@@ -114,16 +117,9 @@ def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqt
     logging.getLogger("asyncua.server.server").setLevel(logging.ERROR)
     noted = read_plant(ledger_path)
     potline = plant.potline(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
-    present_us = {
-        "baseline": micros(potline.timeline.baseline_end),
-        "reporting": micros(potline.timeline.reporting_end),
-        "now": None,
-    }[until]
-    if present_us is not None and present_us > now_us():
-        end = from_micros(present_us, potline.timeline.tz).date()
-        raise SimulatorError(f"the {until} period ends on {end}, in the future; choose an earlier --first-day")
-    settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
     with Ledger(ledger_path, _identity(plant.name, potline)) as ledger:
+        present_us = _present_us(until, potline, ledger)
+        settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
         asyncio.run(_serve(potline, ledger, settings))
 
 
@@ -147,12 +143,44 @@ def table(plant: PlantOptions, out: Path) -> None:
     click.echo(f"{rows} readings of {len(POINTS)} points in {out}", err=True)
 
 
+@simulate.command("plan")
+@of_a_plant
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; printed otherwise.")
+def plan(plant: PlantOptions, out: Path | None) -> None:
+    """Write the plan under which SCENARIO is judged, with the plant's own dates."""
+    timeline = plant.potline().timeline
+    template = string.Template((resources.files("simulators.plans") / f"{PLAN}.yaml").read_text(encoding="utf-8"))
+    instants = ("baseline_start", "baseline_end", "reporting_start", "reporting_end")
+    text = template.substitute({name: getattr(timeline, name).date() for name in instants})
+    if out:
+        out.write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=False)
+
+
 @simulate.command("truth-of")
 @of_a_plant
 def truth_of(plant: PlantOptions) -> None:
     """Print the true effect of SCENARIO, free of noise, and its periods as JSON."""
     potline = plant.potline()
     click.echo(json.dumps(_truth(plant.name, potline), ensure_ascii=False))
+
+
+def _present_us(until: str, potline: Potline, ledger: Ledger) -> int | None:
+    """The instant at which the plant's time stands still; None for a plant that lives with the clock."""
+    if until == "now":
+        return None
+    if until == "ledger":
+        last_us = max((ledger.last_us(point) or 0 for point in POINTS), default=0)
+        if not last_us:
+            raise SimulatorError(f"{ledger.path} has no reading to stand still at; run with --until now first")
+        return last_us
+    ends = {"baseline": potline.timeline.baseline_end, "reporting": potline.timeline.reporting_end}
+    present_us = micros(ends[until])
+    if present_us > now_us():
+        end = from_micros(present_us, potline.timeline.tz).date()
+        raise SimulatorError(f"the {until} period ends on {end}, in the future; choose an earlier --first-day")
+    return present_us
 
 
 def _identity(name: str, potline: Potline) -> dict[str, object]:

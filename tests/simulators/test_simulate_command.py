@@ -142,3 +142,34 @@ def test_refusals_say_what_to_do_next(tmp_path):
     assert "--first-day" in refusal(tmp_path, "hengkang", "--until", "baseline", "--first-day", tomorrow)
     assert "mqtt://user" in refusal(tmp_path, "hengkang", "--until", "baseline", "--mqtt", "nowhere")
     assert "0.01 to 100" in refusal(tmp_path, "hengkang", "--until", "now", "--rate-hz", "1000")
+
+
+def test_a_plant_that_stands_still_at_its_ledger_produces_nothing_more(tmp_path):
+    path = tmp_path / "ledger.csv"
+    with running("--until", "now", "--rate-hz", "20", "--ledger", str(path)) as (process, _):
+        before = len(rows_in(path))
+        wait_for(lambda: len(rows_in(path)) > before + 20)
+        process.terminate()
+        assert process.wait(30) == 0
+    produced = len(rows_in(path))
+    with running("--until", "ledger", "--ledger", str(path)) as (process, ready):
+        assert (ready["produced"], ready["live"]) == (produced, False)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert len(rows_in(path)) == produced
+
+
+def test_an_empty_ledger_has_no_instant_to_stand_still_at(tmp_path):
+    done = command("run", "hengkang", "--until", "ledger", "--ledger", str(tmp_path / "new.csv"))
+    assert done.exit_code != 0
+    assert "run with --until now first" in done.output
+
+
+def test_the_plan_has_the_plants_own_dates(tmp_path):
+    out = tmp_path / "plan.yaml"
+    done = command("plan", "hengkang", "--first-day", "2026-03-01", "--out", str(out))
+    assert done.exit_code == 0, done.output
+    text = out.read_text(encoding="utf-8")
+    assert "baseline: {start: 2026-03-01, end: 2026-06-29}" in text
+    assert "reporting: {start: 2026-07-09, end: 2026-11-06}" in text
+    assert command("plan", "hengkang", "--first-day", "2026-03-01").output == text
