@@ -1,0 +1,38 @@
+"""Brings stored readings to the engine: the points and the span that a plan needs, as series."""
+
+from __future__ import annotations
+
+from api.database import Connection
+from api.errors import ApiError
+from ingest import read
+from verification.plan import Plan
+from verification.series import Series
+from verification.sufficiency import calendars, needed_points
+
+
+def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = False) -> dict[str, Series]:
+    """One series per point that the plan needs, as the device sent it. Raises ApiError where plan and device disagree.
+
+    `baseline_only` leaves the outcome unread, as befits the filing of a plan.
+    """
+    names = list(needed_points(plan))
+    _check_points(conn, device, plan, names)
+    baseline, reporting = (calendar.span_us for calendar in calendars(plan))
+    end_us = baseline[1] if baseline_only else reporting[1]
+    columns = read.load_window(conn, device, names, baseline[0], end_us + 1)
+    return {name: Series(found.time_us, found.value, found.status) for name, found in columns.items()}
+
+
+def _check_points(conn: Connection, device: str, plan: Plan, names: list[str]) -> None:
+    """The engine takes values in the plan's units; what the device says of a point must be what the plan says."""
+    for point in read.points(conn, device):
+        if point.name not in names:
+            continue
+        planned = plan.points[point.name]
+        if (point.unit, point.kind) != (planned.unit, planned.kind):
+            raise ApiError(
+                422,
+                "point_mismatch",
+                f"points.{point.name}: the plan says {planned.kind} in {planned.unit}, the device {device} sends a "
+                f"{point.kind} in {point.unit}; correct the plan, or the agent's configuration.",
+            )

@@ -1,0 +1,300 @@
+"""Every text of the pages, in English and in Chinese, under one key; a key that lacks a language cannot be
+written here.
+
+Texts of findings and verdict reasons are not here: they belong to `verification`, which says the same thing
+in a report.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, get_args
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+class Text(NamedTuple):
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+
+TEXTS: dict[str, Text] = {
+    # Frame
+    "brand_tagline": Text("Retrofit verification", "改造实证"),
+    "skip": Text("Skip to the content", "跳到正文"),
+    "projects": Text("Projects", "项目"),
+    "api": Text("API", "接口文档"),
+    "sign_out": Text("Sign out", "退出"),
+    "other_language": Text("中文", "English"),
+    "footer": Text(
+        "Every figure on this page can be re-computed offline from the evidence package.",
+        "本页所有数字均可凭证据包离线重新计算。",
+    ),
+    "role_enterprise": Text("Enterprise", "企业"),
+    "role_expert": Text("Expert", "专家"),
+    "role_auditor": Text("Auditor", "审计"),
+    "role_operator": Text("Operator", "运维"),
+    # Sign-in
+    "sign_in": Text("Sign in", "登录"),
+    "sign_in_lead": Text(
+        "Metered before, metered after, and checkable by anyone.",
+        "改造前有计量，改造后有计量，人人可以核验。",
+    ),
+    "token": Text("Access token", "访问令牌"),
+    "token_hint": Text(
+        "Your operator gives you one. It is kept in no cookie and written to no log.",
+        "由运维人员发放。令牌不写入 Cookie，也不写入日志。",
+    ),
+    "token_wrong": Text(
+        "This token is not valid: unknown, expired or revoked. Ask your operator for a new one.",
+        "令牌无效：未知、已过期或已撤销。请向运维人员申请新令牌。",
+    ),
+    # Errors
+    "error_title": Text("This did not work", "未能完成"),
+    "error_back": Text("Back to the projects", "返回项目列表"),
+    "error_not_found": Text("There is no such page, or none that you may see.", "没有该页面，或您无权查看。"),
+    "error_forbidden": Text("Your role may not see this page.", "您的角色无权查看该页面。"),
+    "error_other": Text("The request could not be answered: {message}", "请求未能处理：{message}"),
+    # List of projects
+    "projects_lead": Text(
+        "One file per retrofit: its plan, its readings, its verdict and its evidence.",
+        "一改一档：方案、读数、结论与证据。",
+    ),
+    "projects_none": Text(
+        "No project yet. File one with POST /api/v1/projects.",
+        "尚无项目。可通过 POST /api/v1/projects 建立。",
+    ),
+    "col_project": Text("Project", "项目"),
+    "col_verdict": Text("Verdict", "结论"),
+    "col_change": Text("Verified change", "核定变化量"),
+    "col_target": Text("Target", "目标"),
+    "col_readings": Text("Readings stored", "已存读数"),
+    "col_latest": Text("Latest reading", "最新读数"),
+    "readings_none": Text("none yet", "暂无"),
+    # Verdicts
+    "verdict_met": Text("Target met", "达到目标"),
+    "verdict_not_met": Text("Target not met", "未达到目标"),
+    "verdict_inconclusive": Text("Inconclusive", "无法定论"),
+    "verdict_invalid_data": Text("Data not valid", "数据无效"),
+    "verdict_not_verifiable": Text("Not verifiable", "不可核验"),
+    "verdict_no_plan": Text("No plan yet", "尚未报备方案"),
+    "verdict_no_run": Text("Plan locked, not yet verified", "方案已锁定，尚未核算"),
+    "lead_met": Text(
+        "The change, even less its uncertainty, reaches the target.",
+        "变化量在扣除不确定度后仍达到目标。",
+    ),
+    "lead_not_met": Text(
+        "The change, even with the benefit of its uncertainty, does not reach the target.",
+        "变化量即使计入不确定度的有利一侧，也未达到目标。",
+    ),
+    "lead_inconclusive": Text(
+        "The data do not decide whether the target is reached.",
+        "现有数据不足以判定是否达到目标。",
+    ),
+    "lead_invalid_data": Text(
+        "The readings do not support a verdict; the findings say why.",
+        "读数不足以支持结论，原因见核查发现。",
+    ),
+    "lead_not_verifiable": Text(
+        "There is no usable baseline to compare with, so no figure is certified.",
+        "没有可用的基准期，因此不出具数值。",
+    ),
+    "lead_no_plan": Text(
+        "File the plan before the retrofit: only then can nobody say that it was fitted to the outcome.",
+        "请在改造前报备方案，以证明方案未按结果调整。",
+    ),
+    "lead_no_run": Text(
+        "The plan and its baseline are in the log. An expert starts the verification "
+        "when the reporting period is over.",
+        "方案与基准期已存入存证日志。报告期结束后由专家启动核算。",
+    ),
+    # Project page
+    "metric_energy_per_ton": Text("Energy per tonne", "单位产品电耗"),
+    "verified_change": Text("Verified change", "核定变化量"),
+    "confidence": Text("at {percent} % confidence", "置信水平 {percent} %"),
+    "sign_note": Text("After minus before: a saving is negative.", "改造后减改造前：节约为负值。"),
+    "interval": Text("Interval", "区间"),
+    "target": Text("Target", "目标"),
+    "target_at_most": Text("{value} {unit} or lower", "不高于 {value} {unit}"),
+    "claim": Text("Enterprise's claim", "企业申报值"),
+    "claim_none": Text("none made", "未申报"),
+    "claim_consistent": Text("consistent with the data", "与数据相符"),
+    "claim_overstated": Text("more than the data support", "超出数据支持范围"),
+    "claim_understated": Text("less than the data show", "低于数据所示"),
+    "boundary": Text("Boundary", "边界"),
+    "baseline": Text("Baseline", "基准期"),
+    "reporting": Text("Reporting period", "报告期"),
+    "days_of": Text("{used} of {expected} days used", "{expected} 天中采用 {used} 天"),
+    "run": Text("Run", "核算次数"),
+    "run_k": Text("run {k} against this plan", "该方案第 {k} 次核算"),
+    "plan": Text("Plan", "方案"),
+    "plan_version": Text("version {version}, locked {time}", "第 {version} 版，锁定于 {time}"),
+    "enterprise": Text("Enterprise", "企业"),
+    "to": Text("to", "至"),
+    "last_day": Text("last day", "最后一天"),
+    # Gauge
+    "gauge_title": Text(
+        "Verified change {delta} ± {uncertainty} {unit}; target {target}",
+        "核定变化量 {delta} ± {uncertainty} {unit}；目标 {target}",
+    ),
+    "gauge_accepts": Text("target reached", "达到目标"),
+    "gauge_limit": Text("target", "目标"),
+    "gauge_claim": Text("claim", "申报"),
+    "gauge_zero": Text("no change", "无变化"),
+    # Chart
+    "before_after": Text("Before and after", "改造前后对比"),
+    "chart_title": Text(
+        "Daily energy per tonne before and after the retrofit, against the baseline model's projection",
+        "改造前后每日单位电耗与基准模型推算值",
+    ),
+    "chart_before": Text("Baseline, metered", "基准期实测"),
+    "chart_after": Text("Reporting, metered", "报告期实测"),
+    "chart_works": Text("retrofit", "改造"),
+    "chart_expected": Text("Expected by the baseline model", "基准模型推算"),
+    "chart_mean": Text("plain ratio", "简单比值"),
+    "chart_axis_note": Text("axis does not begin at zero", "纵轴不从零起"),
+    "chart_none": Text("There are too few valid days for a chart.", "有效天数不足，无法绘图。"),
+    "chart_caption": Text(
+        "Each mark is one local day. The dashed line is what the line before the retrofit would have used "
+        "for the same output.",
+        "每个点为一个当地日。虚线为改造前产线在相同产量下的推算电耗。",
+    ),
+    # Bridge
+    "bridge": Text("From the plain ratio to the verified change", "从简单比值到核定变化量"),
+    "bridge_lead": Text(
+        "A plain before-and-after ratio also moves with the load. What is not the retrofit's doing is taken out here.",
+        "简单的前后比值会随负荷变化。此处逐项剔除与改造无关的影响。",
+    ),
+    "bridge_plain": Text("Plain ratio, after minus before", "简单比值之差（后减前）"),
+    "bridge_load": Text("Load", "负荷影响"),
+    "bridge_adjustments": Text("Adjustments", "调整项"),
+    "bridge_verified": Text("Verified change", "核定变化量"),
+    # Budget
+    "budget": Text("Uncertainty budget", "不确定度分量"),
+    "budget_lead": Text(
+        "Standard uncertainties, before the coverage factor {factor} is applied.",
+        "标准不确定度（未乘包含因子 {factor}）。",
+    ),
+    "col_source": Text("Source", "来源"),
+    "col_type": Text("Type", "类型"),
+    "col_u": Text("u", "标准不确定度"),
+    "col_dof": Text("Degrees of freedom", "自由度"),
+    "col_share": Text("Share", "占比"),
+    "source_model": Text("Baseline model and day-to-day variation", "基准模型与日间波动"),
+    "source_energy_meter": Text("Energy meter", "电能计量"),
+    "source_output_meter": Text("Output scale", "产量计量"),
+    "infinite": Text("∞", "∞"),
+    # Model
+    "model": Text("Baseline model", "基准模型"),
+    # Findings
+    "findings": Text("Findings", "核查发现"),
+    "findings_none": Text("Nothing noteworthy was found.", "未发现需要说明的情况。"),
+    "findings_locked": Text("Findings when the plan was locked", "方案锁定时的核查发现"),
+    "reasons": Text("Why", "依据"),
+    "resolve": Text("What would resolve it", "如何解决"),
+    "severity_error": Text("Error", "错误"),
+    "severity_warning": Text("Warning", "警告"),
+    "severity_info": Text("Note", "说明"),
+    # Evidence
+    "evidence": Text("Evidence", "证据"),
+    "evidence_lead": Text(
+        "Written to an append-only log in this order. Nobody, including this platform, can change it "
+        "without being noticed.",
+        "按以下次序写入只可追加的存证日志。任何人（包括本平台）改动都会被发现。",
+    ),
+    "log_plan": Text("Plan locked", "方案锁定"),
+    "log_baseline": Text("Baseline locked", "基准期数据锁定"),
+    "log_first_reading": Text("Reporting period begins", "报告期开始"),
+    "log_run": Text("Verified", "完成核算"),
+    "log_entry": Text("log entry {index}", "日志条目 {index}"),
+    "digest_plan": Text("SHA-256 of the plan as filed", "方案文件 SHA-256"),
+    "digest_manifest": Text("SHA-256 of the package's manifest", "证据包清单 SHA-256"),
+    "download": Text("Download the evidence package", "下载证据包"),
+    "download_logged": Text("Reading it is itself entered in the log.", "下载行为本身会记入日志。"),
+    "download_role": Text(
+        "The operator's role may not read packages.",
+        "运维角色无权读取证据包。",
+    ),
+    "check_lead": Text(
+        "Check it on any machine, without network and without trusting us:",
+        "可在任何机器上离线核验，无需信任本平台：",
+    ),
+    "check_trust": Text(
+        "trust.txt holds the public keys of the log, the engine and the devices. Get it once, from a source you trust.",
+        "trust.txt 为日志、引擎和设备的公钥，请从可信来源获取一次。",
+    ),
+    "older": Text("All runs of this project", "本项目的全部核算"),
+    "result_json": Text("Result (JSON)", "结果（JSON）"),
+    # Readings
+    "readings": Text("Readings", "读数"),
+    "readings_lead": Text(
+        "Stored as received from device {device}; each row belongs to a batch signed at the edge.",
+        "按设备 {device} 发来的原样保存；每一行都属于一个在边缘端签名的批次。",
+    ),
+    "col_point": Text("Point", "测点"),
+    "col_kind": Text("Kind", "类别"),
+    "col_unit": Text("Unit", "单位"),
+    "col_meter": Text("Meter", "仪表"),
+    "col_count": Text("Readings", "读数个数"),
+    "col_first": Text("First", "首个"),
+    "col_last": Text("Last", "末个"),
+    "kind_counter": Text("counter", "累计量"),
+    "kind_interval_total": Text("interval total", "区间量"),
+    "kind_gauge": Text("gauge", "瞬时量"),
+    "kind_state": Text("state", "状态"),
+    # API description
+    "docs_lead": Text(
+        "Every call needs an access token: Authorization: Bearer <token>. Errors have a code and say what to do next.",
+        "每次调用都需要访问令牌：Authorization: Bearer <token>。错误带有代码并说明如何处理。接口说明为英文。",
+    ),
+    "docs_roles": Text("Allowed", "允许角色"),
+    "docs_machine": Text("Machine-readable description (OpenAPI)", "机器可读描述（OpenAPI）"),
+    "docs_parameters": Text("Parameters", "参数"),
+    "docs_body": Text("Body", "请求体"),
+    "docs_answers": Text("Answers", "响应"),
+}
+
+
+class Words:
+    """The texts in one language, for templates: `t("key", name=value)`."""
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text under `key` with its values filled in. Raises KeyError where there is none."""
+        text: str = getattr(TEXTS[key], self.language)
+        return text.format(**values) if values else text
+
+    def or_same(self, key: str, fallback: str) -> str:
+        """The text under `key`, or `fallback`, for a name that a newer result may bring."""
+        return self(key) if key in TEXTS else fallback
+
+    def pick(self, en: str, zh: str) -> str:
+        """The one of two given texts that is in this language."""
+        return zh if self.language == "zh" else en
+
+    @property
+    def other(self) -> Language:
+        """The language to switch to."""
+        return "en" if self.language == "zh" else "zh"
+
+
+def choose(query: str | None, cookie: str | None, accept_language: str) -> Language:
+    """The reader's language: asked for in the address, chosen before, preferred by the browser, else English."""
+    for wish in (query, cookie):
+        if wish in LANGUAGES:
+            return wish
+    ranked: list[tuple[float, str]] = []
+    for part in accept_language.split(","):
+        name, _, weight = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(weight or 1), name.split("-")[0].lower()))
+        except ValueError:
+            continue
+    for _, name in sorted(ranked, key=lambda item: item[0]):
+        if name in LANGUAGES:
+            return name
+    return "en"
