@@ -1,0 +1,169 @@
+"""The running agent: sources, sealer, uplink and status around one spool, from start to an orderly stop.
+
+Stops on SIGTERM and SIGINT: the sources end first, what is durable is sealed, the uplink gets a few seconds, then all
+sessions are closed. A kill at any other moment loses nothing either; it only leaves more to do at the next start. What
+cannot be mended by trying again (a disk that fails) ends the process, for a service manager to start it anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent import clock, status
+from edge_agent.config import EdgeConfig
+from edge_agent.lock import exclusive
+from edge_agent.sources.mqtt import MqttSource
+from edge_agent.sources.opcua import OpcUaSource
+from edge_agent.spool import Spool
+from edge_agent.spool_model import MICROSECONDS_PER_DAY, Limits
+from edge_agent.spool_recovery import open_spool
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import AgentStatus, ClockStatus, PointStatus, SourceStatus, UplinkStatus
+from edge_agent.uplink import Uplink
+from verification import keys
+
+SEAL_CHECK_S = 0.1
+STATUS_EVERY_S = 1.0
+LAST_SEND_S = 5.0
+
+log = logging.getLogger(__name__)
+
+Source = MqttSource | OpcUaSource
+
+
+@dataclass(frozen=True)
+class Agent:
+    """The parts of a running agent."""
+
+    config: EdgeConfig
+    spool: SpoolThread
+    status: AgentStatus
+    uplink: Uplink
+    sources: tuple[Source, ...]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then leave in order."""
+        async with asyncio.TaskGroup() as group:
+            uplink = group.create_task(self.uplink.run())
+            sources = [group.create_task(source.run()) for source in self.sources]
+            sealer = group.create_task(self._seal())
+            reporter = group.create_task(self._report())
+            await stop.wait()
+            log.info("stopping")
+            for task in (*sources, sealer):
+                task.cancel()
+            await asyncio.wait([*sources, sealer])
+            await self._send_the_rest()
+            uplink.cancel()
+            reporter.cancel()
+        await self._write_status()
+
+    async def _seal(self) -> None:
+        while True:
+            if await self._seal_once():
+                self.uplink.notify()
+            await asyncio.sleep(SEAL_CHECK_S)
+
+    async def _seal_once(self, *, everything: bool = False) -> int:
+        state = clock.clock_state()
+        self.status.clock = ClockStatus(state.state, state.offset_us)
+        return await self.spool.call(Spool.seal_due, state, everything=everything)
+
+    async def _send_the_rest(self) -> None:
+        await self._seal_once(everything=True)
+        self.uplink.notify()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SEND_S):
+                while (await self.spool.call(Spool.depth)).batches:  # noqa: ASYNC110 - ends by itself in seconds
+                    await asyncio.sleep(SEAL_CHECK_S)
+
+    async def _report(self) -> None:
+        while True:
+            await self._write_status()
+            await asyncio.sleep(STATUS_EVERY_S)
+
+    async def _write_status(self) -> None:
+        self.status.spool = await self.spool.call(Spool.depth)
+        self.status.written_us = clock.now_us()
+        try:
+            await asyncio.to_thread(status.write, self.status, self.config.status_path)
+        except OSError as err:
+            # A status that cannot be written must not stop readings from being kept.
+            log.error("cannot write the status: path=%s reason=%r", self.config.status_path, str(err))
+
+
+def run(config: EdgeConfig) -> None:
+    """Run the agent in this process until it is told to stop. Raises RetroProofError when it cannot start."""
+    Path(config.spool.path).parent.mkdir(parents=True, exist_ok=True)
+    with exclusive(config.spool_path), _assembled(config) as agent:
+        log.info(
+            "running: device=%s key=%s points=%d",
+            config.device,
+            keys.key_id(config.private_key()).hex(),
+            len(config.points),
+        )
+        asyncio.run(_until_told(agent))
+
+
+async def _until_told(agent: Agent) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await agent.run(stop)
+
+
+@contextmanager
+def _assembled(config: EdgeConfig) -> Iterator[Agent]:
+    """Open the spool, name the points in it, and put the parts together."""
+    before = status.read(config.status_path)
+    known_epoch = before.spool.epoch if before is not None and before.spool is not None else 0
+    limits = Limits(
+        max_bytes=config.spool.max_bytes,
+        max_age_us=int(config.spool.max_age_days * MICROSECONDS_PER_DAY),
+        max_rows=config.batch.max_rows,
+        max_wait_us=int(config.batch.max_seconds * 1_000_000),
+    )
+    spool = SpoolThread(
+        lambda: open_spool(
+            config.spool_path, config.device, config.private_key(), limits, known_epoch=known_epoch
+        )
+    )
+    try:
+        indices = asyncio.run(spool.call(Spool.catalogue, config.points))
+        shown = _empty_status(config)
+        uplink = Uplink(config.device, config.uplink, config.trusted_key(), spool, shown.uplink)
+        sources = tuple(_source(config, name, indices, spool, shown.sources[name]) for name in config.sources)
+        yield Agent(config, spool, shown, uplink, sources)
+    finally:
+        spool.close()
+
+
+def _source(
+    config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus
+) -> Source:
+    source = config.sources[name]
+    if source.opcua:
+        return OpcUaSource(name, source, indices, spool, shown)
+    return MqttSource(name, f"{config.device}-{name}", source, indices, spool, shown)
+
+
+def _empty_status(config: EdgeConfig) -> AgentStatus:
+    sources = {
+        name: SourceStatus(
+            kind="opcua" if source.opcua else "mqtt",
+            endpoint=source.opcua or source.mqtt,
+            points={key: PointStatus(point.address) for key, point in source.points.items()},
+        )
+        for name, source in config.sources.items()
+    }
+    now_us = clock.now_us()
+    uplink = UplinkStatus(config.uplink.mqtt)
+    return AgentStatus(config.device, os.getpid(), now_us, now_us, sources, uplink, ClockStatus())

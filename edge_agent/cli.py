@@ -1,0 +1,212 @@
+"""`retroproof edge`: make a key, check a configuration, run the agent, ask how it fares."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import msgspec
+
+from edge_agent import agent, config, lock, status
+from edge_agent.clock import now_us
+from edge_agent.status import AgentStatus, PointStatus, SourceStatus
+from verification import keys
+from verification.errors import RetroProofError
+
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
+LOG_LEVELS = ("debug", "info", "warning", "error")
+MICROSECONDS = 1_000_000
+
+
+class _Refusal(click.ClickException):
+    """An error that a person can mend."""
+
+    exit_code = EXIT_USAGE
+
+
+@click.group()
+def edge() -> None:
+    """Run and inspect the edge agent on the plant network."""
+
+
+@edge.command()
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The new private key's file.")
+def keygen(out: Path) -> None:
+    """Make the key that signs this device's batches, and print what ingest must know of it."""
+    try:
+        key = keys.generate(out)
+    except RetroProofError as err:
+        _refuse(err)
+    click.echo(f"private key  {out}")
+    click.echo(f"public key   {keys.public_text(key)}")
+    click.echo(f"key id       {keys.key_id(key).hex()}")
+
+
+@edge.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+def check_config(file: Path) -> None:
+    """Say what FILE would have the agent do, or what is wrong with it."""
+    found = _load(file)
+    click.echo(f"device {found.device}, signing key {keys.key_id(found.private_key()).hex()}")
+    click.echo(
+        f"uplink {found.uplink.mqtt}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})"
+    )
+    rows = [
+        (name, point_name, point.address, point.unit, str(point.kind), point.meter or "-")
+        for name, source in found.sources.items()
+        for point_name, point in source.points.items()
+    ]
+    for name, source in found.sources.items():
+        click.echo(f"source {name}: {source.opcua or source.mqtt}")
+    _table(("SOURCE", "POINT", "ADDRESS", "UNIT", "KIND", "METER"), rows)
+    click.echo(f"{len(rows)} points: the configuration can be used")
+
+
+@edge.command()
+@click.option(
+    "--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file."
+)
+@click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
+def run(file: Path, log_level: str) -> None:
+    """Read, keep, sign and send until told to stop (SIGTERM, Ctrl-C)."""
+    _log_to_stderr(log_level)
+    found = _load(file)
+    try:
+        agent.run(found)
+    except RetroProofError as err:
+        _refuse(err)
+
+
+@edge.command("status")
+@click.option(
+    "--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print everything, for programs.")
+def show_status(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes a flag like this
+    """Say how the agent fares; exit 0 while it runs, 1 when it does not."""
+    found = _load(file)
+    running = lock.is_held(found.spool_path)
+    last = status.read(found.status_path)
+    if as_json:
+        body = json.loads(msgspec.json.encode(last)) if last is not None else None
+        click.echo(json.dumps({"running": running, "status": body}, ensure_ascii=False, indent=1))
+    elif last is None:
+        click.echo(f"The agent {'has just started' if running else 'is not running and has left no status'}.")
+    else:
+        _show(last, running=running)
+    sys.exit(0 if running else 1)
+
+
+def _show(last: AgentStatus, *, running: bool) -> None:
+    age = _age(last.written_us)
+    click.echo(
+        f"{last.device}: " + (f"running, pid {last.pid}" if running else f"NOT RUNNING, last seen {age} ago")
+    )
+    if last.spool is not None:
+        depth = last.spool
+        oldest = f", the oldest {_age(depth.oldest_us)} old" if depth.oldest_us is not None else ""
+        click.echo(
+            f"spool   {depth.batches} batches and {depth.open_rows} rows wait{oldest}; "
+            f"{_bytes(depth.used_bytes)} of {_bytes(depth.max_bytes)}; epoch {depth.epoch}, next {depth.next_sequence}"
+        )
+        if depth.full:
+            click.echo(f"        FULL: {depth.full}")
+        if depth.refused:
+            click.echo(f"        {depth.refused} batches were refused by ingest and are kept in the spool")
+    uplink = last.uplink
+    acknowledged = f"last ack {_age(uplink.last_ack_us)} ago" if uplink.last_ack_us else "no ack yet"
+    click.echo(
+        f"uplink  {uplink.state}, {acknowledged}, {uplink.in_flight} under way, {uplink.sent} sent, "
+        f"{uplink.resent} sent again, {uplink.settled} settled. {uplink.message}".rstrip()
+    )
+    if uplink.alarm:
+        click.echo(f"        ALARM ({uplink.alarms}): {uplink.alarm}")
+    offset = f", {last.clock.offset_us} us off" if last.clock.offset_us is not None else ""
+    click.echo(f"clock   {last.clock.state}{offset}")
+    for name, source in last.sources.items():
+        _show_source(name, source)
+
+
+def _show_source(name: str, source: SourceStatus) -> None:
+    click.echo(
+        f"source  {name}: {source.state}, {source.endpoint}, {source.connects} connects, {source.doubles} doubles "
+        f"left out, {source.bad} unreadable, {source.dropped} lost. {source.message}".rstrip()
+    )
+    rows = [_point_row(point_name, point) for point_name, point in source.points.items()]
+    _table(("POINT", "STATE", "LAST", "VALUE", "STATUS", "ROWS", "SAMPLING", "QUEUE", "REMARK"), rows)
+
+
+def _point_row(name: str, point: PointStatus) -> tuple[str, ...]:
+    value = "-" if point.last_value is None else f"{point.last_value:.6g}"
+    return (
+        name,
+        point.state,
+        "-" if point.last_time_us is None else f"{_age(point.last_time_us)} ago",
+        value,
+        "-" if point.last_status is None else f"0x{point.last_status:08X}",
+        str(point.rows),
+        _asked(point.asked_sampling_ms, point.revised_sampling_ms, " ms"),
+        _asked(point.asked_queue, point.revised_queue, ""),
+        point.message or "-",
+    )
+
+
+def _asked(asked: float | None, revised: float | None, unit: str) -> str:
+    """What the server granted, and what was asked for where that differs."""
+    if revised is None:
+        return "-"
+    return f"{revised:g}{unit}" + (f" (asked {asked:g})" if asked is not None and asked != revised else "")
+
+
+def _age(since_us: int) -> str:
+    seconds = (now_us() - since_us) / MICROSECONDS
+    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def _bytes(size: int) -> str:
+    power = min(int(math.log(max(size, 1), 1024)), 3)
+    return f"{size / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
+
+
+def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        click.echo(
+            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
+
+
+def _load(file: Path) -> config.EdgeConfig:
+    try:
+        return config.load(file)
+    except RetroProofError as err:
+        _refuse(err)
+
+
+def _refuse(err: RetroProofError) -> NoReturn:
+    raise _Refusal(str(err)) from err
+
+
+def _log_to_stderr(level: str) -> None:
+    """One line per event; times in UTC, as in the readings."""
+    formatter = logging.Formatter(
+        "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s from=%(name)s message=%(message)s",
+        "%Y-%m-%dT%H:%M:%S",
+    )
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level.upper(), handlers=[handler])
+    if level != "debug":
+        # The library reports with tracebacks what the sources report in a line.
+        logging.getLogger("asyncua").setLevel(logging.CRITICAL)

@@ -1,0 +1,217 @@
+"""Reads an MQTT v5 broker: QoS 1, a session that outlives a restart, and PUBACK only after the spool's commit.
+
+A device that sends a response topic and correlation data gets a receipt: an empty message with the same correlation
+data on that topic, after the commit. What it sends again is receipted again and kept once. What the broker itself sends
+again (same packet, same session) is known by its packet id and content. A payload that cannot be read is counted,
+logged at first, acknowledged and left.
+
+When the spool is full, readings are admitted as a loss and get no receipt, so that a careful device sends them later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass, field
+
+from edge_agent import clock
+from edge_agent.backoff import Backoff
+from edge_agent.config import PointConfig, SourceConfig
+from edge_agent.mqtt_link import Event, LinkError, Message, MqttLink, connected
+from edge_agent.sources import payload
+from edge_agent.sources.payload import PayloadError
+from edge_agent.spool import Spool
+from edge_agent.spool_model import Receipt, SpoolFullError
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import SourceStatus
+from verification.errors import ConfigError
+from verification.model import Rows
+
+MAX_CORRELATION_BYTES = 64
+MAX_TOPIC_CHARS = 256
+LOGGED_BAD_PAYLOADS = 5
+IDLE_S = 5.0
+POINTS_PER_SUBSCRIPTION = 100
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Intake:
+    """Messages on their way into one transaction.
+
+    kept: in the spool before this; taken: to be kept now, with their rows and receipts; only_here: positions of rows
+    that no device will send again.
+    """
+
+    kept: list[Message] = field(default_factory=list)
+    taken: list[Message] = field(default_factory=list)
+    rows: Rows = field(default_factory=Rows.empty)
+    receipts: dict[Receipt, None] = field(default_factory=dict)
+    only_here: list[int] = field(default_factory=list)
+
+
+class MqttSource:
+    """`run` for as long as the agent lives."""
+
+    def __init__(
+        self,
+        name: str,
+        client_id: str,
+        config: SourceConfig,
+        indices: dict[str, int],
+        spool: SpoolThread,
+        status: SourceStatus,
+    ) -> None:
+        self._name = name
+        self._client_id = client_id
+        self._config = config
+        self._spool = spool
+        self._status = status
+        self._indices = indices
+        self._points: dict[str, list[tuple[str, PointConfig]]] = {}
+        for point_name, point in config.points.items():
+            self._points.setdefault(point.topic, []).append((point_name, point))
+
+    async def run(self) -> None:
+        """Connect, read, and connect again when the connection ends; never returns."""
+        backoff = Backoff()
+        while True:
+            try:
+                async with connected(self._config.broker, self._client_id) as link:
+                    await self._start_session(link)
+                    backoff.reset()
+                    while True:
+                        first = await link.next_event(IDLE_S)
+                        if first is not None:
+                            await self._take(link, [first, *link.ready_events()])
+            except (LinkError, ConfigError) as err:
+                log.warning("the source is down: source=%s reason=%r", self._name, str(err))
+                self._status.now("disconnected", err)
+            await asyncio.sleep(backoff.next_s())
+
+    async def _start_session(self, link: MqttLink) -> None:
+        if not link.session_present:
+            # A new session numbers its packets anew: what an old number meant no longer holds.
+            await self._spool.call(Spool.forget_receipts, self._packets)
+        topics = list(self._points)
+        refused: list[str] = []
+        for start in range(0, len(topics), POINTS_PER_SUBSCRIPTION):
+            refused += await link.subscribe(topics[start : start + POINTS_PER_SUBSCRIPTION])
+        for topic, points in self._points.items():
+            for name, _ in points:
+                point = self._status.points[name]
+                if topic in refused:
+                    point.fail(f"the broker does not let us read {topic}; check its access list")
+                elif point.state != "live":
+                    point.state, point.message = "waiting", ""
+        self._status.connects += 1
+        self._status.now("connected")
+        log.info(
+            "the source is connected: source=%s topics=%d refused=%d", self._name, len(topics), len(refused)
+        )
+
+    async def _take(self, link: MqttLink, events: list[Event]) -> None:
+        """Commit what arrived in one transaction, then acknowledge and receipt it."""
+        intake = _Intake()
+        for message in events:
+            if isinstance(message, Message):
+                await self._sort(message, intake)
+        try:
+            await self._spool.call(Spool.append, intake.rows, receipts=list(intake.receipts))
+        except SpoolFullError as err:
+            await self._lose(intake, err)
+            for message in intake.taken:
+                link.acknowledge(message)
+        else:
+            self._note(intake.rows)
+            intake.kept += intake.taken
+        for message in intake.kept:
+            self._answer(link, message)
+
+    async def _sort(self, message: Message, intake: _Intake) -> None:
+        """Put a message where it belongs; read it if it is new."""
+        known = self._receipt_of(message)
+        if known is not None and await self._is_repeat(message, known):
+            self._status.doubles += 1
+            intake.kept.append(message)
+            return
+        intake.taken.append(message)
+        if known in intake.receipts:
+            self._status.doubles += 1
+            return
+        if known is not None:
+            intake.receipts[known] = None
+        already = len(intake.rows)
+        self._read(message, intake.rows)
+        if not message.correlation:
+            intake.only_here += range(already, len(intake.rows))
+
+    async def _is_repeat(self, message: Message, known: Receipt) -> bool:
+        """Whether the message is in the spool already: a device may repeat at will, a broker says when it does."""
+        may_repeat = bool(message.correlation) or message.repeated
+        return may_repeat and await self._spool.call(Spool.has_receipt, known)
+
+    def _read(self, message: Message, rows: Rows) -> None:
+        """Append what the message says; what it says badly is counted."""
+        try:
+            body = payload.decode(message.payload)
+        except PayloadError as err:
+            self._count_bad(message.topic, err)
+            return
+        for name, point in self._points.get(message.topic, ()):
+            try:
+                found = payload.reading(body, point, clock.now_us())
+            except PayloadError as err:
+                self._status.points[name].refused += 1
+                self._count_bad(message.topic, err)
+            else:
+                rows.append(self._indices[name], found.time_us, found.value, status=found.status)
+
+    async def _lose(self, intake: _Intake, why: SpoolFullError) -> None:
+        """Admit as a loss what no device will send again; the rest waits at its device, which gets no receipt."""
+        lost = Rows.empty()
+        rows = intake.rows
+        for row in intake.only_here:
+            lost.append(rows.point[row], rows.time_us[row], rows.value[row])
+        await self._spool.call(Spool.admit_loss, lost)
+        self._status.dropped += len(lost)
+        self._status.now("spool full", why)
+        log.error("readings are refused: source=%s rows=%d reason=%r", self._name, len(rows), str(why))
+
+    def _answer(self, link: MqttLink, message: Message) -> None:
+        link.acknowledge(message)
+        if message.correlation and message.response_topic and len(message.response_topic) <= MAX_TOPIC_CHARS:
+            link.publish(message.response_topic, b"", correlation=message.correlation)
+
+    def _receipt_of(self, message: Message) -> Receipt | None:
+        """What this message is known by, should it come again; None where nothing tells it from another."""
+        if message.correlation and len(message.correlation) <= MAX_CORRELATION_BYTES:
+            return (message.topic, message.correlation)
+        if message.qos:
+            content = hashlib.sha256(message.topic.encode() + b"\x00" + message.payload).digest()
+            return (self._packets, message.packet_id.to_bytes(2, "big") + content)
+        return None
+
+    @property
+    def _packets(self) -> str:
+        """The receipt topic under which this source's packet ids are kept; no real topic has a null byte."""
+        return f"\x00{self._name}"
+
+    def _note(self, rows: Rows) -> None:
+        names = {index: name for name, index in self._indices.items()}
+        for index, time_us, value, status in zip(
+            rows.point, rows.time_us, rows.value, rows.status, strict=True
+        ):
+            point = self._status.points[names[index]]
+            point.state = "live"
+            point.took(time_us, value, status)
+        if rows:
+            self._status.now("connected")
+
+    def _count_bad(self, topic: str, why: PayloadError) -> None:
+        self._status.bad += 1
+        self._status.message = f"{topic}: {why}"
+        if self._status.bad <= LOGGED_BAD_PAYLOADS:
+            log.warning("a payload cannot be read: source=%s topic=%s reason=%r", self._name, topic, str(why))

@@ -1,0 +1,415 @@
+"""The durable heart of the agent: what a source was acknowledged for is in here until ingest acknowledges it.
+
+One SQLite file with one writer. `append` returns once the rows are on disk; `seal` turns them into signed, chained
+batches; `settle` forgets batches on ingest's signed word only. Each is one transaction, so that a crash at any point
+leaves every reading in exactly one batch. When the spool is full it refuses rows, never overwrites, and `admit_loss`
+records what was refused as a gap, which is sealed and signed like a reading.
+
+Not thread-safe: `spool_thread` gives it a thread of its own. Replacing a broken file is `spool_recovery`'s business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge_agent import clock, sqlfile
+from edge_agent.spool_model import (
+    ROW_BYTES,
+    Depth,
+    Identity,
+    Limits,
+    PointState,
+    Receipt,
+    SealedBatch,
+    Settlement,
+    SpoolFullError,
+    chunks,
+    extend,
+)
+from verification import batch
+from verification.ack import NOTHING_SETTLED, Ack
+from verification.batch import Catalogue, Gap, Gaps, Header, Payload
+from verification.errors import ConfigError
+from verification.model import Point, PointKind, Rows
+
+SQL = sqlfile.statements("spool.sql")
+
+MAX_CHUNK_ROWS = 2_000  # a source that reads history hands over pages of this order
+MAX_CHUNKS_PER_BATCH = 5_000
+ITEM_BYTES = 150  # what SQLite adds to a row, roughly
+GAP_RESERVE_BYTES = 1 << 20  # kept free of readings, so that a full spool can still say what it refused
+GAP_BATCH_BYTES = 64 * 1024  # what one batch of gaps may need at most
+# A full spool goes on refusing: one batch of gaps a minute says so without eating the reserve at once.
+FULL_GAPS_EVERY_US = 60_000_000
+REOPENS_AT = 0.9  # a full spool takes readings again once this share of its bound is undershot
+CATALOGUE_POINTS = 500  # per catalogue batch: far below 256 KiB even with long names
+MAX_RECEIPTS = 10_000
+MAX_REFUSED_ROWS = 1_000
+MAX_REFUSED_BYTES = 16 << 20
+SPOOL_FULL = "spool_full"
+
+
+class Spool:
+    """See the module. `now_us` is the clock, passed in so that tests can turn it."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        key: Ed25519PrivateKey,
+        limits: Limits,
+        now_us: Callable[[], int] = clock.now_us,
+    ) -> None:
+        self._db = connection
+        self._key = key
+        self._limits = limits
+        self._now_us = now_us
+        self.identity = Identity(*self._db.execute(SQL["select_identity"]).fetchone())
+        self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
+        self._chunks, self._open_rows, open_bytes = self._one("select_chunk_totals")
+        self._batches, batch_bytes = self._one("select_batch_totals")
+        self._used_bytes = open_bytes + batch_bytes + ITEM_BYTES * (self._chunks + self._batches)
+        self._oldest_us = self._oldest_batch_us()
+        self._full = ""
+        self._last_gap_seal_us = 0
+
+    def close(self) -> None:
+        """Close the file; everything in it stays."""
+        self._db.close()
+
+    # ---- points
+
+    def catalogue(self, points: Sequence[Point]) -> dict[str, int]:
+        """Give each point its index, sealing a catalogue batch for those that are new or changed."""
+        rows = [
+            (i, Point(n, a, u, PointKind(k), m))
+            for i, n, a, u, k, m in self._db.execute(SQL["select_points"])
+        ]
+        # Only the latest index of a name counts: an older one would resume reading where it was left long ago.
+        latest = {(point.name, point.address): (point, index) for index, point in rows}
+        known = dict(latest.values())
+        new = [point for point in points if point not in known]
+        first = len(rows)
+        if first + len(new) > batch.MAX_POINTS:
+            raise ConfigError(
+                f"this spool has named {first} points and has no room for {len(new)} more; let it drain, stop the "
+                "agent and move the spool away: a new one starts with an empty catalogue"
+            )
+        for start in range(0, len(new), CATALOGUE_POINTS):
+            part = tuple(new[start : start + CATALOGUE_POINTS])
+            with self._transaction():
+                for index, point in enumerate(part, first + start):
+                    self._add_point(index, point)
+                self._seal(Catalogue(part, first + start), clock.ClockState("unknown"))
+        known |= {point: index for index, point in enumerate(new, first)}
+        self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
+        return {point.name: known[point] for point in points}
+
+    def state(self, point: int) -> PointState | None:
+        """How far the point has been read, None if never."""
+        return self._states.get(point)
+
+    # ---- readings in
+
+    def append(
+        self, rows: Rows, *, gaps: Sequence[Gap] = (), receipts: Sequence[Receipt] = (), filtered: int = 0
+    ) -> None:
+        """Keep rows, with the gaps and receipts that belong to them. Raises SpoolFullError, having kept nothing."""
+        self._require_room(len(rows) * ROW_BYTES + ITEM_BYTES * (1 + len(rows) // MAX_CHUNK_ROWS + len(gaps)))
+        states = self._states_after(rows)
+        pieces = list(chunks(rows, min(MAX_CHUNK_ROWS, self._limits.max_rows), self._now_us()))
+        with self._transaction():
+            self._db.executemany(SQL["insert_chunk"], pieces)
+            self._db.executemany(SQL["upsert_state"], [(i, *state.columns) for i, state in states.items()])
+            for gap in gaps:
+                for point in gap.points:
+                    self._add_gap(point, gap)
+            if receipts:
+                self._db.executemany(SQL["insert_receipt"], receipts)
+                self._run("trim_receipts", most=MAX_RECEIPTS)
+            if filtered:
+                self._run("count_losses", dropped=0, filtered=filtered)
+        self._states |= states
+        self._grow(len(pieces), len(rows), sum(len(data) for _, _, data in pieces))
+        self.identity = replace(self.identity, filtered=self.identity.filtered + filtered)
+
+    def admit_loss(self, rows: Rows) -> None:
+        """Record rows that were refused because the spool is full: one growing gap for each point."""
+        with self._transaction():
+            for point, time_us in zip(rows.point, rows.time_us, strict=True):
+                loss = {
+                    "point": point,
+                    "start_us": time_us,
+                    "end_us": time_us,
+                    "reason": SPOOL_FULL,
+                    "count": 1,
+                }
+                if not self._db.execute(SQL["widen_gap"], loss).rowcount:
+                    self._run("insert_gap", **loss)
+            self._run("count_losses", dropped=len(rows), filtered=0)
+        self.identity = replace(self.identity, dropped=self.identity.dropped + len(rows))
+
+    def has_receipt(self, receipt: Receipt) -> bool:
+        """Whether the message with this correlation has been kept already."""
+        return bool(self._db.execute(SQL["select_receipt"], receipt).fetchall())
+
+    def forget_receipts(self, topic: str) -> None:
+        """Forget the correlations of one topic, once they can mean other messages."""
+        with self._transaction():
+            self._db.execute(SQL["forget_receipts"], (topic,))
+
+    def full_reason(self) -> str:
+        """Why readings are refused just now; empty while there is room."""
+        bound = self._limits.max_bytes - GAP_RESERVE_BYTES
+        now_us = self._now_us()
+        if self._oldest_us is not None and now_us - self._oldest_us > self._limits.max_age_us:
+            return "the oldest unacknowledged batch is older than max_age_days"
+        if self._full and self._used_bytes < bound * REOPENS_AT:
+            self._full = ""
+        return self._full
+
+    # ---- batches out
+
+    def seal_due(self, state: clock.ClockState, *, everything: bool = False) -> int:
+        """Seal what is due, or everything that waits; returns the number of batches made."""
+        made = 0
+        if self._gaps_are_due() and self._seal_gaps(state):
+            made += 1
+        while self._open_rows and (everything or self._rows_are_due()):
+            self._seal_rows(state)
+            made += 1
+        return made
+
+    def pending(self, after: tuple[int, int], most: int) -> list[SealedBatch]:
+        """Up to `most` batches that follow (epoch, sequence), older epochs first."""
+        epoch, sequence = after
+        found = self._db.execute(SQL["select_pending"], {"epoch": epoch, "sequence": sequence, "most": most})
+        return [SealedBatch(*row) for row in found]
+
+    def epochs(self) -> list[int]:
+        """Every epoch with something unacknowledged, and the present one, oldest first."""
+        return sorted({epoch for (epoch,) in self._db.execute(SQL["select_epochs"])} | {self.identity.epoch})
+
+    def settle(self, ack: Ack) -> Settlement:
+        """Delete what ingest has committed; keep aside what it refused. What contradicts our hashes is not believed."""
+        if ack.device != self.identity.device:
+            return Settlement(alarm=f"an acknowledgement for {ack.device} arrived here")
+        if ack.through == NOTHING_SETTLED:
+            return Settlement()
+        alarm = self._contradiction(ack)
+        if alarm:
+            return Settlement(alarm=alarm)
+        count, freed = self._one("select_settling", epoch=ack.epoch, through=ack.through)
+        if not count:
+            return Settlement()
+        kept = []
+        with self._transaction():
+            for item in ack.refused:
+                ours = {"epoch": ack.epoch, "sequence": item.sequence}
+                if item.sequence <= ack.through and self._run(
+                    "keep_refused", **ours, code=item.code, refused_us=self._now_us()
+                ):
+                    kept.append((item.sequence, item.code))
+            self._run("trim_refused", most_rows=MAX_REFUSED_ROWS, most_bytes=MAX_REFUSED_BYTES)
+            self._run("delete_settled", epoch=ack.epoch, through=ack.through)
+            self._run("upsert_settled", epoch=ack.epoch, through=ack.through, sha256=ack.sha256)
+        self._batches -= count
+        self._used_bytes -= freed + ITEM_BYTES * count
+        self._oldest_us = self._oldest_batch_us()
+        return Settlement(count, tuple(kept))
+
+    def depth(self) -> Depth:
+        """The figures that `edge status` shows."""
+        return Depth(
+            self.identity.epoch,
+            self.identity.next_sequence,
+            self._batches,
+            self._open_rows,
+            self._used_bytes,
+            self._limits.max_bytes,
+            self._oldest_us,
+            self.full_reason(),
+            self._one("count_refused")[0],
+        )
+
+    # ---- inside
+
+    def _contradiction(self, ack: Ack) -> str:
+        """Why this acknowledgement cannot be about our batches; empty if it can."""
+        newest = self._one("select_newest", epoch=ack.epoch)[0]
+        if newest is None:
+            return (
+                ""
+                if ack.epoch != self.identity.epoch
+                else "an acknowledgement for batches that were never sealed"
+            )
+        if ack.through > newest:
+            return f"ingest has batch {ack.through} of epoch {ack.epoch}, we only made {newest}: a copied spool or key?"
+        for sequence, sha256 in [(ack.through, ack.sha256), *((r.sequence, r.sha256) for r in ack.refused)]:
+            for (ours,) in self._db.execute(SQL["select_hash"], {"epoch": ack.epoch, "sequence": sequence}):
+                if ours != sha256:
+                    return f"ingest has another batch {sequence} of epoch {ack.epoch} than we: a copied spool or key?"
+        return ""
+
+    def _add_point(self, index: int, point: Point) -> None:
+        named = {"name": point.name, "address": point.address}
+        self._run(
+            "insert_point", idx=index, **named, unit=point.unit, kind=str(point.kind), meter=point.meter
+        )
+        self._run("inherit_state", idx=index, **named)
+
+    def _add_gap(self, point: int, gap: Gap) -> None:
+        span = {"start_us": gap.start_us, "end_us": gap.end_us}
+        self._run("insert_gap", point=point, **span, reason=gap.reason, count=gap.count)
+
+    def _states_after(self, rows: Rows) -> dict[int, PointState]:
+        changed: dict[int, PointState] = {}
+        for point, time_us, value in zip(rows.point, rows.time_us, rows.value, strict=True):
+            changed[point] = PointState.after(changed.get(point) or self._states.get(point), time_us, value)
+        return changed
+
+    def _require_room(self, more_bytes: int) -> None:
+        if self._used_bytes + more_bytes > self._limits.max_bytes - GAP_RESERVE_BYTES:
+            self._full = f"the spool has reached its {self._limits.max_bytes} bytes (spool.max_bytes)"
+        if reason := self.full_reason():
+            raise SpoolFullError(f"{reason}: readings are refused until ingest acknowledges")
+
+    def _rows_are_due(self) -> bool:
+        if self._open_rows >= self._limits.max_rows:
+            return True
+        (oldest_us,) = self._db.execute("SELECT taken_us FROM chunk ORDER BY id LIMIT 1").fetchone()
+        # A clock that was set back must not hold a batch back for as long.
+        return abs(self._now_us() - int(oldest_us)) >= self._limits.max_wait_us
+
+    def _gaps_are_due(self) -> bool:
+        if self._one("count_gaps") == (0,):
+            return False
+        if not self.full_reason():
+            return True
+        return abs(self._now_us() - self._last_gap_seal_us) >= FULL_GAPS_EVERY_US
+
+    def _seal_rows(self, state: clock.ClockState) -> None:
+        rows = Rows.empty()
+        taken: list[int] = []
+        freed = 0
+        for identifier, _, count, data in self._db.execute(
+            SQL["select_chunks"], {"most": MAX_CHUNKS_PER_BATCH}
+        ):
+            if taken and len(rows) + count > self._limits.max_rows:
+                break
+            extend(rows, count, data)
+            taken.append(identifier)
+            freed += len(data) + ITEM_BYTES
+        with self._transaction():
+            self._seal(rows, state)
+            self._run("delete_chunks", last=taken[-1])
+        self._chunks -= len(taken)
+        self._open_rows -= len(rows)
+        self._used_bytes -= freed
+
+    def _seal_gaps(self, state: clock.ClockState) -> bool:
+        if self._used_bytes + GAP_BATCH_BYTES > self._limits.max_bytes:
+            return False
+        found = list(self._db.execute(SQL["select_gaps"], {"most": batch.MAX_GAPS}))
+        every_point = tuple(sorted({index for index, *_ in self._db.execute(SQL["select_points"])}))
+        gaps = tuple(Gap(every_point if point is None else (point,), *rest) for _, point, *rest in found)
+        with self._transaction():
+            self._seal(Gaps(gaps), state)
+            self._run("delete_gaps", last=found[-1][0])
+        self._last_gap_seal_us = self._now_us()
+        return True
+
+    def _seal(self, payload: Payload, state: clock.ClockState) -> None:
+        """Sign and keep one batch; the caller's transaction also takes away what is now inside it."""
+        who = self.identity
+        now_us = self._now_us()
+        header = Header(
+            who.device,
+            who.epoch,
+            who.next_sequence,
+            who.previous,
+            now_us,
+            state.state,
+            state.offset_us,
+            who.dropped,
+            who.filtered,
+        )
+        data = batch.seal(header, payload, self._key)
+        sha256 = hashlib.sha256(data).digest()
+        self._run(
+            "insert_batch",
+            epoch=who.epoch,
+            sequence=who.next_sequence,
+            sealed_us=now_us,
+            sha256=sha256,
+            data=data,
+        )
+        self._run("advance_identity", previous=sha256)
+        self.identity = Identity(who.device, who.epoch, who.next_sequence + 1, sha256, 0, 0)
+        self._batches += 1
+        self._used_bytes += len(data) + ITEM_BYTES
+        self._oldest_us = now_us if self._oldest_us is None else self._oldest_us
+
+    def _grow(self, chunks: int, rows: int, size: int) -> None:
+        self._chunks += chunks
+        self._open_rows += rows
+        self._used_bytes += size + ITEM_BYTES * chunks
+
+    def _oldest_batch_us(self) -> int | None:
+        found = self._db.execute(SQL["select_oldest_batch"]).fetchone()
+        return found[0] if found else None
+
+    def _one(self, name: str, /, **values: object) -> tuple[int, ...]:
+        return cast("tuple[int, ...]", self._db.execute(SQL[name], values).fetchone())
+
+    def _run(self, name: str, /, **values: object) -> int:
+        return self._db.execute(SQL[name], values).rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; on failure the figures in memory are those of before as well. A full disk is a full spool."""
+        before = (self.identity, self._batches, self._used_bytes, self._oldest_us)
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as err:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self.identity, self._batches, self._used_bytes, self._oldest_us = before
+            if isinstance(err, sqlite3.OperationalError) and err.sqlite_errorcode == sqlite3.SQLITE_FULL:
+                raise SpoolFullError("the disk is full: readings are refused until there is room") from err
+            raise
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the file as the spool needs it. Raises sqlite3.DatabaseError for a file that is none."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript(SQL["pragmas"])
+    except BaseException:
+        connection.close()
+        raise
+    if os.name == "posix":
+        path.chmod(0o600)
+    return connection
+
+
+def create(path: Path, device: str, epoch: int) -> sqlite3.Connection:
+    """A new, empty spool with an epoch of its own."""
+    connection = connect(path)
+    connection.execute("BEGIN IMMEDIATE")
+    # executescript would commit first; the statements of the schema must stand or fall together.
+    for statement in SQL["schema"].split(";\n\n"):
+        connection.execute(statement)
+    connection.execute(SQL["insert_identity"], {"device": device, "epoch": epoch})
+    connection.execute("COMMIT")
+    return connection

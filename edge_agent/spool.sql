@@ -1,0 +1,224 @@
+-- The spool: everything that the agent must still know after a power cut. One file, one writer, SQLite in WAL mode.
+
+-- name: pragmas
+-- FULL makes every commit durable before it returns: a source is acknowledged on the strength of it.
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA journal_size_limit = 16777216;
+PRAGMA foreign_keys = ON;
+
+-- name: schema
+-- Who this spool is, and where its chain of batches stands. There is exactly one row.
+CREATE TABLE identity (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    device TEXT NOT NULL,
+    epoch INTEGER NOT NULL,          -- microseconds since 1970 at which this spool was made
+    next_sequence INTEGER NOT NULL,
+    previous BLOB NOT NULL,          -- SHA-256 of the last sealed batch
+    dropped INTEGER NOT NULL,        -- since the last sealed batch
+    filtered INTEGER NOT NULL        -- since the last sealed batch
+) STRICT;
+
+-- The catalogue of this epoch. An index is never given twice, also not after the configuration changed.
+CREATE TABLE point (
+    idx INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    address TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    meter TEXT NOT NULL
+) STRICT;
+
+-- How far each point has been read. A source resumes from here, so it changes in the transaction that keeps the rows.
+CREATE TABLE point_state (
+    idx INTEGER PRIMARY KEY REFERENCES point,
+    time_us INTEGER NOT NULL,        -- the latest source time
+    count INTEGER NOT NULL,          -- rows at exactly that time: a source may give several
+    row_time_us INTEGER NOT NULL,    -- source time of the row that came last
+    value_bits INTEGER NOT NULL      -- its value, as the 64 bits of a double: SQLite would turn NaN into NULL
+) STRICT;
+
+-- Readings that are durable but not yet sealed, in the order in which they came; a chunk is never split.
+CREATE TABLE chunk (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    taken_us INTEGER NOT NULL,
+    row_count INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+-- Losses that are known but not yet sealed. A point of NULL stands for every point of the catalogue.
+CREATE TABLE open_gap (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    point INTEGER REFERENCES point,
+    start_us INTEGER NOT NULL,
+    end_us INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    count INTEGER
+) STRICT;
+
+-- Sealed batches that ingest has not acknowledged, byte for byte; those of older epochs were saved from a broken spool.
+CREATE TABLE batch (
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    sealed_us INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    data BLOB NOT NULL,
+    PRIMARY KEY (epoch, sequence)
+) STRICT;
+
+-- The last acknowledged batch of each epoch.
+CREATE TABLE settled (
+    epoch INTEGER PRIMARY KEY,
+    sequence INTEGER NOT NULL,
+    sha256 BLOB NOT NULL
+) STRICT;
+
+-- Messages that a device may send again: their correlation, written in the transaction that keeps their rows.
+CREATE TABLE receipt (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    topic TEXT NOT NULL,
+    correlation BLOB NOT NULL,
+    UNIQUE (topic, correlation)
+) STRICT;
+
+-- Batches that ingest put into quarantine, kept whole here too until the bound pushes the oldest out.
+CREATE TABLE refused (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    epoch INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    sha256 BLOB NOT NULL,
+    code TEXT NOT NULL,
+    refused_us INTEGER NOT NULL,
+    data BLOB NOT NULL
+) STRICT;
+
+-- name: insert_identity
+INSERT INTO identity VALUES (1, :device, :epoch, 0, zeroblob(32), 0, 0);
+
+-- name: select_identity
+SELECT device, epoch, next_sequence, previous, dropped, filtered FROM identity;
+
+-- name: advance_identity
+UPDATE identity SET next_sequence = next_sequence + 1, previous = :previous, dropped = 0, filtered = 0;
+
+-- name: count_losses
+UPDATE identity SET dropped = dropped + :dropped, filtered = filtered + :filtered;
+
+-- name: select_points
+SELECT idx, name, address, unit, kind, meter FROM point ORDER BY idx;
+
+-- name: insert_point
+INSERT INTO point VALUES (:idx, :name, :address, :unit, :kind, :meter);
+
+-- name: inherit_state
+-- A point whose unit or meter changed gets a new index and goes on reading where its address was left.
+INSERT INTO point_state
+SELECT :idx, s.time_us, s.count, s.row_time_us, s.value_bits
+FROM point_state AS s JOIN point AS p USING (idx)
+WHERE p.name = :name AND p.address = :address
+ORDER BY idx DESC LIMIT 1;
+
+-- name: select_states
+SELECT idx, time_us, count, row_time_us, value_bits FROM point_state;
+
+-- name: upsert_state
+INSERT INTO point_state VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (idx) DO UPDATE SET
+    time_us = excluded.time_us, count = excluded.count,
+    row_time_us = excluded.row_time_us, value_bits = excluded.value_bits;
+
+-- name: insert_chunk
+INSERT INTO chunk (taken_us, row_count, data) VALUES (?, ?, ?);
+
+-- name: select_chunks
+SELECT id, taken_us, row_count, data FROM chunk ORDER BY id LIMIT :most;
+
+-- name: delete_chunks
+DELETE FROM chunk WHERE id <= :last;
+
+-- name: select_chunk_totals
+SELECT count(*), coalesce(sum(row_count), 0), coalesce(sum(length(data)), 0) FROM chunk;
+
+-- name: insert_gap
+INSERT INTO open_gap (point, start_us, end_us, reason, count) VALUES (:point, :start_us, :end_us, :reason, :count);
+
+-- name: widen_gap
+UPDATE open_gap
+SET start_us = min(start_us, :start_us), end_us = max(end_us, :end_us), count = count + :count
+WHERE point = :point AND reason = :reason;
+
+-- name: select_gaps
+SELECT id, point, start_us, end_us, reason, count FROM open_gap ORDER BY id LIMIT :most;
+
+-- name: delete_gaps
+DELETE FROM open_gap WHERE id <= :last;
+
+-- name: count_gaps
+SELECT count(*) FROM open_gap;
+
+-- name: insert_batch
+INSERT INTO batch VALUES (:epoch, :sequence, :sealed_us, :sha256, :data);
+
+-- name: select_batch_totals
+SELECT count(*), coalesce(sum(length(data)), 0) FROM batch;
+
+-- name: select_oldest_batch
+SELECT sealed_us FROM batch ORDER BY epoch, sequence LIMIT 1;
+
+-- name: select_pending
+SELECT epoch, sequence, sha256, data FROM batch
+WHERE (epoch, sequence) > (:epoch, :sequence) ORDER BY epoch, sequence LIMIT :most;
+
+-- name: select_epochs
+SELECT DISTINCT epoch FROM batch ORDER BY epoch;
+
+-- name: select_hash
+SELECT sha256 FROM batch WHERE epoch = :epoch AND sequence = :sequence
+UNION ALL
+SELECT sha256 FROM settled WHERE epoch = :epoch AND sequence = :sequence;
+
+-- name: select_newest
+SELECT max(sequence) FROM (
+    SELECT sequence FROM batch WHERE epoch = :epoch UNION ALL SELECT sequence FROM settled WHERE epoch = :epoch
+);
+
+-- name: select_settling
+SELECT count(*), coalesce(sum(length(data)), 0) FROM batch WHERE epoch = :epoch AND sequence <= :through;
+
+-- name: delete_settled
+DELETE FROM batch WHERE epoch = :epoch AND sequence <= :through;
+
+-- name: upsert_settled
+INSERT INTO settled VALUES (:epoch, :through, :sha256)
+ON CONFLICT (epoch) DO UPDATE SET sequence = excluded.sequence, sha256 = excluded.sha256;
+
+-- name: keep_refused
+INSERT INTO refused (epoch, sequence, sha256, code, refused_us, data)
+SELECT epoch, sequence, sha256, :code, :refused_us, data FROM batch WHERE epoch = :epoch AND sequence = :sequence;
+
+-- name: trim_refused
+-- Keeps the newest ones, bounded in number and in bytes.
+DELETE FROM refused WHERE id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER newest AS place, sum(length(data)) OVER newest AS bytes
+        FROM refused WINDOW newest AS (ORDER BY id DESC)
+    ) WHERE place > :most_rows OR bytes > :most_bytes
+);
+
+-- name: select_refused
+SELECT epoch, sequence, code, refused_us FROM refused ORDER BY id DESC LIMIT :most;
+
+-- name: count_refused
+SELECT count(*) FROM refused;
+
+-- name: insert_receipt
+INSERT OR IGNORE INTO receipt (topic, correlation) VALUES (?, ?);
+
+-- name: select_receipt
+SELECT 1 FROM receipt WHERE topic = ? AND correlation = ?;
+
+-- name: trim_receipts
+DELETE FROM receipt WHERE id <= (SELECT max(id) FROM receipt) - :most;
+
+-- name: forget_receipts
+DELETE FROM receipt WHERE topic = ?;

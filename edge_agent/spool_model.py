@@ -1,0 +1,122 @@
+"""The nouns of the spool, and how rows are packed to lie in it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from verification.errors import RetroProofError
+from verification.model import COLUMN_TYPES, Rows, from_little_endian, little_endian
+
+ROW_BYTES = sum({"B": 1, "H": 2, "I": 4, "q": 8, "d": 8}[code] for code in COLUMN_TYPES.values())
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+
+class SpoolFullError(RetroProofError):
+    """There is no room, or what lies there is too old; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds of a spool and of a batch."""
+
+    max_bytes: int = 1 << 30
+    max_age_us: int = 90 * MICROSECONDS_PER_DAY
+    max_rows: int = 5_000
+    max_wait_us: int = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whose spool this is, and where its chain stands."""
+
+    device: str
+    epoch: int
+    next_sequence: int
+    previous: bytes
+    dropped: int
+    filtered: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointState:
+    """How far a point has been read: latest source time, rows at exactly that time, and the row that came last."""
+
+    time_us: int
+    count: int
+    row_time_us: int
+    value_bits: int
+
+    @property
+    def columns(self) -> tuple[int, int, int, int]:
+        """As the spool stores it."""
+        return (self.time_us, self.count, self.row_time_us, self.value_bits)
+
+    @classmethod
+    def after(cls, before: PointState | None, time_us: int, value: float) -> PointState:
+        """The state once one more row has been kept."""
+        if before is None or time_us > before.time_us:
+            return cls(time_us, 1, time_us, value_bits(value))
+        count = before.count + (time_us == before.time_us)
+        return cls(before.time_us, count, time_us, value_bits(value))
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBatch:
+    """A batch that waits for its acknowledgement."""
+
+    epoch: int
+    sequence: int
+    sha256: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What an acknowledgement led to. `alarm` says why it was not believed; then nothing was deleted."""
+
+    deleted: int = 0
+    refused: tuple[tuple[int, str], ...] = ()
+    alarm: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How much waits in the spool."""
+
+    epoch: int
+    next_sequence: int
+    batches: int
+    open_rows: int
+    used_bytes: int
+    max_bytes: int
+    oldest_us: int | None
+    full: str
+    refused: int
+
+
+Receipt = tuple[str, bytes]  # a topic and the correlation by which a message on it is known again
+
+
+def value_bits(value: float) -> int:
+    """The 64 bits of a double, by which values are compared exactly, NaN included."""
+    return cast("int", struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+def chunks(rows: Rows, most: int, taken_us: int) -> Iterator[tuple[int, int, bytes]]:
+    """Rows cut into storable pieces: when they came, how many, and the columns one after another."""
+    for start in range(0, len(rows), most):
+        columns = [getattr(rows, name)[start : start + most] for name in COLUMN_TYPES]
+        yield taken_us, len(columns[0]), b"".join(map(little_endian, columns))
+
+
+def extend(rows: Rows, count: int, data: bytes) -> None:
+    """Append a stored piece to rows."""
+    start = 0
+    for name, code in COLUMN_TYPES.items():
+        column = getattr(rows, name)
+        size = column.itemsize * count
+        column.extend(from_little_endian(code, data[start : start + size]))
+        start += size

@@ -1,0 +1,142 @@
+"""Opens the spool, and replaces a broken one without losing or hiding anything.
+
+A file that fails its integrity check is moved aside, never deleted. Sealed batches that still match their hash are
+carried over and sent first; a new epoch begins, and its first batch after the catalogue is a signed gap that admits
+what may be missing. Sources with a history are read again from the beginning, so that readings may come twice, under
+two epochs: a double can be found and removed later, a loss cannot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge_agent import clock, spool
+from edge_agent.spool import SQL, Spool
+from edge_agent.spool_model import Limits, SealedBatch
+from verification.errors import ConfigError
+
+SPOOL_CORRUPT = "spool_corrupt"
+
+log = logging.getLogger(__name__)
+
+
+def open_spool(
+    path: Path,
+    device: str,
+    key: Ed25519PrivateKey,
+    limits: Limits,
+    *,
+    known_epoch: int = 0,
+    now_us: Callable[[], int] = clock.now_us,
+) -> Spool:
+    """Open, make or replace the spool at `path`. A new epoch is greater than `known_epoch` and any that is found.
+
+    Raises ConfigError when the spool belongs to another device.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replacement = path.with_name(path.name + ".new")
+    if not path.exists() and replacement.exists():
+        replacement.replace(path)  # the agent died between moving the broken file away and this step
+    _remove(replacement)
+    if not path.exists():
+        spool.create(replacement, device, max(now_us(), known_epoch + 1)).close()
+        replacement.replace(path)
+    connection = _open_sound(path)
+    if connection is None:
+        _replace_broken(path, replacement, device, known_epoch, now_us())
+        connection = spool.connect(path)
+    (owner,) = connection.execute("SELECT device FROM identity").fetchone()
+    if owner != device:
+        connection.close()
+        raise ConfigError(
+            f"{path} is the spool of {owner!r}, not of {device!r}; give the file's owner back its name, or name "
+            "another path"
+        )
+    return Spool(connection, key, limits, now_us)
+
+
+def _open_sound(path: Path) -> sqlite3.Connection | None:
+    """The open spool, or None if the file is damaged."""
+    connection = None
+    try:
+        connection = spool.connect(path)
+        answers = [text for (text,) in connection.execute("PRAGMA quick_check")]
+        found = connection.execute(SQL["select_identity"]).fetchone()
+        if answers == ["ok"] and found is not None:
+            return connection
+        reason = "; ".join(answers[:3]) if found else "it does not say whose spool it is"
+    except sqlite3.DatabaseError as err:
+        # A spool that is locked or unreadable is not broken: the operator must look.
+        if isinstance(err, sqlite3.OperationalError) and err.sqlite_errorcode in {
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_CANTOPEN,
+            sqlite3.SQLITE_READONLY,
+            sqlite3.SQLITE_IOERR,
+            sqlite3.SQLITE_FULL,
+        }:
+            raise ConfigError(f"{path}: cannot open the spool: {err}") from err
+        reason = str(err)
+    if connection is not None:
+        connection.close()
+    log.critical(
+        "the spool is damaged and is moved aside; a new epoch begins: path=%s reason=%r", path, reason
+    )
+    return None
+
+
+def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int, now_us: int) -> None:
+    """Build the new spool beside the broken one, then swap them; a crash in between is mended at the next start."""
+    old_epoch, saved = _salvage(path)
+    epoch = max(now_us, known_epoch + 1, (old_epoch or 0) + 1, *(item.epoch + 1 for item in saved))
+    start_us = min(old_epoch or known_epoch or now_us, now_us)
+    with closing(spool.create(replacement, device, epoch)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for item in saved:
+            values = {
+                "epoch": item.epoch,
+                "sequence": item.sequence,
+                "sha256": item.sha256,
+                "data": item.data,
+            }
+            connection.execute(SQL["insert_batch"], values | {"sealed_us": now_us})
+        gap = {"point": None, "start_us": start_us, "end_us": now_us, "reason": SPOOL_CORRUPT, "count": None}
+        connection.execute(SQL["insert_gap"], gap)
+        connection.execute("COMMIT")
+    aside = path.with_name(f"{path.name}.corrupt-{now_us}")
+    for suffix in ("-wal", "-shm", ""):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+    replacement.replace(path)
+    log.critical(
+        "carried over from the damaged spool: batches=%d kept=%s new_epoch=%d", len(saved), aside, epoch
+    )
+
+
+def _salvage(path: Path) -> tuple[int | None, Sequence[SealedBatch]]:
+    """The old epoch and the sealed batches that can still be read and match their hashes."""
+    epoch = None
+    saved: list[SealedBatch] = []
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            with suppress(sqlite3.DatabaseError, TypeError):
+                epoch = int(connection.execute(SQL["select_identity"]).fetchone()[1])
+            everything = {"epoch": -1, "sequence": -1, "most": -1}
+            for row in connection.execute(SQL["select_pending"], everything):
+                item = SealedBatch(*row)
+                if hashlib.sha256(item.data).digest() == item.sha256:
+                    saved.append(item)
+    except sqlite3.DatabaseError as err:
+        log.error("the damaged spool could be read in part only: batches=%d reason=%r", len(saved), str(err))
+    return epoch, saved
+
+
+def _remove(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{path}{suffix}").unlink(missing_ok=True)
