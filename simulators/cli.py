@@ -9,7 +9,7 @@ import logging
 import signal
 import string
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -117,9 +117,11 @@ def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqt
     logging.getLogger("asyncua.server.server").setLevel(logging.ERROR)
     noted = read_plant(ledger_path)
     potline = plant.potline(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
+    present_us = _end_us(until, potline) if until in {"baseline", "reporting"} else None
+    settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
     with Ledger(ledger_path, _identity(plant.name, potline)) as ledger:
-        present_us = _present_us(until, potline, ledger)
-        settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
+        if until == "ledger":
+            settings = replace(settings, present_us=_newest_us(ledger))
         asyncio.run(_serve(potline, ledger, settings))
 
 
@@ -166,21 +168,22 @@ def truth_of(plant: PlantOptions) -> None:
     click.echo(json.dumps(_truth(plant.name, potline), ensure_ascii=False))
 
 
-def _present_us(until: str, potline: Potline, ledger: Ledger) -> int | None:
-    """The instant at which the plant's time stands still; None for a plant that lives with the clock."""
-    if until == "now":
-        return None
-    if until == "ledger":
-        last_us = max((ledger.last_us(point) or 0 for point in POINTS), default=0)
-        if not last_us:
-            raise SimulatorError(f"{ledger.path} has no reading to stand still at; run with --until now first")
-        return last_us
+def _end_us(period: str, potline: Potline) -> int:
+    """The end of the period, which must be past: a plant has no readings of the future."""
     ends = {"baseline": potline.timeline.baseline_end, "reporting": potline.timeline.reporting_end}
-    present_us = micros(ends[until])
-    if present_us > now_us():
-        end = from_micros(present_us, potline.timeline.tz).date()
-        raise SimulatorError(f"the {until} period ends on {end}, in the future; choose an earlier --first-day")
-    return present_us
+    end_us = micros(ends[period])
+    if end_us > now_us():
+        end = from_micros(end_us, potline.timeline.tz).date()
+        raise SimulatorError(f"the {period} period ends on {end}, in the future; choose an earlier --first-day")
+    return end_us
+
+
+def _newest_us(ledger: Ledger) -> int:
+    """The instant of the ledger's newest reading."""
+    newest = [last_us for point in POINTS if (last_us := ledger.last_us(point)) is not None]
+    if not newest:
+        raise SimulatorError(f"{ledger.path} has no reading to stand still at; run with --until now first")
+    return max(newest)
 
 
 def _identity(name: str, potline: Potline) -> dict[str, object]:

@@ -148,7 +148,7 @@ def test_a_plant_that_stands_still_at_its_ledger_produces_nothing_more(tmp_path)
     path = tmp_path / "ledger.csv"
     with running("--until", "now", "--rate-hz", "20", "--ledger", str(path)) as (process, _):
         before = len(rows_in(path))
-        wait_for(lambda: len(rows_in(path)) > before + 20)
+        wait_for(lambda: len(rows_in(path)) > before + 20, "live readings")
         process.terminate()
         assert process.wait(30) == 0
     produced = len(rows_in(path))
