@@ -1,0 +1,42 @@
+"""The axis `signer`: whose keys made the signatures, did they count at the time, and are they the ones that the
+reader trusts?
+
+Without a trust file the keys are those that the package itself names, so that a wholly forged package would pass; the
+reasons then say loudly which keys to compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from verification import keyring, keys
+from verification.check_evidence import Evidence
+from verification.check_report import Reason
+from verification.keyring import TrustedKeys
+
+
+def check_signer(evidence: Evidence, trusted: TrustedKeys | None) -> Iterator[Reason]:
+    """Every reason about the signers."""
+    yield from evidence.signature_faults
+    for name, key in sorted(_used(evidence)):
+        about = {"name": name, "key": key}
+        if trusted is None:
+            yield Reason("KEYS_FROM_PACKAGE", data=about)
+        elif name in trusted.keys:
+            if trusted.keys[name] != key:
+                yield Reason("FOREIGN_KEY", data=about)
+        elif name.startswith(keyring.DEVICE) and not trusted.names_devices():
+            yield Reason("DEVICE_KEY_VOUCHED", data=about)
+        else:
+            yield Reason("UNTRUSTED_NAME", data=about)
+
+
+def _used(evidence: Evidence) -> set[tuple[str, str]]:
+    """Name and text form of every key that signed something in this package."""
+    register = evidence.register
+    used = {(keyring.ENGINE, register.engine), (keyring.LOG, register.log.key)}
+    for _, batch in evidence.opened:
+        key, _ = register.signer_of(batch.header.device, batch.envelope.key_id, batch.header.signed_at_us)
+        if key is not None:
+            used.add((keyring.DEVICE + batch.header.device, keys.public_text(key)))
+    return used
