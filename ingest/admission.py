@@ -1,0 +1,282 @@
+"""Decides what becomes of a batch that arrived: a pure function of the bytes, the topic, the moment and a snapshot.
+
+`admit` goes through numbered steps, the cheap and the decisive first: nothing is decompressed before its signature
+holds. Every outcome has a code. A batch whose sender is proven *settles* its place in the chain even when its
+content is refused, so that a bad batch never blocks those behind it; what cannot be attributed never settles
+anything, so that a stranger cannot take a place either. `advance` gives the snapshot after a decision, for the next
+batch of the same group.
+
+Does not read the database (`ledger` makes the snapshot), nor write it (`writer` does). No socket, no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from verification.batch import NO_PREVIOUS, Batch, Catalogue, Gaps, Payload, open_batch, read_payload
+from verification.errors import FormatError
+from verification.model import Point, Rows
+
+DAY_US = 86_400_000_000
+WEEK_US = 7 * DAY_US
+MAX_CLOCK_LEAD_US = DAY_US
+# A week is a chunk of the hypertable. Readings of 1,000 different weeks (19 years) in one batch are a broken clock, or
+# an attempt to make the database create tables without end.
+MAX_WEEKS_PER_BATCH = 1_000
+
+
+class Code(StrEnum):
+    """What became of a batch. All but the first three mean quarantine."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"  # settled before: acknowledged again
+    DEFERRED = "deferred"  # needs a batch that has not arrived: not acknowledged, so the agent sends it again
+    CONFLICT = "conflict"  # another batch holds this place in the chain: alarm
+    UNDECODABLE = "undecodable"
+    BOUND_EXCEEDED = "bound_exceeded"
+    DEVICE_MISMATCH = "device_mismatch"
+    UNKNOWN_DEVICE = "unknown_device"
+    REVOKED_DEVICE = "revoked_device"
+    UNKNOWN_KEY = "unknown_key"
+    KEY_NOT_VALID_AT_SIGNING = "key_not_valid_at_signing"
+    BAD_SIGNATURE = "bad_signature"
+    CLOCK_IMPLAUSIBLE = "clock_implausible"
+    STALE_EPOCH = "stale_epoch"
+    CHAIN_BREAK = "chain_break"
+    UNKNOWN_POINT = "unknown_point"
+    INDEX_REDEFINED = "index_redefined"
+    STORAGE_REFUSED = "storage_refused"  # the database would not take a value in it
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A device's public key and the moments of signing for which it counts (valid_to_us is the first that does not)."""
+
+    public_key: Ed25519PublicKey
+    valid_from_us: int
+    valid_to_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """An enrolled device; keys by key id; newest_epoch is -1 before its first batch."""
+
+    keys: Mapping[bytes, Key]
+    newest_epoch: int = -1
+    revoked_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """A chain of batches: settled without a hole up to `through` at least; `points` is its catalogue so far."""
+
+    points: Mapping[int, Point]
+    through: int = -1
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A settled batch, as far as its neighbours in the chain need to know it."""
+
+    sha256: bytes
+    previous: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is known of the devices in hand; `entries` has each arriving batch's place and both beside it, if taken."""
+
+    devices: Mapping[str, Device]
+    epochs: Mapping[tuple[str, int], Epoch]
+    entries: Mapping[tuple[str, int, int], Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Bytes from the broker, which vouches for the device in the topic; parsed as far as that goes without a key."""
+
+    topic_device: str
+    data: bytes
+    batch: Batch | None
+    error: FormatError | None = None
+
+    @classmethod
+    def of(cls, topic_device: str, data: bytes) -> Arrival:
+        """Parse envelope and header; what cannot be parsed is an arrival too."""
+        try:
+            return cls(topic_device, data, open_batch(data))
+        except FormatError as err:
+            return cls(topic_device, data, None, err)
+
+    @property
+    def order(self) -> tuple[str, int, int]:
+        """Sorts a group so that each batch comes after those before it in its chain."""
+        header = self.batch.header if self.batch else None
+        return (header.device, header.epoch, header.sequence) if header else ("", 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome for one arrival. `settles`: its place in the chain is taken now. payload: decoded, if accepted."""
+
+    arrival: Arrival
+    code: Code
+    detail: str = ""
+    settles: bool = False
+    payload: Payload | None = None
+
+
+class _Refused(Exception):  # noqa: N818 - an outcome, not an error
+    def __init__(self, code: Code, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+def admit(state: State, arrival: Arrival, *, received_at_us: int) -> Decision:
+    """Decide about one batch. Pure: equal arguments give equal decisions."""
+    if arrival.batch is None:  # step 1: envelope and header are well-formed and within bounds
+        code = Code(arrival.error.code) if arrival.error else Code.UNDECODABLE
+        return Decision(arrival, code, str(arrival.error))
+    try:
+        _prove(state, arrival, arrival.batch, received_at_us)
+    except _Refused as no:
+        return Decision(arrival, no.code, str(no))
+    try:
+        payload = _content(state, arrival.batch, received_at_us)
+    except _Refused as no:
+        return Decision(arrival, no.code, str(no), settles=no.code is not Code.DEFERRED)
+    except FormatError as err:
+        return Decision(arrival, Code(err.code), str(err), settles=True)
+    return Decision(arrival, Code.ACCEPTED, settles=True, payload=payload)
+
+
+def advance(state: State, decision: Decision) -> State:
+    """The snapshot after `decision`, so that the next batch of the group is judged as if it came alone."""
+    batch = decision.arrival.batch
+    if not decision.settles or batch is None:
+        return state
+    header = batch.header
+    device = state.devices[header.device]
+    entries = {**state.entries, decision.arrival.order: Entry(batch.sha256, header.previous)}
+    epoch = state.epochs.get((header.device, header.epoch)) or Epoch(
+        {}, stale=decision.code is Code.STALE_EPOCH
+    )
+    through = epoch.through
+    while (header.device, header.epoch, through + 1) in entries:
+        through += 1
+    points = epoch.points
+    if isinstance(decision.payload, Catalogue):
+        points = {**points, **_named(decision.payload)}
+    newest = max(device.newest_epoch, header.epoch)
+    return State(
+        {**state.devices, header.device: replace(device, newest_epoch=newest)},
+        {**state.epochs, (header.device, header.epoch): replace(epoch, through=through, points=points)},
+        entries,
+    )
+
+
+def _prove(state: State, arrival: Arrival, batch: Batch, received_at_us: int) -> None:
+    """Steps 2 to 7: an enrolled device sent this batch, and its place in the chain is free."""
+    header = batch.header
+    if (
+        arrival.topic_device != header.device
+    ):  # step 2: the broker let this device in, so it may speak for itself only
+        raise _Refused(
+            Code.DEVICE_MISMATCH, f"{arrival.topic_device!r} sent a batch that names {header.device!r}"
+        )
+    device = state.devices.get(header.device)
+    if device is None:  # step 3
+        raise _Refused(
+            Code.UNKNOWN_DEVICE, f"{header.device!r} is not enrolled; see: retroproof ingest enroll --help"
+        )
+    if device.revoked_at_us is not None and device.revoked_at_us <= received_at_us:
+        raise _Refused(Code.REVOKED_DEVICE, f"{header.device!r} was revoked before this arrived")
+    held = state.entries.get(arrival.order)
+    if held is not None and held.sha256 == batch.sha256:  # step 4: seen before, and proven then
+        raise _Refused(Code.DUPLICATE, "settled before")
+    _authenticate(device, batch)
+    if held is not None:  # step 7: a copied spool or key, or an altered history
+        raise _Refused(Code.CONFLICT, f"the chain holds {held.sha256.hex()} in this place")
+
+
+def _authenticate(device: Device, batch: Batch) -> None:
+    """Steps 5 and 6: a key of this device, valid when the batch says it was signed, signed exactly these bytes."""
+    name, key_id, signed_at_us = batch.header.device, batch.envelope.key_id, batch.header.signed_at_us
+    key = device.keys.get(key_id)
+    if key is None:
+        raise _Refused(Code.UNKNOWN_KEY, f"{name!r} has no key {key_id.hex()}")
+    if signed_at_us < key.valid_from_us or (key.valid_to_us is not None and signed_at_us >= key.valid_to_us):
+        raise _Refused(
+            Code.KEY_NOT_VALID_AT_SIGNING, f"key {key_id.hex()} did not count at {signed_at_us} us"
+        )
+    if not batch.envelope.signed_by(key.public_key):
+        raise _Refused(Code.BAD_SIGNATURE, f"not signed by key {key_id.hex()}")
+
+
+def _content(state: State, batch: Batch, received_at_us: int) -> Payload:
+    """Steps 8 to 12, for a batch whose sender is proven. Raises FormatError where the payload is not well-formed."""
+    header = batch.header
+    epoch = state.epochs.get((header.device, header.epoch))
+    newest = state.devices[header.device].newest_epoch
+    if (
+        epoch.stale if epoch else header.epoch < newest
+    ):  # step 8: an old spool that came back must not fork the history
+        raise _Refused(
+            Code.STALE_EPOCH, f"epoch {newest} of this device is newer, and this one was not seen before it"
+        )
+    lead_us = header.signed_at_us - received_at_us
+    if lead_us > MAX_CLOCK_LEAD_US:  # step 9
+        raise _Refused(Code.CLOCK_IMPLAUSIBLE, f"signed {lead_us / 3.6e9:.1f} hours after it arrived")
+    _check_chain(state, batch)  # step 10
+    payload = read_payload(batch)  # step 11
+    _check_points(epoch or Epoch({}), header.sequence, payload)  # step 12
+    return payload
+
+
+def _check_chain(state: State, batch: Batch) -> None:
+    """Step 10: each batch names the hash of the one before it, as far as the neighbours are here."""
+    header = batch.header
+    before = state.entries.get((header.device, header.epoch, header.sequence - 1))
+    expected = before.sha256 if before else NO_PREVIOUS if header.sequence == 0 else None
+    if expected is not None and header.previous != expected:
+        raise _Refused(
+            Code.CHAIN_BREAK,
+            f"names {header.previous.hex()} as the batch before it, which is {expected.hex()}",
+        )
+    after = state.entries.get((header.device, header.epoch, header.sequence + 1))
+    if after is not None and after.previous != batch.sha256:
+        raise _Refused(Code.CHAIN_BREAK, f"the batch after it names {after.previous.hex()} as the one before")
+
+
+def _check_points(epoch: Epoch, sequence: int, payload: Payload) -> None:
+    """Step 12: points are named once, and before they are used."""
+    used: set[int] = set()
+    match payload:
+        case Catalogue():
+            twice = _named(payload).keys() & epoch.points.keys()
+            if twice:
+                raise _Refused(Code.INDEX_REDEFINED, f"point {min(twice)} was named before in this epoch")
+        case Rows():
+            weeks = np.unique(np.frombuffer(payload.time_us, np.int64) // WEEK_US).size
+            if weeks > MAX_WEEKS_PER_BATCH:
+                raise _Refused(
+                    Code.BOUND_EXCEEDED, f"readings of {weeks} different weeks; at most {MAX_WEEKS_PER_BATCH}"
+                )
+            used = set(np.unique(np.frombuffer(payload.point, np.uint16)).tolist())
+        case Gaps():
+            used = {point for gap in payload.gaps for point in gap.points}
+    unknown = used - epoch.points.keys()
+    if unknown and epoch.through < sequence - 1:
+        raise _Refused(Code.DEFERRED, f"point {min(unknown)} may be named in a batch still to come")
+    if unknown:
+        raise _Refused(Code.UNKNOWN_POINT, f"point {min(unknown)} is not in the catalogue of this epoch")
+
+
+def _named(catalogue: Catalogue) -> dict[int, Point]:
+    return dict(enumerate(catalogue.points, start=catalogue.first_index))

@@ -1,0 +1,9 @@
+"""What ingest refuses, in words that an operator can act on."""
+
+from __future__ import annotations
+
+from verification.errors import RetroProofError
+
+
+class IngestError(RetroProofError):
+    """An order to ingest or to its database that cannot be carried out as it stands."""

@@ -1,0 +1,225 @@
+-- The statements of ingest, by name. Lists of keys travel as arrays, so that a group of batches costs a few queries.
+
+-- name: lock_devices
+-- Held to the end of the transaction: whoever writes for a device is alone with it. Ordered, so that two workers whose
+-- groups share devices wait for each other instead of deadlocking.
+SELECT d.id, (extract(epoch FROM d.revoked_at) * 1000000)::bigint
+FROM telemetry.device AS d
+WHERE d.id = ANY(%(devices)s)
+ORDER BY d.id
+FOR NO KEY UPDATE;
+
+-- name: device_keys
+SELECT device, key_id, public_key,
+       (extract(epoch FROM valid_from) * 1000000)::bigint, (extract(epoch FROM valid_to) * 1000000)::bigint
+FROM telemetry.device_key
+WHERE device = ANY(%(devices)s);
+
+-- name: newest_epochs
+SELECT d.id, coalesce((SELECT max(e.epoch) FROM telemetry.epoch AS e WHERE e.device = d.id), -1)
+FROM unnest(%(devices)s::text[]) AS d (id);
+
+-- name: epochs
+SELECT e.device, e.epoch, e.stale, e.through
+FROM unnest(%(devices)s::text[], %(epochs)s::bigint[]) AS wanted (device, epoch)
+JOIN telemetry.epoch AS e USING (device, epoch);
+
+-- name: catalogues
+SELECT c.device, c.epoch, c.idx, c.point_id, p.name, p.address, p.unit, p.kind, p.meter
+FROM unnest(%(devices)s::text[], %(epochs)s::bigint[]) AS wanted (device, epoch)
+JOIN telemetry.catalogue AS c USING (device, epoch)
+JOIN telemetry.point AS p ON p.id = c.point_id;
+
+-- name: entries
+-- The places of the arriving batches and the places beside them.
+SELECT b.device, b.epoch, b.sequence, b.sha256, b.previous
+FROM unnest(%(devices)s::text[], %(epochs)s::bigint[], %(sequences)s::bigint[]) AS wanted (device, epoch, sequence)
+JOIN telemetry.batch AS b USING (device, epoch, sequence);
+
+-- name: insert_epochs
+INSERT INTO telemetry.epoch (device, epoch, stale)
+SELECT * FROM unnest(%(devices)s::text[], %(epochs)s::bigint[], %(stale)s::boolean[])
+ON CONFLICT DO NOTHING;
+
+-- name: insert_batches
+-- The device's lock is held and its ledger was read under it, so none of these is there yet; if one were, the unique
+-- key would abort the whole transaction, rows and all.
+INSERT INTO telemetry.batch (
+    device, epoch, sequence, sha256, previous, code, kind, row_count, first_time_us, last_time_us, signed_at_us,
+    received_at, clock_state, clock_offset_us, dropped, filtered, bytes
+)
+SELECT device, epoch, sequence, sha256, previous, code, kind, row_count, first_time_us, last_time_us, signed_at_us,
+       %(received_at)s, clock_state, clock_offset_us, dropped, filtered, bytes
+FROM unnest(
+    %(device)s::text[], %(epoch)s::bigint[], %(sequence)s::bigint[], %(sha256)s::bytea[], %(previous)s::bytea[],
+    %(code)s::text[], %(kind)s::text[], %(row_count)s::integer[], %(first_time_us)s::bigint[],
+    %(last_time_us)s::bigint[], %(signed_at_us)s::bigint[], %(clock_state)s::text[], %(clock_offset_us)s::bigint[],
+    %(dropped)s::bigint[], %(filtered)s::bigint[], %(bytes)b::bytea[]
+) AS new (
+    device, epoch, sequence, sha256, previous, code, kind, row_count, first_time_us, last_time_us, signed_at_us,
+    clock_state, clock_offset_us, dropped, filtered, bytes
+)
+RETURNING device, epoch, sequence, id;
+
+-- name: insert_points
+INSERT INTO telemetry.point (device, name, address, unit, kind, meter)
+SELECT %(device)s, new.* FROM unnest(
+    %(name)s::text[], %(address)s::text[], %(unit)s::text[], %(kind)s::text[], %(meter)s::text[]
+) AS new (name, address, unit, kind, meter)
+ON CONFLICT DO NOTHING;
+
+-- name: insert_catalogue
+INSERT INTO telemetry.catalogue (device, epoch, idx, point_id)
+SELECT %(device)s, %(epoch)s, new.idx, p.id
+FROM unnest(
+    %(idx)s::integer[], %(name)s::text[], %(address)s::text[], %(unit)s::text[], %(kind)s::text[], %(meter)s::text[]
+) AS new (idx, name, address, unit, kind, meter)
+JOIN telemetry.point AS p ON p.device = %(device)s
+    AND (p.name, p.address, p.unit, p.kind, p.meter) = (new.name, new.address, new.unit, new.kind, new.meter)
+RETURNING idx, point_id;
+
+-- name: insert_gap
+INSERT INTO telemetry.gap (batch_id, ordinal, point_ids, start_time, end_time, reason, count)
+VALUES (
+    %(batch_id)s, %(ordinal)s, %(point_ids)s,
+    to_timestamp(0) + %(start_us)s * interval '1 microsecond', to_timestamp(0) + %(end_us)s * interval '1 microsecond',
+    %(reason)s, %(count)s
+);
+
+-- name: raise_through
+-- Walks each chain from its high-water mark up to the first hole, by the ledger's own key.
+WITH RECURSIVE run (device, epoch, sequence, sha256) AS (
+    SELECT e.device, e.epoch, e.through, e.sha256
+    FROM unnest(%(devices)s::text[], %(epochs)s::bigint[]) AS wanted (device, epoch)
+    JOIN telemetry.epoch AS e USING (device, epoch)
+    UNION ALL
+    SELECT b.device, b.epoch, b.sequence, b.sha256
+    FROM run JOIN telemetry.batch AS b
+        ON b.device = run.device AND b.epoch = run.epoch AND b.sequence = run.sequence + 1
+),
+reached AS (
+    SELECT DISTINCT ON (device, epoch) * FROM run ORDER BY device, epoch, sequence DESC
+)
+UPDATE telemetry.epoch AS e SET through = reached.sequence, sha256 = reached.sha256
+FROM reached
+WHERE e.device = reached.device AND e.epoch = reached.epoch AND e.through < reached.sequence;
+
+-- name: quarantine_settled
+INSERT INTO telemetry.quarantine (
+    first_received_at, last_received_at, topic_device, code, detail, sha256, device, epoch, sequence, batch_id
+)
+SELECT received_at, received_at, device, code, %(detail)s, sha256, device, epoch, sequence, id
+FROM telemetry.batch WHERE id = %(batch_id)s
+ON CONFLICT (topic_device, sha256, code) DO UPDATE
+SET times = telemetry.quarantine.times + 1, last_received_at = excluded.last_received_at;
+
+-- name: count_again
+UPDATE telemetry.quarantine
+SET times = times + 1, last_received_at = %(received_at)s
+WHERE topic_device = %(topic_device)s AND sha256 = %(sha256)s AND code = %(code)s;
+
+-- name: quarantine_unsettled
+-- Strangers must not fill the disk: at most so many entries for one topic, and so many in all.
+INSERT INTO telemetry.quarantine (
+    first_received_at, last_received_at, topic_device, code, detail, sha256, device, epoch, sequence, bytes
+)
+SELECT %(received_at)s, %(received_at)s,
+       %(topic_device)s, %(code)s, %(detail)s, %(sha256)s, %(device)s, %(epoch)s, %(sequence)s, %(bytes)b
+WHERE (SELECT count(*) FROM telemetry.quarantine WHERE batch_id IS NULL AND topic_device = %(topic_device)s) < %(most_of_topic)s
+  AND (SELECT count(*) FROM telemetry.quarantine WHERE batch_id IS NULL) < %(most)s;
+
+-- name: acknowledgements
+-- Only for enrolled devices. The refused are the latest that lie below the high-water mark.
+SELECT d.id, wanted.epoch, coalesce(e.through, -1), coalesce(e.sha256, ''), refused.sequences, refused.hashes, refused.codes
+FROM unnest(%(devices)s::text[], %(epochs)s::bigint[]) AS wanted (device, epoch)
+JOIN telemetry.device AS d ON d.id = wanted.device
+LEFT JOIN telemetry.epoch AS e ON e.device = d.id AND e.epoch = wanted.epoch
+CROSS JOIN LATERAL (
+    SELECT coalesce(array_agg(latest.sequence), '{}') AS sequences, coalesce(array_agg(latest.sha256), '{}') AS hashes,
+           coalesce(array_agg(latest.code), '{}') AS codes
+    FROM (
+        SELECT b.sequence, b.sha256, b.code FROM telemetry.batch AS b
+        WHERE b.device = d.id AND b.epoch = wanted.epoch AND b.code <> 'accepted' AND b.sequence <= e.through
+        ORDER BY b.sequence DESC LIMIT %(most_refused)s
+    ) AS latest
+) AS refused;
+
+-- name: points
+SELECT id, name, address, unit, kind, meter FROM telemetry.point WHERE device = %(device)s ORDER BY name, id;
+
+-- name: window
+-- Readings of one time come in the order in which they were collected, which is not that in which batches arrived.
+COPY (
+    SELECT r.time, r.value, r.status, r.point_id, r.flags
+    FROM telemetry.reading AS r JOIN telemetry.batch AS b ON b.id = r.batch_id
+    WHERE r.point_id = ANY(%(points)s::integer[])
+      AND r.time >= to_timestamp(0) + %(start_us)s::bigint * interval '1 microsecond'
+      AND r.time < to_timestamp(0) + %(end_us)s::bigint * interval '1 microsecond'
+    ORDER BY r.time, b.epoch, b.sequence, r.row
+) TO STDOUT (FORMAT binary);
+
+-- name: export_csv
+COPY (
+    SELECT p.name AS point, (extract(epoch FROM r.time) * 1000000)::bigint AS time_us, r.value, r.status, r.flags,
+           b.epoch, b.sequence, r.row
+    FROM telemetry.reading AS r
+    JOIN telemetry.point AS p ON p.id = r.point_id
+    JOIN telemetry.batch AS b ON b.id = r.batch_id
+    WHERE p.device = %(device)s AND (%(point)s::text IS NULL OR p.name = %(point)s)
+      AND r.time >= to_timestamp(0) + %(start_us)s::bigint * interval '1 microsecond'
+      AND r.time < to_timestamp(0) + %(end_us)s::bigint * interval '1 microsecond'
+    ORDER BY p.name, r.time, b.epoch, b.sequence, r.row
+) TO STDOUT (FORMAT csv, HEADER);
+
+-- name: coverage
+SELECT p.name, count(*), (extract(epoch FROM min(r.time)) * 1000000)::bigint, (extract(epoch FROM max(r.time)) * 1000000)::bigint
+FROM telemetry.reading AS r JOIN telemetry.point AS p ON p.id = r.point_id
+WHERE p.device = %(device)s
+  AND r.time >= to_timestamp(0) + %(start_us)s::bigint * interval '1 microsecond'
+  AND r.time < to_timestamp(0) + %(end_us)s::bigint * interval '1 microsecond'
+GROUP BY p.name ORDER BY p.name;
+
+-- name: batch_page
+SELECT epoch, sequence, sha256, code, bytes FROM telemetry.batch
+WHERE device = %(device)s AND (epoch, sequence) > (%(epoch)s, %(sequence)s) AND (code = 'accepted' OR %(refused)s)
+ORDER BY epoch, sequence LIMIT %(page)s;
+
+-- name: heads
+SELECT e.epoch, e.through, e.sha256, (
+    SELECT max(b.last_time_us) FROM telemetry.batch AS b
+    WHERE b.device = e.device AND b.epoch = e.epoch AND b.sequence <= e.through
+)
+FROM telemetry.epoch AS e
+WHERE e.device = %(device)s AND e.through >= 0 AND NOT e.stale
+ORDER BY e.epoch;
+
+-- name: rebuild_page
+-- The accepted batches of readings in the order of their ids, with what their indices mean.
+SELECT b.id, b.bytes, b.device, b.epoch FROM telemetry.batch AS b
+WHERE b.id > %(after)s AND b.code = 'accepted' AND b.kind = 'readings'
+ORDER BY b.id LIMIT %(page)s;
+
+-- name: readings_in_order
+COPY (SELECT time, server_time, value, status, batch_id, point_id, row, flags FROM telemetry.reading ORDER BY batch_id, row)
+TO STDOUT (FORMAT binary);
+
+-- name: status_counts
+SELECT (SELECT count(*) FROM telemetry.device WHERE revoked_at IS NULL) AS devices,
+       (SELECT count(*) FROM telemetry.point) AS points,
+       (SELECT count(*) FROM telemetry.batch) AS batches,
+       (SELECT count(*) FROM telemetry.batch WHERE code <> 'accepted') AS batches_refused,
+       (SELECT count(*) FROM telemetry.reading) AS readings,
+       (SELECT coalesce(sum(row_count), 0) FROM telemetry.batch) AS readings_in_ledger,
+       (SELECT count(*) FROM telemetry.gap) AS gaps_admitted,
+       (SELECT count(*) FROM telemetry.sequence_gap) AS gaps_in_sequence,
+       (SELECT count(*) FROM telemetry.quarantine) AS quarantined,
+       (SELECT coalesce(sum(octet_length(bytes)), 0) FROM telemetry.batch) AS batch_bytes,
+       pg_database_size(current_database()) AS database_bytes;
+
+-- name: quarantine_list
+SELECT id, last_received_at, times, code, topic_device, epoch, sequence, detail FROM telemetry.quarantine
+ORDER BY id DESC LIMIT %(most)s;
+
+-- name: quarantine_bytes
+SELECT coalesce(q.bytes, b.bytes) FROM telemetry.quarantine AS q LEFT JOIN telemetry.batch AS b ON b.id = q.batch_id
+WHERE q.id = %(id)s;

@@ -1,0 +1,92 @@
+"""Readings in PostgreSQL's binary COPY format, made and read as numpy records without a Python loop per row.
+
+Every column has a fixed width, so a row is a fixed-width record: the count of fields, then for each field its length
+and its value, all big-endian (PostgreSQL documentation, COPY, "Binary Format").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from ingest.errors import IngestError
+from verification.model import Rows
+
+Records = npt.NDArray[np.void]
+
+PG_EPOCH_US = (
+    946_684_800_000_000  # 2000-01-01 UTC, from which PostgreSQL counts the microseconds of a timestamptz
+)
+SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # flags and the length of the header's extension are zero
+TRAILER = b"\xff\xff"
+
+# Columns of telemetry.reading in the order of the table.
+READING_COLUMNS = {
+    "time": ">i8",
+    "server_time": ">i8",
+    "value": ">f8",
+    "status": ">i8",
+    "batch_id": ">i8",
+    "point_id": ">i4",
+    "row": ">i4",
+    "flags": ">i2",
+}
+
+
+def record_type(columns: dict[str, str]) -> np.dtype[np.void]:
+    """The layout of one row with these columns (name -> numpy format)."""
+    fields: list[tuple[str, str]] = [("field_count", ">i2")]
+    for name, fmt in columns.items():
+        fields += [(f"{name}_bytes", ">i4"), (name, fmt)]
+    return np.dtype(fields)
+
+
+def _template() -> npt.NDArray[np.void]:
+    """A row with its framing words filled in."""
+    made = np.zeros(1, record_type(READING_COLUMNS))
+    made["field_count"] = len(READING_COLUMNS)
+    for name, fmt in READING_COLUMNS.items():
+        made[f"{name}_bytes"] = np.dtype(fmt).itemsize
+    return made
+
+
+READING = record_type(READING_COLUMNS)
+_TEMPLATE = _template()
+
+
+def to_records(batches: Iterable[tuple[int, Rows, npt.NDArray[np.int32]]]) -> Records:
+    """The rows of these batches (batch id, rows, point id by catalogue index) as one array of records."""
+    todo = list(batches)
+    records = np.repeat(_TEMPLATE, sum(len(rows) for _, rows, _ in todo))
+    start = 0
+    for batch_id, rows, point_ids in todo:
+        part = records[start : start + len(rows)]
+        part["time"] = np.frombuffer(rows.time_us, np.int64) - PG_EPOCH_US
+        part["server_time"] = np.frombuffer(rows.server_time_us, np.int64) - PG_EPOCH_US
+        part["value"] = np.frombuffer(rows.value, np.float64)
+        part["status"] = np.frombuffer(rows.status, np.uint32)
+        part["batch_id"] = batch_id
+        part["point_id"] = point_ids[np.frombuffer(rows.point, np.uint16)]
+        part["row"] = np.arange(len(rows))
+        part["flags"] = np.frombuffer(rows.flags, np.uint8)
+        start += len(rows)
+    return records
+
+
+def as_bytes(records: Records) -> memoryview:
+    """The records as the bytes that COPY takes, without a copy."""
+    return records.view(np.uint8).data
+
+
+def from_copy(data: bytes, layout: np.dtype[np.void]) -> Records:
+    """The records of a whole `COPY ... TO STDOUT (FORMAT binary)`.
+
+    Raises IngestError when a value is NULL or of another width.
+    """
+    body = memoryview(data)[len(SIGNATURE) : -len(TRAILER)]
+    if data[: len(SIGNATURE)] != SIGNATURE or data[-len(TRAILER) :] != TRAILER or len(body) % layout.itemsize:
+        raise IngestError("the database returned columns of another width than this release asks for")
+    records: Records = np.frombuffer(body, layout)
+    return records

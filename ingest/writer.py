@@ -1,0 +1,271 @@
+"""Writes a group of arrivals in one transaction: decides each, then ledger, catalogue, rows, gaps, quarantine.
+
+After the commit everything in the group is on disk, and only then does the caller see the acknowledgements. Exactly
+once: the device's lock is held from reading its ledger to the commit, so a replay, here or at another worker, meets the
+ledger row and inserts nothing. A value that the database itself will not take puts its own batch into quarantine, not
+the group.
+
+Does not handle: a database that is away or slow (psycopg's OperationalError passes through; the service tries again).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from ingest import rows as row_format
+from ingest.admission import Arrival, Code, Decision, admit, advance
+from ingest.database import Connection, statement
+from ingest.ledger import NO_POINT, EpochKey, PointIds, read_snapshot
+from verification.ack import MAX_REFUSED, Ack, Refusal
+from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header
+from verification.errors import FormatError
+from verification.model import DEVICE_ID, Rows
+
+MAX_QUARANTINED_OF_TOPIC = 100  # entries that settle nothing; what comes on top is only logged
+MAX_QUARANTINED = 2_000
+MAX_DETAIL_CHARS = 500
+
+_UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_COPY_READINGS = (
+    f"COPY telemetry.reading ({', '.join(row_format.READING_COLUMNS)}) FROM STDIN (FORMAT binary)".encode()
+)
+# What the database says to a value it will not take, now or ever; and to too many locks for one transaction.
+_VALUE_REFUSED = (psycopg.DataError, psycopg.errors.CheckViolation)
+_GROUP_REFUSED = (*_VALUE_REFUSED, psycopg.errors.OutOfMemory)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a group. `acks` are to be signed and sent."""
+
+    decisions: tuple[Decision, ...]
+    acks: tuple[Ack, ...]
+
+
+def write_group(
+    conn: Connection, arrivals: Sequence[Arrival], *, received_at_us: int, asked: Iterable[EpochKey] = ()
+) -> Outcome:
+    """Commit the group; `asked` are the chains whose state an agent asked for. A failure leaves nothing written."""
+    ordered = sorted(arrivals, key=lambda arrival: arrival.order)
+    try:
+        return _write(conn, ordered, received_at_us, tuple(asked))
+    except _GROUP_REFUSED as err:
+        if not ordered or (len(ordered) == 1 and not isinstance(err, _VALUE_REFUSED)):
+            raise
+        return _write_one_by_one(conn, ordered, received_at_us, tuple(asked))
+
+
+def _write_one_by_one(
+    conn: Connection, arrivals: Sequence[Arrival], received_at_us: int, asked: tuple[EpochKey, ...]
+) -> Outcome:
+    """The slow way after the database refused a value somewhere in a group: only the batch that holds it suffers."""
+    decisions: list[Decision] = []
+    for arrival in arrivals:
+        try:
+            decisions += _write(conn, [arrival], received_at_us, ()).decisions
+        except _VALUE_REFUSED as err:
+            decisions += _write(conn, [arrival], received_at_us, (), storage_error=err).decisions
+    return Outcome(tuple(decisions), _acknowledgements(conn, decisions, asked))
+
+
+def _write(
+    conn: Connection,
+    arrivals: Sequence[Arrival],
+    received_at_us: int,
+    asked: tuple[EpochKey, ...],
+    *,
+    storage_error: psycopg.Error | None = None,
+) -> Outcome:
+    with conn.transaction():
+        snapshot = read_snapshot(conn, arrivals)
+        state, decisions = snapshot.state, []
+        for arrival in arrivals:
+            decision = admit(state, arrival, received_at_us=received_at_us)
+            if storage_error is not None and decision.code is Code.ACCEPTED:
+                detail = f"the database refused it: {storage_error.diag.message_primary}"
+                decision = replace(decision, code=Code.STORAGE_REFUSED, detail=detail, payload=None)
+            state = advance(state, decision)
+            decisions.append(decision)
+        received_at = _UNIX_EPOCH + dt.timedelta(microseconds=received_at_us)
+        _store(
+            conn, [decision for decision in decisions if decision.settles], snapshot.point_ids, received_at
+        )
+        for decision in decisions:
+            if not decision.settles and decision.code not in {Code.DUPLICATE, Code.DEFERRED}:
+                _quarantine(conn, decision, received_at)
+        acks = _acknowledgements(conn, decisions, asked)
+    return Outcome(tuple(decisions), acks)
+
+
+def _store(
+    conn: Connection, settled: list[Decision], known: Mapping[EpochKey, PointIds], received_at: dt.datetime
+) -> None:
+    """Everything about the batches that take their place in a chain now."""
+    if not settled:
+        return
+    batch_ids = _insert_batches(conn, settled, received_at)
+    point_ids = dict(known)
+    readings = []
+    for decision in settled:
+        header, batch_id = _header(decision), batch_ids[decision.arrival.order]
+        chain = (header.device, header.epoch)
+        match decision.payload:
+            case Catalogue() as catalogue:
+                point_ids[chain] = _insert_catalogue(conn, header, catalogue, point_ids.get(chain))
+            case Rows() as rows:
+                readings.append((batch_id, rows, point_ids[chain]))
+            case Gaps() as gaps:
+                _insert_gaps(conn, batch_id, gaps, point_ids[chain])
+            case None:
+                detail = decision.detail[:MAX_DETAIL_CHARS]
+                conn.execute(statement("quarantine_settled"), {"batch_id": batch_id, "detail": detail})
+    if readings:
+        copy_readings(conn, row_format.to_records(readings))
+    chains = sorted({(header.device, header.epoch) for header in map(_header, settled)})
+    conn.execute(statement("raise_through"), _chain_columns(chains))
+
+
+def _insert_batches(
+    conn: Connection, settled: list[Decision], received_at: dt.datetime
+) -> dict[tuple[str, int, int], int]:
+    """Ledger rows with the bytes; returns their ids by place in the chain."""
+    stale = {
+        (header.device, header.epoch): decision.code is Code.STALE_EPOCH
+        for header, decision in ((_header(decision), decision) for decision in settled)
+    }
+    conn.execute(statement("insert_epochs"), {**_chain_columns(list(stale)), "stale": list(stale.values())})
+    lines = [_ledger_line(decision) for decision in settled]
+    columns: dict[str, Any] = {name: [line[name] for line in lines] for name in lines[0]}
+    found = conn.execute(statement("insert_batches"), {**columns, "received_at": received_at})
+    return {(device, epoch, sequence): batch_id for device, epoch, sequence, batch_id in found}
+
+
+def _ledger_line(decision: Decision) -> dict[str, Any]:
+    """One batch as columns of telemetry.batch; those of its payload are None where it was not accepted."""
+    line: dict[str, Any] = {field.name: getattr(_header(decision), field.name) for field in fields(Header)}
+    line |= {"sha256": _batch(decision).sha256, "code": str(decision.code), "bytes": decision.arrival.data}
+    line |= dict.fromkeys(("kind", "row_count", "first_time_us", "last_time_us"))
+    match decision.payload:
+        case Rows() as rows:
+            times = np.frombuffer(rows.time_us, np.int64)
+            line |= {"kind": "readings", "row_count": len(rows)}
+            line |= {"first_time_us": int(times.min()), "last_time_us": int(times.max())}
+        case Catalogue():
+            line["kind"] = "catalogue"
+        case Gaps():
+            line["kind"] = "gaps"
+    return line
+
+
+def _insert_catalogue(
+    conn: Connection, header: Header, catalogue: Catalogue, known: PointIds | None
+) -> PointIds:
+    """Points that are new, and what their indices mean in this epoch; returns the point ids including the new ones."""
+    columns: dict[str, Any] = {
+        name: [str(getattr(point, name)) for point in catalogue.points]
+        for name in ("name", "address", "unit", "kind", "meter")
+    }
+    columns |= {"device": header.device, "epoch": header.epoch}
+    columns["idx"] = list(range(catalogue.first_index, catalogue.first_index + len(catalogue.points)))
+    conn.execute(statement("insert_points"), columns)
+    point_ids = np.full(MAX_POINTS, NO_POINT, np.int32) if known is None else known.copy()
+    for index, point_id in conn.execute(statement("insert_catalogue"), columns):
+        point_ids[index] = point_id
+    return point_ids
+
+
+def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointIds) -> None:
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            statement("insert_gap"),
+            [
+                {
+                    "batch_id": batch_id,
+                    "ordinal": ordinal,
+                    "point_ids": [int(point_ids[point]) for point in gap.points],
+                    "start_us": gap.start_us,
+                    "end_us": gap.end_us,
+                    "reason": gap.reason,
+                    "count": gap.count,
+                }
+                for ordinal, gap in enumerate(gaps.gaps)
+            ],
+        )
+
+
+def copy_readings(conn: Connection, records: row_format.Records) -> None:
+    """One binary COPY of these rows into telemetry.reading."""
+    with conn.cursor() as cursor, cursor.copy(_COPY_READINGS) as copy:
+        copy.write(row_format.SIGNATURE)
+        copy.write(row_format.as_bytes(records))
+        copy.write(row_format.TRAILER)
+
+
+def _quarantine(conn: Connection, decision: Decision, received_at: dt.datetime) -> None:
+    """Keep what settles nothing, within bounds; a repeat is only counted."""
+    arrival = decision.arrival
+    header = arrival.batch.header if arrival.batch else None
+    entry = {
+        "topic_device": arrival.topic_device,
+        "sha256": arrival.batch.sha256 if arrival.batch else hashlib.sha256(arrival.data).digest(),
+        "code": str(decision.code),
+        "detail": decision.detail[:MAX_DETAIL_CHARS],
+        "device": header.device if header else None,
+        "epoch": header.epoch if header else None,
+        "sequence": header.sequence if header else None,
+        "bytes": arrival.data,
+        "received_at": received_at,
+        "most_of_topic": MAX_QUARANTINED_OF_TOPIC,
+        "most": MAX_QUARANTINED,
+    }
+    if conn.execute(statement("count_again"), entry).rowcount:
+        return
+    if not conn.execute(statement("quarantine_unsettled"), entry).rowcount:
+        log.warning("quarantine full: topic=%s code=%s not kept", arrival.topic_device, decision.code)
+
+
+def _acknowledgements(
+    conn: Connection, decisions: Sequence[Decision], asked: tuple[EpochKey, ...]
+) -> tuple[Ack, ...]:
+    """The state of every chain that this group touched or an agent asked for, with what was just refused."""
+    refusals: dict[EpochKey, list[Refusal]] = {chain: [] for chain in asked}
+    for decision in decisions:
+        arrival = decision.arrival
+        if arrival.batch is None or not DEVICE_ID.fullmatch(arrival.topic_device):
+            continue
+        header = arrival.batch.header
+        listed = refusals.setdefault((arrival.topic_device, header.epoch), [])
+        if not decision.settles and decision.code not in {Code.DUPLICATE, Code.DEFERRED}:
+            listed.append(Refusal(header.sequence, arrival.batch.sha256, str(decision.code)))
+    columns = {**_chain_columns(sorted(refusals)), "most_refused": MAX_REFUSED}
+    acks = []
+    for device, epoch, through, sha256, *held in conn.execute(statement("acknowledgements"), columns):
+        settled = [Refusal(sequence, digest, code) for sequence, digest, code in zip(*held, strict=True)]
+        refused = (*refusals[device, epoch], *settled)[:MAX_REFUSED]
+        acks.append(Ack(device, epoch, through, sha256, refused))
+    return tuple(acks)
+
+
+def _chain_columns(chains: Sequence[EpochKey]) -> dict[str, list[Any]]:
+    return {"devices": [device for device, _ in chains], "epochs": [epoch for _, epoch in chains]}
+
+
+def _batch(decision: Decision) -> Batch:
+    """The parsed batch of a decision that settles or names one; there is always one then."""
+    if decision.arrival.batch is None:
+        raise FormatError("undecodable", "a batch without a header cannot settle")
+    return decision.arrival.batch
+
+
+def _header(decision: Decision) -> Header:
+    return _batch(decision).header

@@ -1,0 +1,263 @@
+"""The worker on a real broker and a real database: what was acknowledged is committed, whoever is killed when."""
+
+from __future__ import annotations
+
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from deploy.local.mosquitto import MosquittoBroker
+from deploy.local.postgres import PostgresServer
+from deploy.local.process import Supervisor
+from ingest import read, rebuild, register
+from ingest.database import connect
+from ingest.migrate import migrate
+from tests.ingest.builders import POINTS, START_US, Device
+from verification import ack, keys
+from verification.batch import Catalogue
+
+DEADLINE_S = 30
+
+
+class Agent:
+    """The sending half of an edge agent: publishes batches on its own topic and hears its acknowledgements."""
+
+    def __init__(self, broker: MosquittoBroker, name: str) -> None:
+        self.name = name
+        self.heard: queue.Queue[bytes] = queue.Queue()
+        self.client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self.client.username_pw_set(name, broker.add_device(name))
+        self.client.on_message = lambda _client, _data, message: self.heard.put(message.payload)
+        subscribed: queue.Queue[None] = queue.Queue()
+        self.client.on_subscribe = lambda *_: subscribed.put(None)
+        self.client.on_connect = lambda client, *_: client.subscribe(f"ack/{name}", qos=1)
+        self.client.connect("127.0.0.1", broker.port)
+        self.client.loop_start()
+        subscribed.get(timeout=DEADLINE_S)
+
+    def send(self, data: bytes, *, what: str = "batch", device: str | None = None) -> None:
+        self.client.publish(f"plant/{device or self.name}/{what}", data, qos=1).wait_for_publish(DEADLINE_S)
+
+    def ask(self, epoch: int = START_US) -> None:
+        self.send(epoch.to_bytes(8), what="sync")
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+class Site:
+    """One database, one broker, the worker's key and configuration; starts workers as processes."""
+
+    def __init__(self, folder: Path, url: str, broker: MosquittoBroker) -> None:
+        self.folder, self.url, self.broker = folder, url, broker
+        self.key: Ed25519PrivateKey = keys.generate(folder / "ingest.key")
+        password = folder / "ingest.password"
+        password.write_text(broker.password("ingest"))
+        password.chmod(0o600)
+        self.config = folder / "ingest.yaml"
+        self.config.write_text(
+            f"db: {url}\nmqtt: mqtt://ingest@127.0.0.1:{broker.port}\n"
+            "password_file: ingest.password\nsigning_key: ingest.key\n"
+        )
+        self.log = folder / "ingest.log"
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    def start_worker(self, *, wait: bool = True) -> subprocess.Popen[bytes]:
+        ready = self.said("ready")
+        with self.log.open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", "retroproof", "ingest", "run", "--config", str(self.config)],
+                stderr=log,
+            )
+        self.workers.append(worker)
+        if wait:
+            until(lambda: self.said("ready") > ready)
+        return worker
+
+    def said(self, word: str) -> int:
+        return self.log.read_text().count(word) if self.log.exists() else 0
+
+    def opened(self, data: bytes) -> ack.Ack:
+        return ack.open_signed(data, self.key.public_key())
+
+    @contextmanager
+    def agent(self, device: Device) -> Iterator[Agent]:
+        """An enrolled device's agent."""
+        with connect(self.url) as conn:
+            register.enroll(conn, device.name, device.public_key, "hengkang")
+        agent = Agent(self.broker, device.name)
+        yield agent
+        agent.close()
+
+    def until_settled(self, agent: Agent, batches: list[bytes], *, through: int) -> ack.Ack:
+        """Do as an agent does: send what is not acknowledged, again and again, until all is."""
+        end = time.monotonic() + DEADLINE_S
+        settled = -1
+        while time.monotonic() < end:
+            for data in batches[settled + 1 :]:
+                agent.send(data)
+            while settled < through:
+                try:
+                    said = self.opened(agent.heard.get(timeout=1))
+                except queue.Empty:
+                    break
+                settled = max(settled, said.through)
+            if settled >= through:
+                return said
+        raise AssertionError(f"acknowledged up to {settled} only; the worker said:\n{self.log.read_text()}")
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, "not so before the deadline"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def site(migrated: str, uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Site]:
+    made = Site(tmp_path, migrated, uplink_broker)
+    yield made
+    for worker in made.workers:
+        worker.kill()
+        worker.wait()
+
+
+def stored(site: Site, device: Device) -> list[bytes]:
+    with connect(site.url) as conn:
+        return [one.data for one in read.batches(conn, device.name)]
+
+
+def test_the_acknowledgement_comes_after_the_commit_and_says_how_far(site):
+    device = Device("service-a")
+    site.start_worker()
+    with site.agent(device) as agent:
+        sent = device.chain(4)
+        said = site.until_settled(agent, sent, through=3)
+    assert (said.device, said.epoch, said.sha256) == (device.name, START_US, device.header.previous)
+    assert stored(site, device) == sent
+    assert rebuild.compare(site.url).readings == 30
+
+
+def test_an_agent_that_asks_is_told_how_far_its_chain_is_settled(site):
+    device = Device("service-b")
+    site.start_worker()
+    with site.agent(device) as agent:
+        agent.ask()
+        assert site.opened(agent.heard.get(timeout=DEADLINE_S)).through == ack.NOTHING_SETTLED
+        site.until_settled(agent, device.chain(2), through=1)
+        agent.ask()
+        assert site.opened(agent.heard.get(timeout=DEADLINE_S)).through == 1
+
+
+def test_a_sync_that_is_not_eight_bytes_and_an_unknown_device_are_not_answered(site):
+    device, stranger = Device("service-c"), Agent(site.broker, "service-stranger")
+    site.start_worker()
+    with site.agent(device) as agent:
+        stranger.ask()
+        agent.send(b"1234567", what="sync")
+        agent.ask(epoch=5)
+        assert site.opened(agent.heard.get(timeout=DEADLINE_S)).epoch == 5
+        assert agent.heard.empty()
+        assert stranger.heard.empty()
+    stranger.close()
+
+
+def test_one_device_cannot_send_as_another(site):
+    victim, thief = Device("service-victim"), Device("service-thief", seed=2)
+    site.start_worker()
+    with site.agent(victim), site.agent(thief) as agent:
+        agent.send(victim.seal(Catalogue(POINTS)), device=victim.name)  # the broker's ACL drops it
+        agent.send(victim.seal(Catalogue(POINTS)))  # on its own topic, where ingest sees whose it is
+        said = site.opened(agent.heard.get(timeout=DEADLINE_S))
+        assert [refusal.code for refusal in said.refused] == ["device_mismatch"]
+    assert stored(site, victim) == []
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
+def test_a_worker_that_stops_in_the_middle_loses_and_doubles_nothing(site, stop):
+    device = Device("service-kill")
+    worker = site.start_worker()
+    with site.agent(device) as agent:
+        sent = device.chain(60, rows_each=2000)
+        for data in sent:
+            agent.client.publish(f"plant/{device.name}/batch", data, qos=1)
+        agent.heard.get(timeout=DEADLINE_S)  # it is in the midst of it
+        worker.send_signal(stop)
+        assert worker.wait(DEADLINE_S) == (-signal.SIGKILL if stop == signal.SIGKILL else 0)
+        site.start_worker()
+        site.until_settled(agent, sent, through=59)
+    assert stored(site, device) == sent
+    assert rebuild.compare(site.url) == rebuild.Comparison(59, 59 * 2000, None)
+
+
+def test_two_workers_on_one_device_store_each_batch_once(site):
+    device = Device("service-two")
+    site.start_worker()
+    site.start_worker()
+    with site.agent(device) as agent:
+        sent = device.chain(60, rows_each=200)
+        for data in [*sent, *sent]:
+            agent.client.publish(f"plant/{device.name}/batch", data, qos=1)
+        site.until_settled(agent, sent, through=59)
+    assert stored(site, device) == sent
+    assert rebuild.compare(site.url) == rebuild.Comparison(59, 59 * 200, None)
+
+
+def test_a_database_killed_and_started_again_loses_nothing(
+    postgres: PostgresServer, supervisor: Supervisor, uplink_broker: MosquittoBroker, tmp_path: Path
+):
+    url = postgres.create_database("killed_under_ingest")
+    with connect(url) as conn:
+        migrate(conn)
+    site, device = Site(tmp_path, url, uplink_broker), Device("service-database")
+    worker = site.start_worker()
+    with site.agent(device) as agent:
+        sent = device.chain(40, rows_each=2000)
+        for data in sent:
+            agent.client.publish(f"plant/{device.name}/batch", data, qos=1)
+        agent.heard.get(timeout=DEADLINE_S)
+        postgres.kill()
+        until(lambda: site.said("database") > 1)
+        postgres.start(supervisor)
+        site.until_settled(agent, sent, through=39)
+    worker.terminate()
+    assert worker.wait(DEADLINE_S) == 0
+    assert stored(site, device) == sent
+    assert rebuild.compare(url) == rebuild.Comparison(39, 39 * 2000, None)
+    postgres.drop_database("killed_under_ingest")
+
+
+def test_a_worker_refuses_a_database_without_its_tables(tier_database, uplink_broker, tmp_path):
+    site = Site(tmp_path, tier_database, uplink_broker)
+    worker = site.start_worker(wait=False)
+    assert worker.wait(DEADLINE_S) != 0
+    assert site.said("retroproof db migrate") == 1
+
+
+def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
+    site: Site, uplink_broker: MosquittoBroker, supervisor: Supervisor
+):
+    device = Device("service-broker")
+    site.start_worker()
+    with site.agent(device) as agent:
+        sent = device.chain(30, rows_each=200)
+        for data in sent:
+            agent.client.publish(f"plant/{device.name}/batch", data, qos=1)
+        agent.heard.get(timeout=DEADLINE_S)
+        ready = site.said("ready")
+        uplink_broker.kill()
+        uplink_broker.start(supervisor)
+        until(lambda: site.said("ready") > ready)
+        site.until_settled(agent, sent, through=29)
+    assert stored(site, device) == sent
