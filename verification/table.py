@@ -52,7 +52,7 @@ def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
         return _Reader(plan, name, header).read(enumerate(rows, start=1))
     reader = csv.reader(io.StringIO(_decode(data, name), newline=""), strict=True)
     try:
-        header = next(reader)
+        header = next(reader, [])
         return _Reader(plan, name, header).read((reader.line_num, row) for row in reader)
     except csv.Error as err:
         refuse(name, "TABLE_MALFORMED", f"line {reader.line_num} is not CSV: {err}")

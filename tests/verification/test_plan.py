@@ -1,0 +1,98 @@
+"""A plan is read strictly; whatever contradicts itself is refused with a message that names the place."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from tests.verification.lines import PLAN_BYTES, PLAN_FILE
+from verification.errors import ConfigError
+from verification.plan import load_plan, parse_plan, plan_digest
+
+
+def refusal(old: str, new: str) -> str:
+    text = PLAN_BYTES.decode()
+    assert text.count(old) >= 1
+    with pytest.raises(ConfigError) as caught:
+        parse_plan(text.replace(old, new, 1).encode(), name="plan.yaml")
+    return str(caught.value)
+
+
+def test_the_example_is_a_plan():
+    plan = load_plan(PLAN_FILE)
+    assert (plan.baseline.end - plan.baseline.start).days == 120
+    assert plan.points["ac_energy"].cadence_s == 900
+    assert plan.meter_of("ac_energy").class_percent == 0.2
+    assert plan.meter_of("line_state") is None
+    assert plan.zone.key == "Asia/Shanghai"
+
+
+def test_the_digest_is_of_the_bytes_as_filed():
+    assert plan_digest(PLAN_BYTES) == hashlib.sha256(PLAN_BYTES).hexdigest()
+    assert plan_digest(PLAN_BYTES + b"\n") != plan_digest(PLAN_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("confidence: 0.95", "confidnce: 0.95", "did you mean 'confidence'"),
+        ("confidence: 0.95", "confidence: 0.5", "between 0.5 and 1"),
+        ("confidence: 0.95", "confidence: 1", "between 0.5 and 1"),
+        ("timezone: Asia/Shanghai", "timezone: Asia/Shangai", "time zone database"),
+        ("timezone: Asia/Shanghai", "timezone: ../../etc/passwd", "time zone database"),
+        ("end: 2026-06-29", "end: 2026-03-01", "not after start"),
+        ("end: 2026-06-29", "end: 2026-07-10", "must not overlap"),
+        ("start: 2026-03-01", "start: 2001-03-01", "at most 3660"),
+        ("start: 2026-03-01", "start: 2026-02-30", "plan.yaml"),
+        ("interval: day", "interval: fortnight", "interval"),
+        ("energy: ac_energy", "energy: ac_enrgy", "ac_enrgy is not under points"),
+        ("energy: ac_energy", "energy: metal_tapped", "same point"),
+        ("energy: ac_energy", "energy: line_state", "is a state"),
+        ("drivers: [metal_tapped]", "drivers: [ac_energy]", "which the model predicts"),
+        ("drivers: [metal_tapped]", "drivers: [line_state]", "is a state"),
+        ("drivers: [metal_tapped]", "drivers: [metal_tapped, metal_tapped]", "twice"),
+        ("drivers: [metal_tapped]", "drivers: []", "drivers"),
+        ("meter: SCALE-01", "meter: SCALE-02", "SCALE-02 is not under meters"),
+        (
+            "unit: kWh/t}\nclaim",
+            "unit: kWh}\nclaim",
+            "'kWh' does not measure the same kind of quantity as 'kWh/t'",
+        ),
+        ("{value: -260, unit: kWh/t}", "{value: -260, unit: t}", "claim.unit"),
+        ("at_most: -200", "at_most: .nan", "not a finite number"),
+        ("kind: counter, unit: kWh,", "kind: counter, unit: MWh,", "give both in one"),
+        ("kind: counter, unit: kWh,", "kind: countr, unit: kWh,", "countr"),
+        ("retroproof_plan: 1", "retroproof_plan: 2", "retroproof_plan"),
+        ("class_percent: 0.2", "class_percent: -0.2", "Expected `float` >= 0.0"),
+        ("zh: 铝液交流电耗（整流变压器交流侧）", "zh: e\u0301", "normal form C"),
+    ],
+)
+def test_a_plan_that_contradicts_itself_is_refused(old: str, new: str, message: str):
+    assert message in refusal(old, new)
+
+
+def test_windows_may_touch():
+    text = PLAN_BYTES.decode().replace("end: 2026-06-29", "end: 2026-07-09")
+    assert parse_plan(text.encode()).baseline.end == parse_plan(text.encode()).reporting.start
+
+
+def test_an_error_names_the_line():
+    line = PLAN_BYTES.decode().splitlines().index("confidence: 0.95") + 1
+    assert refusal("confidence: 0.95", "confidence: high").startswith(f"plan.yaml:{line}: ")
+
+
+def test_text_that_is_not_utf8_is_refused():
+    with pytest.raises(ConfigError, match="UTF-8"):
+        parse_plan("title: 恒康".encode("gb18030"))
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_plan(tmp_path / "none.yaml")
+
+
+def test_meter_changes_must_be_in_order():
+    later, earlier = "{date: 2026-05-01, kind: replaced}", "{date: 2026-04-01, kind: replaced}"
+    changes = f"installed: 2025-01-01\n    changes: [{later}, {earlier}]"
+    assert "in order of date" in refusal("installed: 2025-01-01", changes)

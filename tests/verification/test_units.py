@@ -1,0 +1,61 @@
+"""Units convert by exact factors, and what does not fit is refused by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from verification.units import UnitError, check_unit, same_dimension, scale_factor
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "factor"),
+    [
+        ("kWh", "Wh", 1000),
+        ("MWh", "kWh", 1000),
+        ("t", "g", 1e6),
+        ("kg", "t", 0.001),
+        ("kWh/t", "kWh/t", 1),
+        ("kWh/t", "MWh/t", 0.001),
+        ("kJ/kg", "kWh/t", 1 / 3.6),
+        ("mg/m3", "g/m3", 0.001),
+        ("mm3", "m3", 1e-9),
+        ("yuan", "CNY", 1),
+        ("%", "1", 0.01),
+    ],
+)
+def test_known_factors(source: str, target: str, factor: float):
+    assert scale_factor(source, target) == pytest.approx(factor, rel=1e-15)
+
+
+def test_a_ton_is_a_metric_ton():
+    assert scale_factor("t", "kg") == 1000
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("kWh", "t"), ("Nm3", "m3"), ("head", "1"), ("CNY", "1"), ("kW", "kWh")]
+)
+def test_units_that_do_not_fit_are_refused_naming_both(source: str, target: str):
+    with pytest.raises(UnitError, match=f"'{source}' and '{target}'"):
+        scale_factor(source, target)
+    assert not same_dimension(source, target)
+
+
+@pytest.mark.parametrize("unit", ["", "kWh +", "kWh/t/", "m**1e9", "kilowhat", "1" * 41, "__import__('os')", "kWh;t"])
+def test_what_is_no_unit_is_refused(unit: str):
+    with pytest.raises(UnitError):
+        check_unit(unit)
+
+
+@pytest.mark.parametrize(
+    "unit", ["1", "%", "kWh", "kWh/t", "mg/Nm3", "degC", "head", "yuan", "kWh/(t*h)", "kA", "m**3"]
+)
+def test_usual_units_are_read(unit: str):
+    check_unit(unit)
+
+
+def test_importing_the_module_does_not_load_pint():
+    code = "import sys, verification.units; sys.exit('pint' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

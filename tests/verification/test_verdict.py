@@ -1,0 +1,86 @@
+"""Guarded acceptance: the whole interval decides, on the decimals that the result states; findings come first."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from verification.findings import Finding
+from verification.result import Effect
+from verification.verdict import assess_claim, decide
+
+LIMIT = Decimal("-200.0000")
+INVALID = Finding.of("NAIVE_TIMES", count=1, line=2, example="x")
+UNVERIFIABLE = Finding.of("BASELINE_IDLE", days=0, expected=120)
+INCONCLUSIVE = Finding.of("DRIVER_CONSTANT", driver="metal_tapped")
+WARNING = Finding.of("RESIDUALS_ZERO")
+
+
+def effect(delta: str, expanded: str) -> Effect:
+    return Effect(delta, expanded, "1.0000", "2.0000", None, "0.95", delta, expanded, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("delta", "expanded", "state", "reason"),
+    [
+        ("-230.0000", "30.0000", "met", "TARGET_MET"),
+        ("-229.9999", "30.0000", "inconclusive", "INTERVAL_STRADDLES_TARGET"),
+        ("-170.0000", "30.0000", "inconclusive", "INTERVAL_STRADDLES_TARGET"),
+        ("-169.9999", "30.0000", "not_met", "TARGET_NOT_MET"),
+        ("-200.0000", "0.0000", "met", "TARGET_MET"),
+        ("-199.9999", "0.0000", "not_met", "TARGET_NOT_MET"),
+    ],
+)
+def test_both_sides_of_the_limit(delta: str, expanded: str, state: str, reason: str):
+    verdict = decide(effect(delta, expanded), LIMIT, "kWh/t", [WARNING])
+    assert verdict.state == state
+    assert [finding.code for finding in verdict.reasons] == [reason]
+
+
+def test_zero_effect_never_meets_a_saving():
+    assert decide(effect("0.0000", "25.0000"), LIMIT, "kWh/t", []).state == "not_met"
+
+
+def test_an_open_verdict_says_how_small_the_uncertainty_must_become():
+    reason = decide(effect("-212.5000", "30.0000"), LIMIT, "kWh/t", []).reasons[0]
+    assert "below 12 kWh/t" in reason.resolve("en") or "below 13 kWh/t" in reason.resolve("en")
+    assert "kWh/t 以下" in reason.resolve("zh")
+
+
+@pytest.mark.parametrize(
+    ("findings", "state"),
+    [
+        ([INCONCLUSIVE, UNVERIFIABLE, INVALID], "invalid_data"),
+        ([INCONCLUSIVE, UNVERIFIABLE], "not_verifiable"),
+        ([WARNING, INCONCLUSIVE], "inconclusive"),
+    ],
+)
+def test_bad_data_forbid_any_statement_and_an_idle_line_any_number(findings: list[Finding], state: str):
+    verdict = decide(effect("-300.0000", "1.0000"), LIMIT, "kWh/t", findings)
+    assert verdict.state == state
+    assert all(finding.blocks == state for finding in verdict.reasons)
+    assert len(verdict.reasons) == 1
+
+
+def test_a_missing_number_must_have_a_reason():
+    with pytest.raises(ValueError, match="neither"):
+        decide(None, LIMIT, "kWh/t", [WARNING])
+    assert decide(None, LIMIT, "kWh/t", [INCONCLUSIVE]).state == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("claim", "assessment"),
+    [
+        ("-260.0000", "consistent"),
+        ("-260.0001", "overstated"),
+        ("-200.0000", "consistent"),
+        ("-199.9999", "understated"),
+    ],
+)
+def test_a_claim_is_held_against_the_interval(claim: str, assessment: str):
+    stated, findings = assess_claim(Decimal(claim), effect("-230.0000", "30.0000"), "kWh/t")
+    assert stated.assessment == assessment
+    assert [finding.code for finding in findings] == (
+        [] if assessment == "consistent" else [f"CLAIM_{assessment.upper()}"]
+    )

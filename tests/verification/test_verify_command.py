@@ -1,0 +1,139 @@
+"""`retroproof verify`: the verdict is the exit status, the report reads in both languages, and nothing ends in a
+traceback.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.verification.lines import PLAN_BYTES, PLAN_FILE, hengkang_plan, line
+from verification.plan import plan_digest
+from verification.result import parse_result
+from verification.series import Series
+
+HEADER = "point,time,value\n"
+
+
+def retroproof(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "retroproof", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def as_csv(readings: dict[str, Series]) -> str:
+    """The readings in local time, as the simulator writes them."""
+    rows = [HEADER]
+    for point, series in readings.items():
+        moments = np.datetime_as_string((series.time_us + 8 * 3_600_000_000).astype("datetime64[us]"), unit="s")
+        rows += [
+            f"{point},{moment}+08:00,{value!r}\n" for moment, value in zip(moments, series.value.tolist(), strict=True)
+        ]
+    return "".join(rows)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "readings.csv"
+    path.write_text(as_csv(line(hengkang_plan())), encoding="utf-8")
+    return path
+
+
+def plan_with(tmp_path: Path, old: str, new: str) -> Path:
+    text = PLAN_BYTES.decode()
+    assert old in text
+    path = tmp_path / "plan.yaml"
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    return path
+
+
+def test_a_met_target_exits_0_and_writes_the_result(table: Path, tmp_path: Path):
+    out = tmp_path / "result.json"
+    done = retroproof("verify", PLAN_FILE, "--readings", table, "--json", out)
+    assert done.returncode == 0, done.stderr
+    result = parse_result(out.read_bytes())
+    assert result.plan_digest == plan_digest(PLAN_BYTES)
+    assert result.verdict.state == "met"
+    assert f"{result.effect.reported_delta} ± {result.effect.reported_uncertainty} kWh/t" in done.stdout
+    assert "Verdict: MET" in done.stdout
+    assert "verified change" in done.stdout
+
+
+def test_the_report_reads_in_chinese(table: Path):
+    done = retroproof("verify", PLAN_FILE, "--readings", table, "--lang", "zh")
+    assert "结论: 达标" in done.stdout
+    assert "核定变化量" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("at_most: -200", "at_most: -400", 1),
+        ("class_percent: 0.2", "class_percent: 2\n    changes: [{date: 2026-07-01, kind: replaced}]", 2),
+        ("start: 2026-07-09, end: 2026-11-06", "start: 2027-07-09, end: 2027-11-06", 3),
+        ("confidence: 0.95", "confidnce: 0.95", 64),
+        ("end: 2026-06-29", "end: 2026-02-28", 64),
+    ],
+)
+def test_each_outcome_has_its_exit_status(table: Path, tmp_path: Path, old: str, new: str, code: int):
+    done = retroproof("verify", plan_with(tmp_path, old, new), "--readings", table)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_mixed_time_zones_are_invalid_data(table: Path, tmp_path: Path):
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[5] = lines[5].replace("+08:00", "+09:00")
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text("".join(lines), encoding="utf-8")
+    done = retroproof("verify", PLAN_FILE, "--readings", mixed)
+    assert done.returncode == 3
+    assert "MIXED_TIME_ZONES" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "TABLE_EMPTY"),
+        ("point,time,value\n电量,2026-03-01T00:00:00+08:00,1\n".encode("gb18030"), "GBK"),
+        (b"point,value\n", "'time' is missing"),
+    ],
+)
+def test_a_file_that_is_no_table_is_invalid_data(tmp_path: Path, content: bytes, message: str):
+    path = tmp_path / "readings.csv"
+    path.write_bytes(content)
+    done = retroproof("verify", PLAN_FILE, "--readings", path)
+    assert done.returncode == 3
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["verify"],
+        ["verify", PLAN_FILE],
+        ["verify", PLAN_FILE, "--readings", "/nowhere.csv"],
+        ["verify", "/nowhere.yaml", "--readings", PLAN_FILE],
+        ["verify", "/", "--readings", PLAN_FILE],
+        ["verify", PLAN_FILE, "--readings", PLAN_FILE, "--lang", "de"],
+    ],
+)
+def test_wrong_usage_exits_64(arguments: list[object]):
+    done = retroproof(*arguments)
+    assert done.returncode == 64
+    assert "Traceback" not in done.stderr
+
+
+def test_a_result_that_cannot_be_written_exits_64(table: Path):
+    done = retroproof("verify", PLAN_FILE, "--readings", table, "--json", "/nowhere/result.json")
+    assert done.returncode == 64
+    assert "cannot be written" in done.stderr
+
+
+def test_importing_the_command_line_needs_no_numpy():
+    code = "import sys, verification.cli; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
