@@ -61,14 +61,14 @@ def run_demo(plant: Sequence[str]) -> None:
             time.sleep(LIVE_SECONDS)
             stand_still(stack, narrator)
         with narrator.stage("Verdict", "核证结论"):
-            judged = judge(stack, narrator)
+            run = judge(stack, narrator)
         with narrator.stage("Against the truth", "与真值对照"):
-            compare_with_truth(stack, narrator, judged["result"])
+            compare_with_truth(stack, narrator, run)
             counted = count_exactly(stack)
             narrator.say(f"readings: {counted}")
             if not counted.exact:
                 raise DeployError(f"Readings were lost or doubled: {counted}")
-        package = fetch_package(stack, judged["run"])
+        package = fetch_package(stack, run)
         with narrator.stage("Offline check of the evidence package", "离线复核证据包"):
             narrator.say(f"package: {package}")
             _check(narrator, package, stack.trust_file, expected=VERIFIED)

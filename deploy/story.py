@@ -92,35 +92,37 @@ def stand_still(stack: Stack, narrator: Narrator) -> None:
 
 
 def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
-    """Start a verification run as the expert; returns the run with its result."""
+    """Start a verification run as the expert and tell what it found; returns the run."""
     run: dict[str, Any] = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs", {})
-    result: dict[str, Any] = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['k']}/result")
-    delta, unit = result["delta"], result["delta"]["unit"]
-    narrator.say(f"delta {delta['value']} {unit}, expanded uncertainty {delta['expanded_uncertainty']} {unit}")
-    narrator.say(f"acceptance limit: at most {result['target']['at_most']} {unit}")
-    narrator.say(click.style(f"verdict: {result['verdict']['state']} {result['verdict']['text']['zh']}", bold=True))
-    for finding in result["findings"]:
-        narrator.say(f"finding {finding['severity']} {finding['code']}: {finding['text']['en']}")
-    return {"run": run, "result": result}
+    delta, limit, verdict = run["delta"], run["target"], run["verdict"]
+    if delta:
+        interval = f"{delta['value']} ± {delta['expanded_uncertainty']} {delta['unit']}"
+        narrator.say(f"change per ton: {interval} (confidence {delta['confidence']}; a saving is negative)")
+    narrator.say(f"acceptance limit: at most {limit['at_most']} {limit['unit']}")
+    state = verdict["state"].replace("_", " ")
+    narrator.say(click.style(f"verdict: {state} {verdict['text']['zh']}", bold=True))
+    for finding in run["findings"]:
+        narrator.say(f"{finding['severity']:<8}{finding['code']}: {finding['text']['en']}")
+    return run
 
 
-def compare_with_truth(stack: Stack, narrator: Narrator, result: dict[str, Any]) -> None:
+def compare_with_truth(stack: Stack, narrator: Narrator, run: dict[str, Any]) -> None:
     """Print the true effect beside the measured one. Raises DeployError when the interval misses it."""
     truth = json.loads(stack.command("simulate", "truth-of", SCENARIO, *stack.plant))
     true_effect = Decimal(str(truth["true_effect_kwh_per_t"]))
-    measured = Decimal(result["delta"]["value"])
-    uncertainty = Decimal(result["delta"]["expanded_uncertainty"])
+    effect = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result")["effect"]
+    if effect is None:
+        raise DeployError("The engine gave no figure to hold against the truth; the findings above say why.")
+    measured, uncertainty = Decimal(effect["delta"]), Decimal(effect["expanded_uncertainty"])
     covered = abs(measured - true_effect) <= uncertainty
-    narrator.say(
-        f"true effect {true_effect} kWh/t, measured {measured} ± {uncertainty}: {'covered' if covered else 'MISSED'}"
-    )
+    narrator.say(f"true effect {true_effect} kWh/t, measured {measured:.1f} ± {uncertainty:.1f} kWh/t")
     if not covered:
-        raise DeployError("The interval misses the true effect; an honest 95 % interval does so once in 20 seeds.")
+        raise DeployError("The interval misses the true effect; an honest 95 % interval does so for one seed in 20.")
 
 
 def fetch_package(stack: Stack, run: dict[str, Any]) -> Path:
     """Download the run's evidence package as the auditor and unpack it beside the stack."""
-    content = stack.client("auditor").bytes(f"/api/v1/projects/{PROJECT}/runs/{run['k']}/package.zip")
+    content = stack.client("auditor").bytes(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/package.zip")
     folder = stack.folder / "package"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
