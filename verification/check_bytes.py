@@ -1,8 +1,8 @@
 """The axis `bytes`: is every byte of the package the one that was signed and logged?
 
 1. names and list of files; 2. each file against the manifest; 3. the statement, signed over the manifest's digest;
-4. the log's checkpoint and the proofs that plan, baseline and run are in it; 5. what these say about each other.
-Whether the keys are the right ones is the axis `signer`.
+4. the log's checkpoint and the proofs that plan, baseline and run are in it; 5. what these say about each other;
+6. the files that follow from others. Whether the keys are the right ones is the axis `signer`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def unknown_schema(evidence: Evidence) -> Reason | None:
 
 def check_bytes(evidence: Evidence) -> Iterator[Reason]:
     """Every reason to doubt the bytes. A step that lacks what it needs says so, and the next one goes on."""
-    for step in (_check_files, _check_statement, _check_log):
+    for step in (_check_files, _check_statement, _check_log, _check_derived):
         try:
             yield from step(evidence)
         except UnusableError as err:
@@ -117,11 +117,27 @@ def _check_entries(evidence: Evidence, proofs: dict[str, LogProof]) -> Iterator[
             yield Reason("MANIFEST_DISAGREES", package.MANIFEST, {"other": package.INCLUSION})
         if isinstance(entry, RunEntry) and entry.result_sha256 != _sha256_of(evidence, package.RESULT):
             yield _disagrees(label, "result_sha256")
+
+
+def _check_derived(evidence: Evidence) -> Iterator[Reason]:
+    """Step 6: what is written twice, for people's sake, must say the same in both places."""
+    plan_log, proofs = evidence.data(package.PLAN_LOG), _readable_proofs(evidence)
     logged = (package.Logged(proofs[label].index, proofs[label].raw) for label in ("plan", "baseline"))
-    if strictjson.encode(package.plan_log(evidence.data(package.PLAN), *logged)) != evidence.data(package.PLAN_LOG):
+    if strictjson.encode(package.plan_log(evidence.data(package.PLAN), *logged)) != plan_log:
         yield Reason("DERIVED_DISAGREES", package.PLAN_LOG, {"source": package.INCLUSION})
     if strictjson.encode(package.meter_register(evidence.plan)) != evidence.data(package.METERS):
         yield Reason("DERIVED_DISAGREES", package.METERS, {"source": package.PLAN})
+    if not isinstance(evidence.json(package.DECISIONS), list):
+        yield Reason("MALFORMED", package.DECISIONS, {"detail": "it is not a JSON array"})
+    if not isinstance(evidence.json(package.METHOD), dict):
+        yield Reason("MALFORMED", package.METHOD, {"detail": "it is not a JSON object"})
+
+
+def _readable_proofs(evidence: Evidence) -> dict[str, LogProof]:
+    try:
+        return evidence.proofs
+    except FormatError as err:
+        raise UnusableError(Reason("NOT_RELIABLE", package.INCLUSION)) from err
 
 
 def _disagrees(label: str, what: str) -> Reason:

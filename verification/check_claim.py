@@ -40,8 +40,8 @@ def check_claim(evidence: Evidence) -> Iterator[Reason]:
 
 
 def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
-    """The result must be about this plan: its digest, windows, unit, confidence, limit and run."""
-    plan, result = evidence.plan, evidence.result
+    """The result must be about this plan and made as stated: digest, windows, unit, confidence, limit, run, engine."""
+    plan, result, method = evidence.plan, evidence.result, evidence.json(package.METHOD)
     places = -int(_decimal(result.verdict.limit).as_tuple().exponent)
     limit = plan.target.at_most * scale_factor(plan.target.unit, plan.metric.unit)
     pairs = {
@@ -56,12 +56,19 @@ def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
         "reporting.end": (result.reporting.end, plan.reporting.end),
         "verdict.limit": (result.verdict.limit, fixed(limit, places)),
         "verdict.unit": (result.verdict.unit, plan.metric.unit),
+        "engine_version": (result.engine_version, method.get("engine_version") if isinstance(method, dict) else None),
     }
     if result.effect is not None:
         pairs["effect.confidence"] = (_decimal(result.effect.confidence), Decimal(repr(plan.confidence)))
         pairs["effect.decimals"] = (result.effect.decimals, places)
-    if result.context.run_number is not None:
-        pairs["context.run_number"] = (result.context.run_number, evidence.run_entry.run)
+    context = result.context
+    if context.run_number is not None:
+        pairs["context.run_number"] = (context.run_number, evidence.run_entry.run)
+    if context.plan_logged_at is not None:
+        pairs["context.plan_logged_at"] = (_micros(context.plan_logged_at), evidence.plan_entry.logged_at_us)
+    if context.baseline_logged_at is not None:
+        logged_at_us = evidence.baseline_entry.logged_at_us
+        pairs["context.baseline_logged_at"] = (_micros(context.baseline_logged_at), logged_at_us)
     yield from (_disagrees(name, found, due) for name, (found, due) in pairs.items() if found != due)
 
 
@@ -143,7 +150,12 @@ def _identity(reading: Reading) -> tuple[str, int, str, int]:
 
 
 def _midnight_us(day: dt.date, zone: ZoneInfo) -> int:
-    return round(dt.datetime(day.year, day.month, day.day, tzinfo=zone).timestamp()) * 1_000_000
+    return _micros(dt.datetime(day.year, day.month, day.day, tzinfo=zone))
+
+
+def _micros(moment: dt.datetime) -> int:
+    """Microseconds since 1970 UTC, exactly."""
+    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
 
 
 def _decimal(text: str) -> Decimal:

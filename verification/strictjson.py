@@ -9,6 +9,7 @@ the same value, so that not even a space can change unseen. Knows no schema; the
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from verification.errors import FormatError
 
 MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles; a larger integer would be rounded by some readers
 MAX_DEPTH = 32
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encode(value: object) -> bytes:
@@ -51,7 +53,7 @@ def read(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shape
 def read_canonical(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shape
     """Parse `data`, which must be the very bytes that `encode` gives. Raises FormatError (`undecodable`)."""
     value = read(data)
-    if encode(value) != data:
+    if rfc8785.dumps(value) != data:  # read has checked what encode would check
         raise FormatError("undecodable", "not in canonical form (RFC 8785); these bytes were not written by RetroProof")
     return value
 
@@ -95,7 +97,9 @@ def _check(value: object, *, depth: int) -> None:
 def _check_text(text: object) -> None:
     if not isinstance(text, str):
         raise FormatError("undecodable", f"key {text!r} is not a string")
+    if text.isascii():
+        return
     if not unicodedata.is_normalized("NFC", text):
         raise FormatError("undecodable", f"text {text[:80]!r} is not in Unicode normal form C")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if _SURROGATE.search(text):
         raise FormatError("undecodable", "a text holds half of a surrogate pair")

@@ -9,13 +9,28 @@ import base64
 import dataclasses
 import datetime as dt
 import functools
+import hashlib
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from verification import batch, check, dsse, engine, keyring, keys, logentry, package, readings_table, strictjson
+from verification import (
+    batch,
+    check,
+    dsse,
+    engine,
+    keyring,
+    keys,
+    logentry,
+    merkle,
+    note,
+    package,
+    readings_table,
+    strictjson,
+)
 from verification.check_report import Axis, Outcome, Report
 from verification.deliveries import decode_all
 from verification.model import Point, PointKind, Rows
@@ -48,6 +63,8 @@ claim: {value: -260, unit: kWh/t}
 """.encode()
 
 ENGINE, LOG, DEVICE, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3, 4))
+OTHER_ENTRY = logentry.encode(logentry.PlanEntry("another-line", "ab" * 32, 1))
+LOGGED_US = 1_790_000_000_000_000
 ORIGIN = "log.test/retroproof"
 DEVICE_ID, EPOCH = "edge-1", 1_772_000_000_000_000
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -135,19 +152,21 @@ class World:
     context: Context = FIRST_RUN
     run: int = 1
     parquet: bool = True
-    edit_files: Callable[[dict[str, bytes]], None] = lambda files: None  # noqa: ARG005 - what a forger would change
+    baseline_from: tuple[bytes, ...] | None = None  # what the baseline was locked on, where it is not these batches
 
     def build(self) -> dict[str, bytes]:
-        """The sealed package. `edit_files` acts before the manifest is made, as a dishonest platform could."""
-        times = {label: 1_790_000_000_000_000 + place for place, label in enumerate(self.log_order)}
+        """The sealed package."""
+        times = {label: LOGGED_US + place for place, label in enumerate(self.log_order)}
         plan_sha256 = plan_digest(self.plan)
         project = parse_plan(self.plan).project
         entries = {
             "plan": logentry.encode(logentry.PlanEntry(project, plan_sha256, times["plan"])),
             "baseline": logentry.encode(
-                package.baseline_entry(self.plan, self.batches[: self.locked], logged_at_us=times["baseline"])
+                package.baseline_entry(
+                    self.plan, self.baseline_from or self.batches[: self.locked], logged_at_us=times["baseline"]
+                )
             ),
-            "other": logentry.encode(logentry.PlanEntry("another-line", "ab" * 32, 1)),
+            "other": OTHER_ENTRY,
         }
         inputs = package.PackageInputs(
             plan=self.plan,
@@ -161,9 +180,6 @@ class World:
             readings_parquet=self._parquet() if self.parquet else None,
         )
         files = package.assemble(inputs)
-        self.edit_files(files)
-        del files[package.MANIFEST]
-        files[package.MANIFEST] = strictjson.encode(package.manifest(files))
         entries["run"] = logentry.encode(package.run_entry(files, run=self.run, logged_at_us=times["run"]))
         log_entries = [entries[label] for label in self.log_order]
         return package.seal(files, log_entries=log_entries, log_key=LOG, engine_key=ENGINE)
@@ -191,6 +207,45 @@ def _good_package() -> dict[str, bytes]:
 def good_package() -> dict[str, bytes]:
     """An honest package on which every axis is verified; a fresh mapping each time."""
     return dict(_good_package())
+
+
+def forged(changes: Mapping[str, bytes | None], *, of: Mapping[str, bytes] | None = None) -> dict[str, bytes]:
+    """A package whose files were changed before the engine and the log signed: what only their owner can forge.
+
+    A change to None leaves the file out. Parses none of the changed files.
+    """
+    files = {**(good_package() if of is None else of), **changes}
+    covered = {
+        name: data
+        for name, data in files.items()
+        if data is not None and name not in (package.MANIFEST, *package.SEALING)
+    }
+    whole = {**covered, package.MANIFEST: strictjson.encode(package.manifest(covered))}
+    proofs = strictjson.read((good_package() if of is None else of)[package.INCLUSION])
+    run = logentry.parse(proofs["run"]["entry"].encode())
+    assert isinstance(run, logentry.RunEntry)
+    run = msgspec.structs.replace(
+        run,
+        manifest_sha256=package.manifest_sha256(whole),
+        result_sha256=hashlib.sha256(whole.get(package.RESULT, b"")).hexdigest(),
+    )
+    entries = [
+        proofs["plan"]["entry"].encode(),
+        OTHER_ENTRY,
+        proofs["baseline"]["entry"].encode(),
+        logentry.encode(run),
+    ]
+    leaves = [merkle.leaf_hash(entry) for entry in entries]
+    for label, index in (("plan", 0), ("baseline", 2), ("run", 3)):
+        path = [node.hex() for node in merkle.inclusion_proof(index, leaves)]
+        proofs[label] = {"index": index, "entry": entries[index].decode(), "path": path}
+    checkpoint = note.Checkpoint(ORIGIN, len(leaves), merkle.root(leaves))
+    return {
+        **whole,
+        package.STATEMENT: dsse.sign(strictjson.encode(package.statement_of(run, run.run)), [ENGINE]),
+        package.INCLUSION: strictjson.encode(proofs),
+        package.CHECKPOINT: note.sign_checkpoint(checkpoint, LOG),
+    }
 
 
 def resealed(files: Mapping[str, bytes], name: str, content: bytes) -> dict[str, bytes]:

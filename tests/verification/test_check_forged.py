@@ -1,0 +1,346 @@
+"""Packages whose every signature holds, but which a dishonest or careless owner of the keys has made: each lie is
+named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from typing import Any
+
+import pytest
+from package_builder import (
+    DEVICE,
+    DEVICE_ID,
+    EPOCH,
+    LOGGED_US,
+    ORIGIN,
+    PLAN,
+    POINTS,
+    STRANGER,
+    World,
+    at_us,
+    check_world,
+    codes,
+    forged,
+    good_package,
+    line_payloads,
+    line_rows,
+    outcomes,
+    register,
+    seal_chain,
+)
+
+from verification import batch, daily, keyring, keys, package, readings_table, strictjson
+from verification.check import check
+from verification.check_claim import DAY_EDGE_TOLERANCE_US
+from verification.check_report import Axis, Outcome, Report
+from verification.deliveries import decode_all
+from verification.model import Rows
+from verification.plan import parse_plan
+from verification.result import Context
+
+VERIFIED, REFUTED, OPEN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY
+
+
+def with_result(path: str, value: object) -> Report:
+    """Check a package whose result has one field changed before it was signed."""
+    content = strictjson.read(good_package()[package.RESULT])
+    target: Any = content
+    *parents, last = path.split(".")
+    for name in parents:
+        target = target[int(name) if name.isdigit() else name]
+    target[int(last) if last.isdigit() else last] = value
+    return check(forged({package.RESULT: strictjson.encode(content)}), recompute=True)
+
+
+def notes(report: Report, axis: Axis) -> list[str]:
+    (found,) = (item for item in report.axes if item.axis is axis)
+    return [reason.code for reason in found.reasons if reason.weight == "note"]
+
+
+def test_the_forger_of_these_tests_makes_packages_that_hold() -> None:
+    assert check(forged({}), recompute=True).exit_code == 0
+
+
+# bytes: what is derived must follow from what it is derived from
+
+
+@pytest.mark.parametrize(("name", "old", "new"), [("plan.json", b"1790", b"1780"), ("meters.json", b'"0.2"', b'"0.5"')])
+def test_a_file_that_contradicts_what_it_comes_from_is_refuted(name: str, old: bytes, new: bytes) -> None:
+    report = check(forged({name: good_package()[name].replace(old, new)}))
+    assert codes(report, Axis.BYTES) == ["DERIVED_DISAGREES"]
+
+
+def test_another_plan_than_the_logged_one_is_refuted() -> None:
+    report = check(forged({"plan.yaml": PLAN.replace(b"at_most: -200", b"at_most: -100")}))
+    assert {"ENTRY_DISAGREES", "DERIVED_DISAGREES"} <= set(codes(report, Axis.BYTES))
+    assert "about another plan_sha256" in report.text()
+
+
+def test_a_required_file_that_was_left_out_is_named() -> None:
+    report = check(forged({"gaps.json": None}))
+    assert "MISSING" in codes(report, Axis.BYTES)
+    assert "gaps.json is missing" in report.text()
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"engine": keys.public_text(STRANGER)}, "STATEMENT_SIGNATURE"),
+        ({"log": keyring.LogKey(ORIGIN, keys.public_text(STRANGER))}, "CHECKPOINT_SIGNATURE"),
+    ],
+)
+def test_signatures_by_other_keys_than_the_register_names_are_refuted(change: dict[str, Any], code: str) -> None:
+    assert codes(check_world(World(register=register(**change))), Axis.BYTES) == [code]
+
+
+def test_a_run_number_beyond_the_number_of_logged_runs_is_refuted() -> None:
+    report = check_world(World(run=3, context=Context(run_number=3, run_count=3)))
+    assert codes(report, Axis.BYTES) == ["STATEMENT_DISAGREES"]
+
+
+HOSTILE = [b"", b"null", b"[]", b"{}", b"1", b'"x"', b"[" * 5000, b'{"schema":1}', b"\xff\xfe", b"{}" * 9, b"key: [1"]
+
+
+@pytest.mark.parametrize("name", [*package.REQUIRED, "batches/edge-1/1772000000000000/000000000003.cose"])
+def test_signed_nonsense_in_any_file_is_an_answer_and_never_a_crash(name: str) -> None:
+    for content in HOSTILE:
+        if (name, content) != ("decisions.json", b"[]"):  # which is what an honest one may hold
+            assert check(forged({name: content}), recompute=True).exit_code != 0, content
+
+
+# completeness
+
+
+def test_a_batch_taken_out_unsaid_is_refuted() -> None:
+    report = check(forged({"batches/edge-1/1772000000000000/000000000005.cose": None}))
+    assert {"DERIVED_DISAGREES", "READINGS_DIFFER"} <= set(codes(report, Axis.COMPLETENESS))
+    assert "gaps.json does not follow from batches/" in report.text()
+
+
+def test_a_last_batch_taken_out_is_seen_by_the_log() -> None:
+    report = check(forged({"batches/edge-1/1772000000000000/000000000027.cose": None}))
+    assert "HEADS_DIFFER" in codes(report, Axis.COMPLETENESS)
+
+
+def test_a_missing_batch_that_is_admitted_is_shown_and_does_not_refute() -> None:
+    batches = World().batches
+    report = check_world(World(batches=(*batches[:20], *batches[21:])))
+    assert outcomes(report)[Axis.COMPLETENESS] is VERIFIED
+    assert notes(report, Axis.COMPLETENESS) == ["BATCHES_MISSING"]
+    assert "batches 20 to 20 are missing" in report.text()
+
+
+def test_a_batch_exchanged_for_another_by_the_same_device_breaks_the_chain() -> None:
+    payloads = line_payloads()
+    payloads[6] = line_rows(seed=8)[5]
+    batches = list(World().batches)
+    batches[6] = seal_chain(payloads)[6]
+    report = check_world(World(batches=tuple(batches)))
+    assert codes(report, Axis.COMPLETENESS) == ["CHAIN_BROKEN"]
+    assert "000000000007.cose does not follow" in report.text()
+
+
+def test_a_first_batch_that_names_a_predecessor_breaks_the_chain() -> None:
+    header = batch.Header(DEVICE_ID, EPOCH + 1, 0, b"x" * 32, EPOCH + 1)
+    extra = batch.seal(header, batch.Catalogue((POINTS[2],)), DEVICE)
+    report = check_world(World(batches=(*World().batches, extra)))
+    assert codes(report, Axis.COMPLETENESS) == ["CHAIN_BROKEN"]
+
+
+def test_a_batch_under_another_name_is_refuted() -> None:
+    files = good_package()
+    old, new = (f"batches/edge-1/1772000000000000/{number:012d}.cose" for number in (27, 28))
+    report = check(forged({old: None, new: files[old]}))
+    assert "BATCH_MISPLACED" in codes(report, Axis.COMPLETENESS)
+
+
+@pytest.mark.parametrize("line", [1, 2, 500, 1032])
+def test_a_changed_reading_is_refuted_with_its_line(line: int) -> None:
+    lines = good_package()["readings.csv"].split(b"\n")
+    lines[line] = lines[line].replace(b",0", b",1") if line % 2 else lines[line] + b"0"
+    report = check(forged({"readings.csv": b"\n".join(lines)}))
+    assert codes(report, Axis.COMPLETENESS) == ["READINGS_DIFFER"]
+    assert f"readings.csv line {line + 1} " in report.text()
+
+
+@pytest.mark.parametrize("extra", [b"ac_energy,2026-07-06T00:00:00.000000Z,1.0,0\n", b"\n"])
+def test_a_reading_added_to_the_end_is_refuted(extra: bytes) -> None:
+    report = check(forged({"readings.csv": good_package()["readings.csv"] + extra}))
+    assert codes(report, Axis.COMPLETENESS) == ["READINGS_DIFFER"]
+
+
+def test_a_gap_that_an_agent_admitted_cannot_be_left_out() -> None:
+    gaps = strictjson.read(good_package()["gaps.json"]) | {"admitted_gaps": []}
+    report = check(forged({"gaps.json": strictjson.encode(gaps)}))
+    assert codes(report, Axis.COMPLETENESS) == ["DERIVED_DISAGREES"]
+
+
+def test_a_baseline_that_was_locked_on_other_batches_is_refuted() -> None:
+    payloads = line_payloads()
+    payloads[3] = line_rows(seed=8)[2]
+    report = check_world(World(baseline_from=tuple(seal_chain(payloads)[:14])))
+    assert "HEADS_DIFFER" in codes(report, Axis.COMPLETENESS)
+    assert "baseline entry of the log names other batches" in report.text()
+
+
+def test_a_package_without_batches_is_refuted() -> None:
+    names = [name for name in good_package() if name.startswith("batches/")]
+    report = check(forged(dict.fromkeys(names)))
+    assert codes(report, Axis.COMPLETENESS) == ["NO_BATCHES"]
+
+
+# plausibility
+
+
+def test_bad_data_admitted_by_the_engine_refute_plausibility_and_nothing_else() -> None:
+    batches = World().batches
+    report = check_world(World(batches=(*batches[:16], *batches[21:])), recompute=True)
+    found = outcomes(report)
+    assert found.pop(Axis.PLAUSIBILITY) is REFUTED
+    assert set(found.values()) == {VERIFIED}
+    assert "days" in report.text()
+
+
+def test_a_unit_or_kind_other_than_the_planned_one_is_refuted() -> None:
+    payloads = line_payloads()
+    payloads[0] = batch.Catalogue((dataclasses.replace(POINTS[0], unit="MWh"), *POINTS[1:]))
+    report = check_world(World(batches=tuple(seal_chain(payloads))))
+    assert codes(report, Axis.PLAUSIBILITY) == ["POINT_DIFFERS"]
+    assert "ac_energy counter [MWh], the plan says counter [kWh]" in report.text()
+
+
+def test_a_point_that_two_devices_deliver_is_refuted() -> None:
+    other = seal_chain([batch.Catalogue(POINTS[:1])], device="edge-2")
+    held = register().devices[DEVICE_ID]
+    both = register(devices={DEVICE_ID: held, "edge-2": held})
+    report = check_world(World(batches=(*World().batches, *other), register=both))
+    assert codes(report, Axis.PLAUSIBILITY) == ["POINT_TWICE"]
+
+
+# recomputation
+
+
+def test_a_changed_figure_does_not_survive_recomputation() -> None:
+    report = with_result("daily.3.energy_wh", 1)
+    assert codes(report, Axis.RECOMPUTATION) == ["RESULT_DIFFERS"]
+    assert "daily differs" in report.text()
+
+
+def test_a_result_of_another_engine_version_is_open_and_says_which_to_install() -> None:
+    content = strictjson.read(good_package()["result.json"]) | {"engine_version": "0.0.9"}
+    method = strictjson.encode({"engine_version": "0.0.9"})
+    report = check(forged({"result.json": strictjson.encode(content), "method.json": method}), recompute=True)
+    assert codes(report, Axis.RECOMPUTATION) == ["OTHER_ENGINE"]
+    assert report.exit_code == 2
+    assert "retroproof[analysis]==0.0.9" in report.text()
+
+
+def test_a_result_of_a_later_schema_is_open() -> None:
+    report = with_result("schema", 2)
+    assert codes(report, Axis.CLAIM) == ["SCHEMA_UNKNOWN"]
+    assert report.exit_code == 2
+
+
+def test_a_parquet_file_must_hold_the_rows_of_the_batches() -> None:
+    plan, deliveries = parse_plan(PLAN), decode_all(World().batches)
+    shuffled = readings_table.to_parquet(reversed(deliveries), plan.points)
+    for wrong in (b"PAR1", b"", shuffled, readings_table.to_parquet(deliveries, {"ac_energy"})):
+        report = check(forged({"readings.parquet": wrong}), recompute=True)
+        assert codes(report, Axis.RECOMPUTATION) == ["DERIVED_DISAGREES"]
+    without = check(forged({"readings.parquet": None}), recompute=True)
+    assert without.exit_code == 0
+
+
+# claim
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("verdict.state", "not_met"),
+        ("verdict.limit", "-100.0000"),
+        ("verdict.limit", "-200.000"),
+        ("verdict.unit", "MWh/t"),
+        ("verdict.reasons", []),
+        ("effect.delta", "-199.0000"),
+        ("effect.expanded_uncertainty", "99.0000"),
+        ("effect.reported_delta", "-260"),
+        ("effect.reported_uncertainty", "15"),
+        ("effect.confidence", "0.9"),
+        ("effect.decimals", 3),
+        ("bridge.0.value", "0.0000"),
+        ("bridge", []),
+        ("claim.assessment", "overstated"),
+        ("claim", None),
+        ("plan_digest", "00" * 32),
+        ("project", "other"),
+        ("metric.unit", "MWh/t"),
+        ("baseline.start", "2026-03-02"),
+        ("reporting.end", "2026-07-04"),
+        ("context.run_number", 2),
+        ("engine_version", "0.0.9"),
+        ("context.plan_logged_at", "2026-01-01T00:00:00Z"),
+        ("context.baseline_logged_at", "2026-01-01T00:00:00Z"),
+    ],
+)
+def test_a_result_that_does_not_follow_from_plan_and_figures_is_refuted(path: str, value: object) -> None:
+    assert "RESULT_DISAGREES" in codes(with_result(path, value), Axis.CLAIM)
+
+
+@pytest.mark.parametrize("path", ["effect.delta", "effect.expanded_uncertainty", "verdict.limit", "bridge.0.value"])
+@pytest.mark.parametrize("value", ["NaN", "1E+999999999", "", "1e-9999", "٣", "9" * 400])
+def test_what_is_not_a_plain_decimal_is_open_and_costs_nothing(path: str, value: str) -> None:
+    report = with_result(path, value)
+    assert codes(report, Axis.CLAIM)[-1] == "UNREADABLE"
+    assert report.exit_code == 1, "recomputation refutes it"
+
+
+@pytest.mark.parametrize(("locked", "code"), [(13, "BASELINE_ADDED"), (14, None), (15, "BASELINE_LATE")])
+def test_the_baseline_is_locked_after_its_last_reading_and_before_the_first_of_the_reporting_period(
+    locked: int, code: str | None
+) -> None:
+    """Batch 12 ends on 28 April, batch 13 on 3 May, batch 14 on 8 May; the first 13, 14 or 15 of them are locked."""
+    report = check_world(World(locked=locked))
+    assert codes(report, Axis.CLAIM) == ([code] if code else [])
+
+
+def test_a_late_baseline_that_the_result_itself_admits_is_shown_and_does_not_refute() -> None:
+    logged_at = dt.datetime.fromtimestamp(LOGGED_US / 1e6, dt.UTC) + dt.timedelta(microseconds=2)
+    report = check_world(World(locked=15, context=Context(baseline_logged_at=logged_at)))
+    assert codes(report, Axis.CLAIM) == []
+    assert "BASELINE_LATE_MARKED" in notes(report, Axis.CLAIM)
+
+
+@pytest.mark.parametrize(
+    "order", [("baseline", "plan", "run"), ("plan", "run", "baseline"), ("run", "plan", "baseline")]
+)
+def test_the_log_must_hold_plan_then_baseline_then_run(order: tuple[str, ...]) -> None:
+    assert codes(check_world(World(log_order=order)), Axis.CLAIM) == ["ORDER_WRONG"]
+
+
+def again_in_a_new_epoch(change: float) -> tuple[bytes, ...]:
+    """A lost spool, filled again from the server's history, with the value of one baseline reading changed."""
+    rows, old = Rows.empty(), line_rows()[2]
+    for number in range(6):
+        rows.append(old.point[number], old.time_us[number], old.value[number] + (change if number == 3 else 0))
+    return (*World().batches, *seal_chain([batch.Catalogue(POINTS), rows], epoch=EPOCH + 1))
+
+
+@pytest.mark.parametrize(("change", "code"), [(0.0, []), (1.0, ["BASELINE_ADDED"])])
+def test_baseline_readings_may_come_again_but_not_anew(change: float, code: list[str]) -> None:
+    report = check_world(World(batches=again_in_a_new_epoch(change)))
+    assert codes(report, Axis.CLAIM) == code
+
+
+def test_a_verdict_without_a_number_follows_from_its_findings() -> None:
+    batches = World().batches
+    report = check_world(World(batches=(*batches[:16], *batches[21:])))
+    assert outcomes(report)[Axis.CLAIM] is VERIFIED
+    assert "verdict invalid_data" in report.text()
+
+
+def test_the_day_edge_tolerance_is_the_engine_s() -> None:
+    assert DAY_EDGE_TOLERANCE_US == daily.EDGE_TOLERANCE_US
+    assert at_us(dt.date(2026, 3, 1)) == 1_772_294_400_000_000
