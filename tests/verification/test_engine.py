@@ -431,7 +431,7 @@ def test_240_days_of_quarter_hours_take_less_than_300_ms():
 
 
 def test_the_bytes_are_the_same_on_every_machine():
-    """Pinned on Python 3.11 and 3.13 and two versions of numpy; whoever changes it changes a figure, and must mean it."""
+    """Pinned on Python 3.11 and 3.13 and two versions of numpy: a new digest means a new figure, and must be meant."""
     days = np.arange(62)
     tons = np.round(656 + 40 * np.sin(days * 1.7), 1)
     readings = line(SHORT, noise_sd=0.0, output_t=tons)
