@@ -82,7 +82,7 @@ def _check_path(path: Path, trusted: TrustedKeys | None, *, recompute: bool) -> 
 def _read_archive(path: Path) -> bytes:
     from verification.archive import MAX_ARCHIVE_BYTES  # noqa: PLC0415
 
-    data = _read_regular(path, limit=MAX_ARCHIVE_BYTES)
+    data = _read_regular(path.resolve(strict=True), limit=MAX_ARCHIVE_BYTES)
     if data is None:
         raise FormatError("bound_exceeded", f"{path.name}: not a regular file of at most {MAX_ARCHIVE_BYTES} bytes")
     return data
