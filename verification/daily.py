@@ -159,9 +159,7 @@ class _Steps:
 def _counter_totals(
     point: str, series: Series, calendar: Calendar, cadence_us: int, meter: Meter | None
 ) -> tuple[Floats, list[Finding]]:
-    """Register differences between the days' edges: exact across gaps inside a day, missing where an edge was not
-    read.
-    """
+    """Register differences between the days' edges: exact across gaps inside a day, missing where an edge is unread."""
     days = len(calendar.dates)
     if len(series) == 0:
         return np.full(days, np.nan), []

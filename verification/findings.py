@@ -7,6 +7,7 @@ finding is not an error: a refusal that a person must act on is a `RetroProofErr
 from __future__ import annotations
 
 import string
+from collections import defaultdict
 from typing import Literal, get_args
 
 import msgspec
@@ -27,9 +28,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def of(cls, code: str, **data: Value) -> Finding:
-        """The finding `code` at its catalogued severity. Raises KeyError where a number that the text names is not
-        given.
-        """
+        """The finding `code` at its catalogued severity. Raises KeyError without a number that its text names."""
         entry = CATALOGUE[code]
         missing = fields_of(entry) - set(data)
         if missing:
@@ -57,7 +56,8 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if entry is None:  # a finding made by a newer version, read back from its result
             return self.code if part == "text" else ""
         words = WORDS[language]
-        shown = {name: words.get(str(value), str(value)) for name, value in self.data.items()}
+        # A finding read back from a damaged or forged result may lack a number; its reader shall still see the text.
+        shown = defaultdict(lambda: "?", {key: words.get(str(value), str(value)) for key, value in self.data.items()})
         template: str = getattr(entry, f"{part}_{language}")
         return template.format_map(shown)
 

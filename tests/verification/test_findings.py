@@ -57,3 +57,7 @@ def test_an_unknown_language_is_refused():
 def test_a_code_of_a_newer_version_still_shows():
     assert Finding("FROM_THE_FUTURE", "info").text("zh") == "FROM_THE_FUTURE"
     assert Finding("FROM_THE_FUTURE", "info").blocks is None
+
+
+def test_a_finding_that_lost_its_numbers_still_shows():
+    assert Finding("RAGGED_ROWS", "warning").text("en").startswith("? rows have another number of cells")
