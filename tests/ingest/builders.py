@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from dataclasses import replace
 
@@ -53,6 +54,10 @@ class Device:
             previous=batch.open_batch(data).sha256,
         )
         return data
+
+    def fork(self) -> Device:
+        """The same key and chain so far, in another hand: what it seals next takes the same places."""
+        return copy.copy(self)
 
     def chain(self, count: int, *, rows_each: int = 10) -> list[bytes]:
         """A catalogue and batches of readings that go on in time: `count` in all."""

@@ -125,8 +125,10 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-def site(migrated: str, uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Site]:
-    made = Site(tmp_path, migrated, uplink_broker)
+def site(database: str, uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Site]:
+    with connect(database) as conn:
+        migrate(conn)
+    made = Site(tmp_path, database, uplink_broker)
     yield made
     for worker in made.workers:
         worker.kill()
@@ -238,8 +240,8 @@ def test_a_database_killed_and_started_again_loses_nothing(
     postgres.drop_database("killed_under_ingest")
 
 
-def test_a_worker_refuses_a_database_without_its_tables(tier_database, uplink_broker, tmp_path):
-    site = Site(tmp_path, tier_database, uplink_broker)
+def test_a_worker_refuses_a_database_without_its_tables(database, uplink_broker, tmp_path):
+    site = Site(tmp_path, database, uplink_broker)
     worker = site.start_worker(wait=False)
     assert worker.wait(DEADLINE_S) != 0
     assert site.said("retroproof db migrate") == 1

@@ -1,0 +1,131 @@
+"""Migrations: the tables are what the files say, on both tiers, and nothing is applied twice or edited unseen."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ingest.database import connect
+from ingest.errors import IngestError
+from ingest.migrate import migrate, migrations, pending
+from ingest.tier import Tier, detect
+
+SNAPSHOT = Path(__file__).with_name("schema.txt")
+
+# Everything that a query can meet: columns, constraints, indexes and views, as PostgreSQL itself prints them.
+# TimescaleDB adds a trigger and schemas of its own, none of which are part of what we promise.
+DESCRIBE = """
+SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type
+       || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || column_default, '')
+FROM information_schema.columns WHERE table_schema = 'telemetry'
+UNION ALL
+SELECT 'constraint ' || conrelid::regclass || ' ' || pg_get_constraintdef(oid)
+FROM pg_constraint WHERE connamespace = 'telemetry'::regnamespace AND contype <> 'n'
+UNION ALL
+SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'telemetry'
+UNION ALL
+SELECT 'view ' || viewname || ' ' || regexp_replace(definition, '\\s+', ' ', 'g')
+FROM pg_views WHERE schemaname = 'telemetry'
+ORDER BY 1
+"""
+
+
+def describe(url: str) -> str:
+    with connect(url) as conn:
+        return "".join(f"{line}\n" for (line,) in conn.execute(DESCRIBE))
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two migrations for the schema `other`, as another room would have it."""
+    folder = tmp_path / "other_migrations"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "0001_one.sql").write_text("CREATE TABLE other.one (n integer);")
+    (folder / "0002_two.sql").write_text(
+        "CREATE TABLE other.two (n integer); INSERT INTO other.two VALUES (2);"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    yield folder
+    sys.modules.pop("other_migrations", None)
+
+
+def test_the_migrated_schema_is_the_one_on_record(migrated):
+    """After a change of the schema: `python -m tests.ingest.record_schema URL` records it anew."""
+    assert describe(migrated) == SNAPSHOT.read_text(encoding="utf-8")
+
+
+def test_the_tier_is_found_and_used(database, plain_database):
+    with connect(database) as conn, connect(plain_database) as plain:
+        migrate(conn)
+        migrate(plain)
+        assert detect(conn) in {Tier.APACHE, Tier.COMMUNITY}
+        assert detect(plain) is Tier.PLAIN
+        found = conn.execute("SELECT hypertable_name FROM timescaledb_information.hypertables").fetchall()
+        assert found == [("reading",)]
+
+
+def test_a_second_run_applies_nothing(migrated):
+    with connect(migrated) as conn:
+        assert migrate(conn) == pending(conn) == []
+
+
+def test_many_at_once_apply_each_migration_once(tier_database):
+    applied = []
+
+    def run() -> None:
+        with connect(tier_database) as conn:
+            applied.extend(migrate(conn))
+
+    runs = [threading.Thread(target=run) for _ in range(4)]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
+    assert applied == migrations("ingest.migrations")
+
+
+def test_another_room_has_its_own_schema_and_numbers(migrated, package):
+    with connect(migrated) as conn:
+        assert [one.version for one in migrate(conn, "other_migrations", "other")] == [1, 2]
+        (package / "0003_three.sql").write_text("CREATE TABLE other.three (n integer);")
+        assert [one.name for one in pending(conn, "other_migrations", "other")] == ["three"]
+        assert [one.name for one in migrate(conn, "other_migrations", "other")] == ["three"]
+        assert pending(conn) == []
+
+
+def test_an_edited_migration_is_refused(plain_database, package):
+    with connect(plain_database) as conn:
+        migrate(conn, "other_migrations", "other")
+        (package / "0001_one.sql").write_text("CREATE TABLE other.one (n bigint);")
+        with pytest.raises(IngestError, match=r"0001 of other .* changed since"):
+            migrate(conn, "other_migrations", "other")
+
+
+def test_a_database_of_a_newer_release_is_refused(plain_database, package):
+    with connect(plain_database) as conn:
+        migrate(conn, "other_migrations", "other")
+        (package / "0002_two.sql").unlink()
+        with pytest.raises(IngestError, match="newer release"):
+            pending(conn, "other_migrations", "other")
+
+
+def test_a_migration_that_fails_leaves_nothing(plain_database, package):
+    (package / "0002_two.sql").write_text("CREATE TABLE other.two (n integer); SELECT 1 / 0;")
+    with connect(plain_database) as conn:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            migrate(conn, "other_migrations", "other")
+        assert conn.execute("SELECT to_regnamespace('other')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("name", ["0004_hole.sql", "0002_double.sql"])
+def test_numbers_have_no_holes_and_no_doubles(package, name):
+    (package / name).touch()
+    with pytest.raises(IngestError, match="without a hole or a double"):
+        migrations("other_migrations")
