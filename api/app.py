@@ -5,39 +5,25 @@ next.
 from __future__ import annotations
 
 import logging
-from collections.abc import MutableMapping
-from typing import Any
+from http import HTTPStatus
 
 import psycopg
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import routes_health, routes_log, routes_projects, routes_web
 from api.auth import guard
 from api.config import Settings
 from api.errors import ApiError, LogTamperedError
 from api.log import Log
+from api.middleware import MAX_BODY_BYTES, BoundedBody, SecurityHeaders, ToldFailures
 from api.services import Services
 from api.web import pages
 from verification.errors import RetroProofError
 
 API_VERSION = "1"
-MAX_BODY_BYTES = 1 << 20  # the largest body is a plan, and a plan is a page or two
-CONTENT_SECURITY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'"
-)
-SECURITY_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 logger = logging.getLogger("retroproof.api")
 
@@ -62,59 +48,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(psycopg.OperationalError, _database_away)
-    app.add_exception_handler(Exception, _failed)
-    app.add_middleware(BoundedBody)
+    app.add_middleware(BoundedBody, too_large=_too_large)
+    app.add_middleware(ToldFailures, answer=_failed)
     app.add_middleware(SecurityHeaders)
     return app
-
-
-class BoundedBody:
-    """Refuses a body beyond MAX_BODY_BYTES, by its stated length or, where none is stated, while it comes in."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
-        if not stated.isdigit() or int(stated) > MAX_BODY_BYTES:
-            await _too_large()(scope, receive, send)
-            return
-        received = 0
-
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY_BYTES:
-                raise HTTPException(413)
-            return message
-
-        await self._app(scope, counted, send)
-
-
-class SecurityHeaders:
-    """Adds the headers that keep a page from being framed, sniffed or made to load anything from elsewhere."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-        self._headers = [(name.lower().encode(), value.encode()) for name, value in SECURITY_HEADERS.items()]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request. Whatever is not public is for its caller only, and is kept in no cache."""
-
-        async def with_headers(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                headers = message.setdefault("headers", [])
-                headers += self._headers
-                if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
 
 
 def _too_large() -> JSONResponse:
@@ -124,7 +61,7 @@ def _too_large() -> JSONResponse:
 
 
 def _answer(status: int, code: str, message: str) -> JSONResponse:
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None  # noqa: PLR2004 - the HTTP status
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
     return JSONResponse({"error": code, "message": message}, status_code=status, headers=headers)
 
 
@@ -158,7 +95,7 @@ async def _malformed(request: Request, err: Exception) -> Response:
 
 async def _no_route(request: Request, err: Exception) -> Response:
     status = err.status_code if isinstance(err, HTTPException) else 500
-    if status == 413:  # noqa: PLR2004 - the HTTP status
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _too_large()
     code = STATUS_CODES.get(status, "refused")
     return _say(
@@ -173,10 +110,7 @@ async def _database_away(request: Request, err: Exception) -> Response:
     )
 
 
-async def _failed(request: Request, err: Exception) -> Response:
-    """A mistake of ours. The traceback is in the server's log; strangers learn nothing from it."""
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=err)
-    return _say(
-        request,
-        ApiError(500, "internal_error", "The server failed; its operator finds the reason in its log."),
-    )
+def _failed(request: Request) -> Response:
+    """A mistake of ours: strangers learn nothing from it."""
+    message = "The server failed; its operator finds the reason in its log."
+    return _say(request, ApiError(500, "internal_error", message))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import psycopg
 from api import tokens
 from api.clock import utc_now
 from api.database import apply_migrations, connect
+from api.listen import listen
 from api.tokens import Role
 from verification import keys
 from verification.errors import RetroProofError
@@ -19,7 +19,6 @@ from verification.errors import RetroProofError
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 DEFAULT_DAYS = 90
 STOP_S = 10  # how long a stop waits for answers under way
-BACKLOG = 128
 
 
 class Group(click.Group):
@@ -65,23 +64,12 @@ def serve(config_file: Path) -> None:
     settings = load_settings(config_file)
     with connect(settings.db) as conn:
         apply_migrations(conn)
-    listener = _listen(settings.host, settings.port)
+    listener = listen(settings.host, settings.port)
     options = uvicorn.Config(
         create_app(settings), log_level="warning", server_header=False, timeout_graceful_shutdown=STOP_S
     )
     click.echo(f"ready http://{settings.host}:{listener.getsockname()[1]}/")
     uvicorn.Server(options).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, so that "ready" is said once and only when connections are taken."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as err:
-        raise click.ClickException(
-            f"Cannot listen on {host}:{port}: {err.strerror}; give another `listen`"
-        ) from err
 
 
 @api.command()

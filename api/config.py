@@ -6,7 +6,7 @@ Read once at start; relative paths count from the file's folder.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -34,13 +34,13 @@ class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The configuration, checked, with its keys loaded."""
+    """The configuration, checked, with its keys loaded. Its printed form holds no secret."""
 
-    db: str
+    db: str = field(repr=False)
     host: str
     port: int
-    log_key: Ed25519PrivateKey
-    engine_key: Ed25519PrivateKey
+    log_key: Ed25519PrivateKey = field(repr=False)
+    engine_key: Ed25519PrivateKey = field(repr=False)
     log_origin: str
 
 

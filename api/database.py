@@ -21,7 +21,7 @@ NAME_LINE = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 MIGRATIONS, SCHEMA = "api.migrations", "dossier"
 
-__all__ = ["Connection", "apply_migrations", "connect", "pending_migrations", "snapshot", "statement"]
+__all__ = ["Connection", "apply_migrations", "connect", "lacking_tables", "snapshot", "statement"]
 
 
 def connect(url: str) -> Connection:
@@ -50,9 +50,13 @@ def apply_migrations(conn: Connection) -> list[Migration]:
     return migrate(conn, MIGRATIONS, SCHEMA)
 
 
-def pending_migrations(conn: Connection) -> list[Migration]:
-    """What `apply_migrations` would apply."""
-    return pending(conn, MIGRATIONS, SCHEMA)
+def lacking_tables(conn: Connection) -> list[str]:
+    """The commands that would make the tables which are not there yet: ingest's, then this room's."""
+    commands = {
+        "retroproof db migrate": pending(conn),
+        "retroproof api migrate": pending(conn, MIGRATIONS, SCHEMA),
+    }
+    return [command for command, migrations in commands.items() if migrations]
 
 
 @functools.cache

@@ -27,6 +27,7 @@ from verification.errors import ConfigError, FormatError
 from verification.findings import Finding
 from verification.package import baseline_of
 from verification.plan import Plan, parse_plan, plan_digest
+from verification.result import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,9 @@ def _stored_baseline(db: str, project: Project, plan: Plan, data: bytes) -> _Bas
     with snapshot(db) as conn:
         sealed = [batch.data for batch in read.batches(conn, project.device)]
         readings = load(conn, project.device, plan, baseline_only=True)
-    result = verify(plan, plan_digest(data), readings)
-    about_later = {"reporting"}
-    findings = [finding for finding in result.findings if finding.data.get("window") not in about_later]
+    now = utc_now()
+    result = verify(plan, plan_digest(data), readings, Context(plan_logged_at=now, baseline_logged_at=now))
+    findings = [finding for finding in result.findings if finding.data.get("window") != "reporting"]
     return _Baseline(decode_all(sealed), findings)
 
 

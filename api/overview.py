@@ -56,7 +56,9 @@ def gather(conn: Connection, project: Project) -> Overview:
 
 
 def coverage_of(conn: Connection, project: Project) -> schemas.Coverage:
-    """The number of readings stored of the project's device, in all and by point; each as the device last described it."""
+    """The number of readings stored of the project's device, in all and by point; each as the device last
+    described it.
+    """
     counted = {found.point: found for found in read.coverage(conn, project.device)}
     described = {point.name: point for point in read.points(conn, project.device)}
     points = []

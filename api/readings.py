@@ -11,7 +11,8 @@ from verification.sufficiency import calendars, needed_points
 
 
 def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = False) -> dict[str, Series]:
-    """One series per point that the plan needs, as the device sent it. Raises ApiError where plan and device disagree.
+    """One series per point that the plan needs, as the device sent it. Raises ApiError where plan and device
+    disagree.
 
     `baseline_only` leaves the outcome unread, as befits the filing of a plan.
     """
@@ -24,7 +25,9 @@ def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = Fal
 
 
 def _check_points(conn: Connection, device: str, plan: Plan, names: list[str]) -> None:
-    """The engine takes values in the plan's units; what the device says of a point must be what the plan says."""
+    """The engine takes values in the plan's units; what the device says of a point must be what the plan
+    says.
+    """
     for point in read.points(conn, device):
         if point.name not in names:
             continue

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 
 from api import schemas
 from api.auth import PUBLIC
-from api.database import connect, pending_migrations
+from api.database import connect, lacking_tables
 from api.errors import ApiError, not_found
 from api.services import Here
 
@@ -30,13 +30,13 @@ def ready(here: Here) -> schemas.Health:
     """The server is up, its database answers, and every table is there."""
     try:
         with connect(here.db) as conn:
-            pending = pending_migrations(conn)
+            lacking = lacking_tables(conn)
     except psycopg.Error as err:
         raise ApiError(
             503, "database_away", "The database does not answer; start it, or correct db in api.yaml."
         ) from err
-    if pending:
-        raise ApiError(503, "not_migrated", "Tables are missing; run: retroproof api migrate")
+    if lacking:
+        raise ApiError(503, "not_migrated", f"Tables are missing; run: {' && '.join(lacking)}")
     return schemas.Health(status="ok")
 
 

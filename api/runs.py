@@ -54,7 +54,10 @@ class FinishedRun:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """What a run is made from, all of one moment. `refused`: batches that have their place in a chain but no readings."""
+    """What a run is made from, all of one moment.
+
+    `refused`: batches that have their place in a chain but no readings.
+    """
 
     batches: list[bytes]
     refused: list[dict[str, str | int]]
@@ -75,7 +78,10 @@ class _Order:
 
 
 def start_run(settings: Settings, log: Log, project: Project, caller: Principal) -> FinishedRun:
-    """Judge the project's plan on what is stored now, and log it. Raises ApiError, LogTamperedError, FormatError."""
+    """Judge the project's plan on what is stored now, and log it.
+
+    Raises ApiError, LogTamperedError, FormatError.
+    """
     started_at = utc_now()
     with connect(settings.db) as conn:
         dossier.lock_project(conn, project.id)
@@ -132,7 +138,10 @@ def _judge(settings: Settings, conn: Connection, order: _Order) -> tuple[Result,
 def _log_and_store(
     settings: Settings, log: Log, conn: Connection, order: _Order, result: Result, files: dict[str, bytes]
 ) -> Run:
-    """Log the run, seal its package with the log's word, store both. Nothing counts before the caller's commit."""
+    """Log the run, seal its package with the log's word, store both.
+
+    Nothing counts before the caller's commit.
+    """
     opened = log.open(conn)
     finished_at = utc_now()
     entry = run_entry(files, run=order.k, logged_at_us=microseconds(finished_at))
@@ -181,7 +190,8 @@ def _load(db: str, device: str, plan: Plan) -> _Stored:
 def _context(filed: FiledPlan, plan: Plan, k: int) -> Context:
     """What only the platform knows.
 
-    Every stored reading came in a batch whose signature ingest verified, so each point's trust grade is `signed`.
+    Every stored reading came in a batch whose signature ingest verified, so each point's trust grade is
+    `signed`.
     """
     return Context(
         plan_logged_at=filed.locked_at,

@@ -64,7 +64,7 @@ class Frame:
     height: float
     left: float = 62.0
     right: float = 14.0
-    top: float = 58.0
+    top: float = 74.0
     bottom: float = 30.0
 
     @property
@@ -73,8 +73,8 @@ class Frame:
         return self.height - self.bottom
 
 
-WIDE = Frame(1080, 380)
-NARROW = Frame(360, 320, left=48.0, right=8.0, top=92.0)
+WIDE = Frame(1080, 400)
+NARROW = Frame(360, 350, left=48.0, right=8.0, top=122.0)
 
 
 def before_after(
@@ -99,8 +99,8 @@ def before_after(
                 _windows(before, after, labels, x, frame),
                 _value_axis(y, labels, frame),
                 _month_axis(before.start, after.end, labels, x, frame),
-                _window(before, "before", labels, x, y),
-                _window(after, "after", labels, x, y),
+                _window(before, "before", x, y),
+                _window(after, "after", x, y),
                 _legend(labels, frame),
             ]
         ),
@@ -114,28 +114,34 @@ def before_after(
 
 
 def _windows(before: WindowDays, after: WindowDays, labels: Labels, x: Scale, frame: Frame) -> Markup:
-    """The shaded windows, named at the top, and the works between them."""
-    spans = [
-        ("before", labels.before, before.start, before.end),
-        ("works", labels.works, before.end, after.start),
-        ("after", labels.after, after.start, after.end),
-    ]
+    """The shaded windows, each with its name and its plain ratio above, and the works between them."""
     parts: list[Markup] = []
-    for name, label, start, end in spans:
-        left, right = x(start.toordinal()), x(end.toordinal())
-        if right <= left:
-            continue
-        size = {"x": left, "y": frame.top, "width": round(right - left, 2), "height": frame.floor - frame.top}
-        parts.append(element("rect", class_=f"window {name}", **size))
+    for name, label, window in (("before", labels.before, before), ("after", labels.after, after)):
+        left, right = x(window.start.toordinal()), x(window.end.toordinal())
+        parts.append(_shade(name, left, right, frame))
         middle = round((left + right) / 2, 2)
-        place = f"translate({middle} {frame.top - 8})"
-        if name == "works":  # the gap is narrow: its name runs upwards
-            place = f"translate({middle + 4} {frame.floor - 8}) rotate(-90)"
-        anchor = "start" if name == "works" else "middle"
-        parts.append(
-            element("text", label, class_=f"window-name {name}", transform=place, text_anchor=anchor)
-        )
+        lines = ((label, "window-name", 24), (f"{labels.mean} {window.mean_text}", "mean-name", 8))
+        for text, style, above in lines:
+            place = {"x": middle, "y": frame.top - above}
+            parts.append(element("text", text, class_=f"{style} {name}", text_anchor="middle", **place))
+    left, right = x(before.end.toordinal()), x(after.start.toordinal())
+    if right > left:
+        parts.append(_shade("works", left, right, frame))
+        # The gap is narrow: its name runs upwards.
+        place_upright = f"translate({round((left + right) / 2 + 4, 2)} {frame.floor - 8}) rotate(-90)"
+        parts.append(element("text", labels.works, class_="window-name works", transform=place_upright))
     return group(parts)
+
+
+def _shade(name: str, left: float, right: float, frame: Frame) -> Markup:
+    return element(
+        "rect",
+        class_=f"window {name}",
+        x=left,
+        y=frame.top,
+        width=round(right - left, 2),
+        height=frame.floor - frame.top,
+    )
 
 
 def _value_axis(y: Scale, labels: Labels, frame: Frame) -> Markup:
@@ -181,7 +187,7 @@ def month_name(month: dt.date, style: str) -> str:
     return short if month.month != 1 else str(month.year)
 
 
-def _window(window: WindowDays, name: str, labels: Labels, x: Scale, y: Scale) -> Markup:
+def _window(window: WindowDays, name: str, x: Scale, y: Scale) -> Markup:
     """The days of one window, the projection, and the plain ratio over the window as a line that carries its
     value.
     """
@@ -203,9 +209,6 @@ def _window(window: WindowDays, name: str, labels: Labels, x: Scale, y: Scale) -
         drawn.append(element("polyline", class_="expected", points=line))
     at = y(window.mean)
     drawn.append(element("line", class_=f"mean {name}", x1=left, x2=right, y1=at, y2=at))
-    text = f"{labels.mean} {window.mean_text}"
-    at_x, anchor = (left + 6, "start") if name == "before" else (right - 6, "end")
-    drawn.append(element("text", text, class_=f"mean-name {name}", x=at_x, y=at - 6, text_anchor=anchor))
     return group(drawn)
 
 

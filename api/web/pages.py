@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 import jinja2
@@ -22,16 +23,19 @@ from api.overview import Overview
 from api.runs import package_name
 from api.tokens import Principal
 from api.web.numbers import bytes_size, moment, number, zone_of
-from api.web.pictures import charts, interval_gauge, trimmed
+from api.web.pictures import charts, interval_gauges
 from api.web.texts import Words, choose
+from verification.bridge import round_to_sum
 from verification.findings import Finding
 from verification.plan import Window
-from verification.result import Result
+from verification.result import Effect, Result
+from verification.rounding import short, significant
 
 LANGUAGE_COOKIE = "retroproof_lang"
 LANGUAGE_COOKIE_S = 365 * 24 * 3600
 SEVERITY_ORDER = {"error": 0, "warning": 1, "info": 2}
 PERCENT = 100
+SHOWN_DIGITS = 3
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("api.web"),
@@ -86,7 +90,7 @@ def projects(request: Request, caller: Principal, overviews: Sequence[Overview])
             "state": overview.state,
             "effect": overview.result.effect if overview.result else None,
             "unit": overview.plan.target.unit if overview.plan else "",
-            "limit": trimmed(str(overview.plan.target.at_most)) if overview.plan else None,
+            "limit": number(_trim(overview.plan.target.at_most)) if overview.plan else None,
             "readings": overview.coverage.readings,
             "latest": overview.latest,
             "zone": zone_of(overview.plan.timezone) if overview.plan else dt.UTC,
@@ -118,20 +122,24 @@ def project(request: Request, caller: Principal, overview: Overview, access: Pac
         "read_is_logged": access.logged,
     }
     if result and run:
-        path = f"/api/v1/projects/{overview.project.id}/runs/{run.number}/package.zip"
-        values |= {"package_path": path, "package_name": package_name(run)} | _figures(result, t)
+        path = f"/api/v1/projects/{overview.project.id}/runs/{run.number}"
+        values |= {"package_path": f"{path}/package.zip", "result_path": f"{path}/result"}
+        values |= {"package_name": package_name(run)} | _figures(result, t)
     return _page(request, "project.html", principal=caller, **values)
 
 
 def login(request: Request, *, status: int, wrong: bool = False) -> HTMLResponse:
     """The sign-in form; after it the reader goes on to the page that was asked for."""
     wanted = request.url.path if request.method == "GET" and request.url.path != "/login" else "/"
-    return _page(request, "login.html", status=status, wrong=wrong, next=wanted)
+    answer = _page(request, "login.html", status=status, wrong=wrong, next=wanted)
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: a 401 names its scheme
+    return answer
 
 
 def error(request: Request, refused: ApiError) -> HTMLResponse:
     """A refusal as a page; without a session, the sign-in form."""
-    if refused.status == 401:  # noqa: PLR2004 - the HTTP status
+    if refused.status == HTTPStatus.UNAUTHORIZED:
         return login(request, status=401)
     t = _words(request)
     known = {403: "error_forbidden", 404: "error_not_found"}
@@ -175,29 +183,35 @@ def _figures(result: Result, t: Words) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "charts": charts(result, t),
         "findings": _by_severity(others),
-        "bridge": _bridge(result, t),
-        "gauge": None,
+        "bridge": [],
+        "gauges": [],
     }
     if result.effect is not None:
         percent = Decimal(result.effect.confidence) * PERCENT
         figures |= {
-            "gauge": interval_gauge(result, result.effect, t),
-            "confidence_percent": f"{percent.normalize():f}",
+            "gauges": interval_gauges(result, result.effect, t),
+            "confidence_percent": short(percent),
+            "bridge": _bridge(result, result.effect, t),
         }
     return figures
 
 
-def _bridge(result: Result, t: Words) -> list[Step]:
-    longest = max((abs(Decimal(row.value)) for row in result.bridge), default=Decimal(0)) or Decimal(1)
+def _bridge(result: Result, effect: Effect, t: Words) -> list[Step]:
+    """The rows of the bridge one place finer than the reported change, rounded so that they add up as shown."""
+    places = len(effect.reported_uncertainty.partition(".")[2])
+    steps, total = [float(row.value) for row in result.bridge[:-1]], float(result.bridge[-1].value)
+    shown = round_to_sum(steps, total, min(places + 1, effect.decimals))
+    values = [*shown, sum(shown, Decimal(0))]
+    longest = max(map(abs, values)) or Decimal(1)
     return [
         Step(
             label=t.or_same(f"bridge_{row.step}", row.step.removeprefix("driver:")),
-            value=number(row.value, signed=True),
-            share=f"{abs(Decimal(row.value)) / longest * PERCENT:.1f}",
-            saving=row.value.startswith("-"),
+            value=number(f"{value:f}", signed=True),
+            share=f"{abs(value) / longest * PERCENT:.1f}",
+            saving=value < 0,
             total=row.step == "verified",
         )
-        for row in result.bridge
+        for row, value in zip(result.bridge, values, strict=True)
     ]
 
 
@@ -239,7 +253,12 @@ def _last_day(window: Window) -> dt.date:
 
 
 def _trim(value: float) -> str:
-    return f"{Decimal(str(value)).normalize():f}"
+    return short(Decimal(str(value)))
+
+
+def _three_digits(value: str) -> str:
+    """As much of an uncertainty or a factor as a person can use; the result itself has all of it."""
+    return significant(float(value), SHOWN_DIGITS)
 
 
 def _words(request: Request) -> Words:
@@ -255,6 +274,7 @@ def _page(request: Request, template: str, /, *, status: int = 200, **values: An
         "bytes_size": bytes_size,
         "last_day": _last_day,
         "trim": _trim,
+        "short": _three_digits,
     }
     html = _TEMPLATES.get_template(template).render(**{"principal": None, "t": t, **helpers, **values})
     answer = HTMLResponse(

@@ -10,14 +10,18 @@ from decimal import Decimal
 from markupsafe import Markup
 
 from api.web.chart import NARROW, WIDE, Day, Labels, WindowDays, before_after
+from api.web.gauge import NARROW as NARROW_GAUGE
+from api.web.gauge import WIDE as WIDE_GAUGE
 from api.web.gauge import GaugeValues, GaugeWords, gauge
 from api.web.numbers import number
 from api.web.texts import Words
 from verification.result import DayRow, Effect, Result, WindowTotals
+from verification.rounding import short, significant
 from verification.units import scale_factor
 
 RESULT_UNIT = "kWh/t"  # of a day's integers: Wh over g is 1000 kWh/t
 KWH_PER_T = 1000.0
+MEAN_DIGITS = 5
 
 
 def charts(result: Result, t: Words) -> list[Markup]:
@@ -46,8 +50,8 @@ def charts(result: Result, t: Words) -> list[Markup]:
     ]
 
 
-def interval_gauge(result: Result, effect: Effect, t: Words) -> Markup:
-    """The interval against target and claim."""
+def interval_gauges(result: Result, effect: Effect, t: Words) -> list[Markup]:
+    """The interval against target and claim, wide and narrow."""
     values = GaugeValues(
         delta=float(effect.reported_delta),
         uncertainty=float(effect.reported_uncertainty),
@@ -60,15 +64,10 @@ def interval_gauge(result: Result, effect: Effect, t: Words) -> Markup:
         delta=number(effect.reported_delta),
         uncertainty=number(effect.reported_uncertainty),
         unit=unit,
-        target=t("target_at_most", value=trimmed(result.verdict.limit), unit=unit),
+        target=t("target_at_most", value=number(short(Decimal(result.verdict.limit))), unit=unit),
     )
     words = GaugeWords(title, t("gauge_accepts"), t("gauge_limit"), t("gauge_claim"), t("gauge_zero"))
-    return gauge(values, words, "gauge")
-
-
-def trimmed(decimals: str) -> str:
-    """A limit or a claim as a person wrote it: `-200.0000` as `−200`."""
-    return number(f"{Decimal(decimals).normalize():f}")
+    return [gauge(values, words, width, f"gauge-{width:g}") for width in (WIDE_GAUGE, NARROW_GAUGE)]
 
 
 def _window(totals: WindowTotals, rows: list[DayRow], factor: float) -> WindowDays | None:
@@ -83,7 +82,5 @@ def _window(totals: WindowTotals, rows: list[DayRow], factor: float) -> WindowDa
     )
     if not days or totals.ratio is None:
         return None
-    mean = Decimal(totals.ratio)
-    # Four significant digits at least, as beside the marks; the bridge below states the exact difference.
-    shown = number(f"{mean:.0f}" if abs(mean) >= 1000 else f"{mean:.4g}")  # noqa: PLR2004 - four digits
-    return WindowDays(totals.start, totals.end, days, float(mean), shown)
+    mean = float(totals.ratio)
+    return WindowDays(totals.start, totals.end, days, mean, number(significant(mean, MEAN_DIGITS)))

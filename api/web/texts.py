@@ -82,12 +82,12 @@ TEXTS: dict[str, Text] = {
     "verdict_no_plan": Text("No plan yet", "尚未报备方案"),
     "verdict_no_run": Text("Plan locked, not yet verified", "方案已锁定，尚未核算"),
     "lead_met": Text(
-        "The change, even less its uncertainty, reaches the target.",
-        "变化量在扣除不确定度后仍达到目标。",
+        "Even at the unfavourable end of its uncertainty, the change reaches the target.",
+        "即使取不确定度的不利一侧，变化量仍达到目标。",
     ),
     "lead_not_met": Text(
-        "The change, even with the benefit of its uncertainty, does not reach the target.",
-        "变化量即使计入不确定度的有利一侧，也未达到目标。",
+        "Even at the favourable end of its uncertainty, the change does not reach the target.",
+        "即使取不确定度的有利一侧，变化量也未达到目标。",
     ),
     "lead_inconclusive": Text(
         "The data do not decide whether the target is reached.",
@@ -112,10 +112,11 @@ TEXTS: dict[str, Text] = {
     ),
     # Project page
     "metric_energy_per_ton": Text("Energy per tonne", "单位产品电耗"),
-    "verified_change": Text("Verified change", "核定变化量"),
-    "confidence": Text("at {percent} % confidence", "置信水平 {percent} %"),
+    "delta_note": Text(
+        "Verified change at {percent} % confidence, after minus before: a saving is negative.",
+        "核定变化量（置信水平 {percent} %），改造后减改造前：节约为负值。",
+    ),
     "sign_note": Text("After minus before: a saving is negative.", "改造后减改造前：节约为负值。"),
-    "interval": Text("Interval", "区间"),
     "target": Text("Target", "目标"),
     "target_at_most": Text("{value} {unit} or lower", "不高于 {value} {unit}"),
     "claim": Text("Enterprise's claim", "企业申报值"),
@@ -123,7 +124,6 @@ TEXTS: dict[str, Text] = {
     "claim_consistent": Text("consistent with the data", "与数据相符"),
     "claim_overstated": Text("more than the data support", "超出数据支持范围"),
     "claim_understated": Text("less than the data show", "低于数据所示"),
-    "boundary": Text("Boundary", "边界"),
     "baseline": Text("Baseline", "基准期"),
     "reporting": Text("Reporting period", "报告期"),
     "days_of": Text("{used} of {expected} days used", "{expected} 天中采用 {used} 天"),
@@ -131,9 +131,7 @@ TEXTS: dict[str, Text] = {
     "run_k": Text("run {k} against this plan", "该方案第 {k} 次核算"),
     "plan": Text("Plan", "方案"),
     "plan_version": Text("version {version}, locked {time}", "第 {version} 版，锁定于 {time}"),
-    "enterprise": Text("Enterprise", "企业"),
     "to": Text("to", "至"),
-    "last_day": Text("last day", "最后一天"),
     # Gauge
     "gauge_title": Text(
         "Verified change {delta} ± {uncertainty} {unit}; target {target}",
@@ -169,7 +167,6 @@ TEXTS: dict[str, Text] = {
     ),
     "bridge_plain": Text("Plain ratio, after minus before", "简单比值之差（后减前）"),
     "bridge_load": Text("Load", "负荷影响"),
-    "bridge_adjustments": Text("Adjustments", "调整项"),
     "bridge_verified": Text("Verified change", "核定变化量"),
     # Budget
     "budget": Text("Uncertainty budget", "不确定度分量"),
@@ -187,7 +184,10 @@ TEXTS: dict[str, Text] = {
     "source_output_meter": Text("Output scale", "产量计量"),
     "infinite": Text("∞", "∞"),
     # Model
-    "model": Text("Baseline model", "基准模型"),
+    "model_fit": Text(
+        "Baseline model: {n} days, worth {n_effective} independent ones; R² {r_squared}; CV(RMSE) {cv_rmse} %.",
+        "基准模型：{n} 天，相当于 {n_effective} 个独立观测；R² {r_squared}；CV(RMSE) {cv_rmse} %。",
+    ),
     # Findings
     "findings": Text("Findings", "核查发现"),
     "findings_none": Text("Nothing noteworthy was found.", "未发现需要说明的情况。"),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,6 +17,7 @@ from api import tokens
 from api.app import create_app
 from api.config import Settings
 from api.database import apply_migrations, connect
+from api.listen import listen
 from api.tokens import Role
 from ingest.database import connect as connect_for_ingest
 from ingest.migrate import migrate
@@ -72,7 +71,7 @@ def settings(database: str) -> Settings:
 @pytest.fixture
 def served(settings: Settings) -> Iterator[Served]:
     """The API on a free loopback port, stopped at the end."""
-    with socket.create_server((settings.host, 0)) as listener:
+    with listen(settings.host, 0) as listener:
         server = uvicorn.Server(uvicorn.Config(create_app(settings), log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -127,7 +126,9 @@ def file_plan(client: httpx.Client, text: str, project: str = PROJECT) -> httpx.
 
 
 @pytest.fixture
-def judged(served: Served, line: MeteredLine, project: Callable[[MeteredLine], httpx.Response]) -> dict[str, object]:
+def judged(
+    served: Served, line: MeteredLine, project: Callable[[MeteredLine], httpx.Response]
+) -> dict[str, object]:
     """The whole story: baseline, plan locked, retrofit, reporting period, one run. Gives the run."""
     assert project(line).status_code == 201
     line.deliver_the_rest()

@@ -1,4 +1,4 @@
-"""A metered potline for the API's tests: real readings in real signed batches, through the real writer into the database."""
+"""A metered potline for the API's tests: a simulated plant's signed batches, through the real writer."""
 
 from __future__ import annotations
 
@@ -82,7 +82,9 @@ class MeteredLine:
         return sealed
 
 
-def plan_text(timeline: Timeline, *, project: str = PROJECT, at_most: float = -200.0, energy_unit: str = "kWh") -> str:
+def plan_text(
+    timeline: Timeline, *, project: str = PROJECT, at_most: float = -200.0, energy_unit: str = "kWh"
+) -> str:
     """The plan that fits `timeline`, as a person would write it."""
     return f"""\
 retroproof_plan: 1

@@ -1,0 +1,202 @@
+"""The pages: both languages, every state, figures as the result has them, and nothing from outside."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from api.tokens import Role
+from api.web import texts
+from api.web.numbers import MINUS, THIN_SPACE, moment, number, zone_of
+from api.web.svg import element, ticks
+from api.web.texts import choose
+from tests.api.conftest import Served, new_project
+from tests.api.plant import PROJECT, MeteredLine
+from verification.result import parse_result
+
+PAGE = f"/projects/{PROJECT}"
+CHINESE = re.compile(r"[\u4e00-\u9fff]")
+
+
+def drawings(page: str) -> list[ET.Element]:
+    """Every drawing on a page, which must be well-formed."""
+    return [ET.fromstring(text) for text in re.findall(r"<svg xmlns.*?</svg>", page, re.DOTALL)]  # noqa: S314 - our own page
+
+
+@pytest.mark.parametrize("language", texts.LANGUAGES)
+def test_a_judged_project_shows_verdict_change_interval_findings_and_evidence(
+    served: Served, judged: dict[str, Any], language: texts.Language
+) -> None:
+    with served.as_role(Role.AUDITOR) as client:
+        page = client.get(PAGE, params={"lang": language}).text
+    assert judged["verdict"]["text"][language] in page
+    assert number(judged["delta"]["value"]) in page
+    assert f"± {number(judged['delta']['expanded_uncertainty'])}" in page
+    for finding in judged["findings"]:
+        assert finding["text"][language].split("<")[0][:40].replace("'", "&#39;") in page
+    for expected in (
+        judged["plan_sha256"],
+        judged["manifest_sha256"],
+        "retroproof check",
+        "M-AC-01",
+        "package.zip",
+    ):
+        assert expected in page
+
+
+def test_the_chart_has_a_mark_for_every_day_that_was_used(served: Served, judged: dict[str, Any]) -> None:
+    with served.as_role(Role.AUDITOR) as client:
+        page = client.get(PAGE).text
+        result = parse_result(
+            client.get(f"/api/v1/projects/{PROJECT}/runs/{judged['number']}/result").content
+        )
+    charts = [drawing for drawing in drawings(page) if drawing.get("class") == "chart"]
+    assert len(charts) == 2
+    svg = "{http://www.w3.org/2000/svg}"
+    for chart in charts:
+        before = chart.findall(f".//{svg}g[@class='points before']/{svg}circle")
+        after = chart.findall(f".//{svg}g[@class='points after']/{svg}path")
+        assert (len(before), len(after)) == (result.baseline.days_used, result.reporting.days_used)
+        width = float(chart.get("viewBox", "").split()[2])
+        assert all(0 < float(circle.get("cx", "")) < width for circle in before)
+
+
+def test_the_rows_of_the_bridge_add_up_as_shown(served: Served, judged: dict[str, Any]) -> None:
+    with served.as_role(Role.AUDITOR) as client:
+        page = client.get(PAGE).text
+    table = page[page.index('id="bridge-title"') : page.index('id="budget-title"')]
+    shown = re.findall(r'<td class="number">([^<]+)</td>', table)
+    *steps, total = [float(text.replace(MINUS, "-").replace(THIN_SPACE, "")) for text in shown]
+    assert sum(steps) == pytest.approx(total, abs=1e-9)
+    assert round(total) == round(float(judged["delta"]["value"]))
+
+
+@pytest.mark.parametrize(
+    ("role", "may", "told"),
+    [("auditor", True, True), ("enterprise", True, False), ("operator", False, False)],
+)
+@pytest.mark.usefixtures("judged")
+def test_the_page_offers_the_package_to_those_who_may_have_it(
+    served: Served, role: str, *, may: bool, told: bool
+) -> None:
+    with served.as_role(Role(role)) as client:
+        page = client.get(PAGE).text
+    assert ("Download the evidence package" in page) == may
+    assert ("itself entered in the log" in page) == told
+
+
+def test_each_state_of_a_project_has_its_words_in_the_list(
+    served: Served, line: MeteredLine, project: Callable[[MeteredLine], httpx.Response]
+) -> None:
+    with served.as_role(Role.AUDITOR) as client:
+        assert "还没有" not in client.get("/?lang=zh").text
+        assert "尚无项目" in client.get("/?lang=zh").text
+        with served.as_role(Role.OPERATOR) as operator:
+            operator.post("/api/v1/projects", json=new_project("another")).raise_for_status()
+        assert "尚未报备方案" in client.get("/?lang=zh").text
+        assert client.get("/projects/another").status_code == 200
+        project(line)
+        assert "Plan locked, not yet verified" in client.get("/?lang=en").text
+        assert number(3 * 3841) in client.get("/").text
+
+
+@pytest.mark.usefixtures("judged")
+def test_pages_load_nothing_from_elsewhere_and_need_no_script_and_no_inline_style(served: Served) -> None:
+    with served.as_role(Role.AUDITOR) as client:
+        for path in ("/", PAGE, "/docs", "/login"):
+            page = client.get(path).text
+            links = re.findall(r'(?:src|href|action)="([^"]*)"', page)
+            assert links
+            assert all(link.startswith(("/", "?", "#")) for link in links), path
+            assert not re.search(r"<script|<style|\sstyle=|\son\w+=", page), path
+
+
+def test_titles_are_escaped(served: Served, line: MeteredLine) -> None:
+    with served.as_role(Role.ENTERPRISE) as client:
+        hostile = {"title_en": "<script>alert(1)</script>", "title_zh": "<b>"}
+        client.post("/api/v1/projects", json=new_project(device=line.device) | hostile).raise_for_status()
+        assert "<script>" not in client.get(PAGE).text
+        assert "&lt;script&gt;" in client.get(PAGE).text
+
+
+def test_a_chosen_language_is_kept_and_a_browser_preference_is_honoured(served: Served) -> None:
+    with served.client() as browser:
+        assert "Sign in" in browser.get("/login").text
+        assert "登录" in browser.get("/login", headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"}).text
+        assert "登录" in browser.get("/login?lang=zh").text
+        assert "登录" in browser.get("/login").text
+        answer = browser.get("/login?lang=en")
+        assert "Sign in" in answer.text
+        assert answer.headers["content-language"] == "en"
+
+
+@pytest.mark.parametrize(
+    ("query", "cookie", "accepted", "chosen"),
+    [
+        ("zh", "en", "en", "zh"),
+        (None, "zh", "en", "zh"),
+        ("fr", "xx", "zh", "zh"),
+        (None, None, "fr, en;q=0.3, zh;q=0.7", "zh"),
+        (None, None, "fr;q=x", "en"),
+        (None, None, "", "en"),
+    ],
+)
+def test_the_language_is_the_asked_for_then_the_kept_then_the_preferred(
+    query: str | None, cookie: str | None, accepted: str, chosen: str
+) -> None:
+    assert choose(query, cookie, accepted) == chosen
+
+
+def test_every_text_says_the_same_fields_in_both_languages_and_the_chinese_one_is_chinese() -> None:
+    neutral = {"infinite", "other_language"}
+    for key, text in texts.TEXTS.items():
+        assert set(re.findall(r"{(\w+)}", text.en)) == set(re.findall(r"{(\w+)}", text.zh)), key
+        assert key in neutral or CHINESE.search(text.zh), key
+        assert key in neutral or not CHINESE.search(text.en), key
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("-13254.5", f"{MINUS}13{THIN_SPACE}254.5"),
+        ("1000", "1000"),
+        (9999, "9999"),
+        (10000, f"10{THIN_SPACE}000"),
+        (1234567, f"1{THIN_SPACE}234{THIN_SPACE}567"),
+        ("0.0", "0.0"),
+        ("-0.25", f"{MINUS}0.25"),
+    ],
+)
+def test_numbers_are_grouped_from_five_digits_on_with_a_true_minus(value: str | int, shown: str) -> None:
+    assert number(value) == shown
+
+
+@pytest.mark.parametrize(("value", "shown"), [("7.2", "+7.2"), ("0.0", "0.0"), ("-7.2", f"{MINUS}7.2")])
+def test_a_signed_number_shows_plus_for_what_is_above_zero_only(value: str, shown: str) -> None:
+    assert number(value, signed=True) == shown
+
+
+def test_a_moment_always_shows_its_offset() -> None:
+    from api.clock import from_microseconds  # noqa: PLC0415 - used once
+
+    start = from_microseconds(0)
+    assert moment(start) == "1970-01-01 00:00:00 UTC"
+    assert moment(start, zone_of("Asia/Shanghai")) == "1970-01-01 08:00:00 UTC+8"
+    assert moment(start, zone_of("Asia/Kolkata")) == "1970-01-01 05:30:00 UTC+5:30"
+    assert moment(start, zone_of("No/Where")) == "1970-01-01 00:00:00 UTC"
+
+
+@pytest.mark.parametrize(("low", "high"), [(13000.0, 13700.0), (-300.0, 40.0), (0.0, 0.001), (1e6, 9e6)])
+def test_ticks_are_round_and_inside(low: float, high: float) -> None:
+    found = ticks(low, high, 5)
+    assert 2 <= len(found) <= 7
+    assert all(low <= tick <= high for tick in found)
+
+
+def test_drawn_text_is_escaped() -> None:
+    assert element("text", "a < b & c", class_='"x"') == '<text class="&#34;x&#34;">a &lt; b &amp; c</text>'
