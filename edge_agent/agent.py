@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from verification import keys
 SEAL_CHECK_S = 0.1
 STATUS_EVERY_S = 1.0
 LAST_SEND_S = 5.0
+CANCEL_AGAIN_S = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +58,9 @@ class Agent:
             reporter = group.create_task(self._report())
             await stop.wait()
             log.info("stopping")
-            for task in (*sources, sealer):
-                task.cancel()
-            await asyncio.wait([*sources, sealer])
+            await _end([*sources, sealer])
             await self._send_the_rest()
-            uplink.cancel()
-            reporter.cancel()
+            await _end([uplink, reporter])
         await self._write_status()
 
     async def _seal(self) -> None:
@@ -97,6 +95,15 @@ class Agent:
         except OSError as err:
             # A status that cannot be written must not stop readings from being kept.
             log.error("cannot write the status: path=%s reason=%r", self.config.status_path, str(err))
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended: a cancellation that falls into asyncua's connecting or closing can get lost there."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
 def run(config: EdgeConfig) -> None:

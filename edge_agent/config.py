@@ -28,7 +28,7 @@ from verification.yamlfile import load_yaml
 POINT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 # A row has 31 bytes before compression, so that even incompressible rows stay below the 256 KiB of a sealed batch.
 MAX_BATCH_ROWS = 8_000
-MIN_SPOOL_BYTES = 4 * 1024 * 1024
+MIN_SPOOL_BYTES = 1024 * 1024
 MAX_WINDOW = 1_000
 MAX_PASSWORD_BYTES = 4_096
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -166,8 +166,6 @@ def load(path: Path) -> EdgeConfig:
     config = _with_absolute_paths(config, path.absolute().parent)
     for place, problem in _problems(config):
         raise ConfigError(f"{path}: {place}: {problem}")
-    for check in (config.private_key, config.trusted_key):
-        check()
     return config
 
 
@@ -229,6 +227,7 @@ def _problems(config: EdgeConfig) -> Iterator[tuple[str, str]]:
     """Every place in the file that reads well but cannot be meant, with what to do about it."""
     if not DEVICE_ID.fullmatch(config.device):
         yield "device", "use a-z, 0-9 and -, at most 63 characters, for example hengkang-potline-1"
+    yield from _key_problems(config)
     yield from _range_problems(config)
     yield from _broker_problems("uplink", config.uplink)
     if not config.sources:
@@ -254,6 +253,14 @@ def _problems(config: EdgeConfig) -> Iterator[tuple[str, str]]:
             )
     if len(seen) > MAX_POINTS:
         yield "sources", f"{len(seen)} points; at most {MAX_POINTS} have room in one catalogue"
+
+
+def _key_problems(config: EdgeConfig) -> Iterator[tuple[str, str]]:
+    for place, check in (("signing_key", config.private_key), ("ingest_key", config.trusted_key)):
+        try:
+            check()
+        except ConfigError as err:
+            yield place, str(err)
 
 
 def _range_problems(config: EdgeConfig) -> Iterator[tuple[str, str]]:

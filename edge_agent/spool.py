@@ -47,6 +47,7 @@ MAX_CHUNK_ROWS = 2_000  # a source that reads history hands over pages of this o
 MAX_CHUNKS_PER_BATCH = 5_000
 ITEM_BYTES = 150  # what SQLite adds to a row, roughly
 GAP_RESERVE_BYTES = 1 << 20  # kept free of readings, so that a full spool can still say what it refused
+GAP_RESERVE_SHARE = 4  # but no more than this part of a small spool
 GAP_BATCH_BYTES = 64 * 1024  # what one batch of gaps may need at most
 # A full spool goes on refusing: one batch of gaps a minute says so without eating the reserve at once.
 FULL_GAPS_EVERY_US = 60_000_000
@@ -72,6 +73,9 @@ class Spool:
         self._key = key
         self._limits = limits
         self._now_us = now_us
+        self._readings_bytes = limits.max_bytes - min(
+            GAP_RESERVE_BYTES, limits.max_bytes // GAP_RESERVE_SHARE
+        )
         self.identity = Identity(*self._db.execute(SQL["select_identity"]).fetchone())
         self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
         self._chunks, self._open_rows, open_bytes = self._one("select_chunk_totals")
@@ -168,11 +172,10 @@ class Spool:
 
     def full_reason(self) -> str:
         """Why readings are refused just now; empty while there is room."""
-        bound = self._limits.max_bytes - GAP_RESERVE_BYTES
         now_us = self._now_us()
         if self._oldest_us is not None and now_us - self._oldest_us > self._limits.max_age_us:
             return "the oldest unacknowledged batch is older than max_age_days"
-        if self._full and self._used_bytes < bound * REOPENS_AT:
+        if self._full and self._used_bytes < self._readings_bytes * REOPENS_AT:
             self._full = ""
         return self._full
 
@@ -277,7 +280,7 @@ class Spool:
         return changed
 
     def _require_room(self, more_bytes: int) -> None:
-        if self._used_bytes + more_bytes > self._limits.max_bytes - GAP_RESERVE_BYTES:
+        if self._used_bytes + more_bytes > self._readings_bytes:
             self._full = f"the spool has reached its {self._limits.max_bytes} bytes (spool.max_bytes)"
         if reason := self.full_reason():
             raise SpoolFullError(f"{reason}: readings are refused until ingest acknowledges")

@@ -2,14 +2,16 @@
 
 A file that fails its integrity check is moved aside, never deleted. Sealed batches that still match their hash are
 carried over and sent first; a new epoch begins, and its first batch after the catalogue is a signed gap that admits
-what may be missing. Sources with a history are read again from the beginning, so that readings may come twice, under
-two epochs: a double can be found and removed later, a loss cannot.
+what may be missing: since the old epoch began, or since 1970 where that cannot be told. Sources with a history are read
+again from the beginning, so that readings may come twice, under two epochs: a double can be found and removed later, a
+loss cannot.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
@@ -95,7 +97,7 @@ def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int
     """Build the new spool beside the broken one, then swap them; a crash in between is mended at the next start."""
     old_epoch, saved = _salvage(path)
     epoch = max(now_us, known_epoch + 1, (old_epoch or 0) + 1, *(item.epoch + 1 for item in saved))
-    start_us = min(old_epoch or known_epoch or now_us, now_us)
+    start_us = min(now_us, old_epoch or known_epoch or 0, *_earlier_losses(path))
     with closing(spool.create(replacement, device, epoch)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for item in saved:
@@ -109,7 +111,7 @@ def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int
         gap = {"point": None, "start_us": start_us, "end_us": now_us, "reason": SPOOL_CORRUPT, "count": None}
         connection.execute(SQL["insert_gap"], gap)
         connection.execute("COMMIT")
-    aside = path.with_name(f"{path.name}.corrupt-{now_us}")
+    aside = path.with_name(f"{path.name}.corrupt-{start_us}-{now_us}")
     for suffix in ("-wal", "-shm", ""):
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
@@ -117,6 +119,12 @@ def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int
     log.critical(
         "carried over from the damaged spool: batches=%d kept=%s new_epoch=%d", len(saved), aside, epoch
     )
+
+
+def _earlier_losses(path: Path) -> list[int]:
+    """Since when readings may be missing in each spool moved aside before; its admission may have been lost since."""
+    names = re.compile(re.escape(path.name) + r"\.corrupt-(\d+)-\d+")
+    return [int(found.group(1)) for aside in path.parent.iterdir() if (found := names.fullmatch(aside.name))]
 
 
 def _salvage(path: Path) -> tuple[int | None, Sequence[SealedBatch]]:

@@ -1,0 +1,143 @@
+"""A small OPC UA server with history for the tests: `python -m tests.edge_agent.opcua_server '{"port": ...}'`.
+
+Orders come as JSON lines on stdin, each answered with `done`. What it is told to write goes to a ledger file first, and
+is its history after a restart. Several values at one time are kept in order; `page` bounds the values in one answer;
+`lag_s` lets the history show a value only later than subscribers see it, as real servers do.
+
+Nodes: `ns=2;s=<name>` for every name in `points`; those in `plain` have no history; `text` is a String node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from asyncua import Server, ua
+from asyncua.server.history import HistoryStorageInterface
+
+EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)
+
+
+def data_value(time_us: int | None, value: object, status: int = 0) -> ua.DataValue:
+    source = None if time_us is None else EPOCH + timedelta(microseconds=time_us)
+    variant = ua.Variant(value, ua.VariantType.String if isinstance(value, str) else ua.VariantType.Double)
+    return ua.DataValue(
+        variant,
+        StatusCode=ua.StatusCode(status),
+        SourceTimestamp=source,
+        ServerTimestamp=ua.DateTime.now(UTC) if source is None else source,
+    )
+
+
+class Ledger(HistoryStorageInterface):
+    """What was written, in order, on disk first."""
+
+    def __init__(self, path: Path, page: int, lag_s: float) -> None:
+        super().__init__()
+        self.page = page
+        self.lag_s = lag_s
+        self.rows: dict[str, list[tuple[int, float, float]]] = {}
+        self._path = path
+        if path.exists():
+            for line in path.read_text().splitlines():
+                name, time_us, value = json.loads(line)
+                self.rows.setdefault(name, []).append((time_us, value, 0.0))
+
+    def add(self, entries: list[tuple[str, int, float]]) -> None:
+        with self._path.open("a") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in entries)
+        for name, time_us, value in entries:
+            self.rows.setdefault(name, []).append((time_us, value, time.monotonic()))
+
+    async def init(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def read_node_history(
+        self, node_id: ua.NodeId, start: datetime | None, end: datetime | None, nb_values: int
+    ) -> tuple[list[ua.DataValue], datetime | None]:
+        assert start is not None
+        assert end is not None
+        low, high = ((moment - EPOCH) // timedelta(microseconds=1) for moment in (start, end))
+        seen_before = time.monotonic() - self.lag_s
+        rows = self.rows.get(str(node_id.Identifier), [])
+        found = sorted(
+            (row for row in rows if low <= row[0] <= high and row[2] <= seen_before), key=lambda row: row[0]
+        )
+        most = min(nb_values or self.page, self.page)
+        rest = EPOCH + timedelta(microseconds=found[most][0]) if len(found) > most else None
+        return [data_value(time_us, value) for time_us, value, _ in found[:most]], rest
+
+
+class TestServer:
+    """The server and its nodes."""
+
+    def __init__(self, options: dict[str, object]) -> None:
+        self.options = options
+        page, lag_s = int(str(options.get("page", 1000))), float(str(options.get("lag_s", 0)))
+        self.ledger = Ledger(Path(str(options["ledger"])), page, lag_s)
+        self.server = Server()
+        self.nodes: dict[str, ua.NodeId] = {}
+
+    async def open(self) -> None:
+        self.server.iserver.history_manager.set_storage(self.ledger)
+        await self.server.init()
+        # A device may well show a value that its declared type forbids; this library's server would refuse it.
+        self.server.iserver.aspace._is_expected_variant_type = lambda *_: True
+        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.options['port']}/test")
+        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        await self.server.register_namespace("urn:test")
+        for name in self.options.get("points", []):
+            await self.add(name, history=True)
+        for name in self.options.get("plain", []):
+            await self.add(name, history=False)
+
+    async def add(self, name: str, *, history: bool) -> None:
+        rows = self.ledger.rows.get(name)
+        first = (
+            data_value(rows[-1][0], rows[-1][1]) if rows else data_value(None, "x" if name == "text" else 0.0)
+        )
+        node = await self.server.nodes.objects.add_variable(f"ns=2;s={name}", f"2:{name}", first.Value)
+        if rows:
+            await node.write_value(first)
+        if history:
+            await node.write_attribute(ua.AttributeIds.Historizing, ua.DataValue(ua.Variant(True)))  # noqa: FBT003
+            await node.set_attr_bit(ua.AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
+        self.nodes[name] = node.nodeid
+
+    async def obey(self, order: dict[str, list[list[object]]]) -> None:
+        """history, silent_history: rows of the past, the latter without a word to subscribers; show: no history."""
+        history = [tuple(row) for row in order.get("history", [])]
+        self.ledger.add(history + [tuple(row) for row in order.get("silent_history", [])])
+        for name, time_us, value in {row[0]: row for row in history}.values():
+            await self.show(name, data_value(time_us, value))
+        for name, time_us, value in order.get("write", []):
+            self.ledger.add([(name, time_us, value)])
+            await self.show(name, data_value(time_us, value))
+        for name, time_us, value, status in order.get("show", []):
+            await self.show(name, data_value(time_us, value, status))
+
+    async def show(self, name: str, value: ua.DataValue) -> None:
+        await self.server.iserver.aspace.write_attribute_value(self.nodes[name], ua.AttributeIds.Value, value)
+
+
+async def main(options: dict[str, object]) -> None:
+    plant = TestServer(options)
+    await plant.open()
+    async with plant.server:
+        print("ready", flush=True)
+        orders = asyncio.StreamReader(limit=1 << 28)
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+        )
+        while line := await orders.readline():
+            await plant.obey(json.loads(line))
+            print("done", flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(sys.argv[1])))

@@ -1,0 +1,271 @@
+"""What the agent's tests share: a stand-in for ingest, the agent as a process, and waiting on conditions."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from deploy.local.mosquitto import MosquittoBroker
+from edge_agent.status import AgentStatus
+from edge_agent.status import read as read_status
+from verification import ack, batch, keys
+from verification.batch import Catalogue, Gap, Gaps
+from verification.model import Rows
+
+DEADLINE_S = 40.0
+ReadingRow = tuple[str, int, float]  # point, source time, value
+
+
+def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
+    """Return once the condition holds; fail with `what` at the deadline."""
+    late = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < late, f"not within {deadline_s} s: {what}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class StandInIngest:
+    """Verifies and acknowledges as ingest does, in memory; `mute` and `lie` make it misbehave."""
+
+    def __init__(self, broker: MosquittoBroker, device: str, public_key: object) -> None:
+        self.key = Ed25519PrivateKey.generate()
+        self.signing_key = self.key
+        self.mute = False
+        self.lie: Callable[[ack.Ack], ack.Ack] = lambda said: said
+        self.batches: dict[tuple[int, int], bytes] = {}
+        self.arrivals = 0
+        self.syncs: list[int] = []
+        self.problems: list[str] = []
+        self._device = device
+        self._public_key = public_key
+        self._broker = broker
+        self._lock = threading.RLock()
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, client_id=f"ingest-{device}", protocol=MQTTProtocolVersion.MQTTv5
+        )
+        self._client.username_pw_set("ingest", broker.password("ingest"))
+        self._client.on_connect = lambda client, *_: client.subscribe(f"plant/{device}/#", qos=1)
+        self._client.reconnect_delay_set(1, 1)
+        self._subscribed = threading.Event()
+        self._client.on_subscribe = lambda *_: self._subscribed.set()
+        self._client.on_message = self._on_message
+
+    def start(self) -> StandInIngest:
+        self._client.connect("127.0.0.1", self._broker.port)
+        self._client.loop_start()
+        assert self._subscribed.wait(10)
+        return self
+
+    def stop(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        with self._lock:
+            if message.topic.endswith("/sync"):
+                epoch = int.from_bytes(message.payload, "big")
+                self.syncs.append(epoch)
+            else:
+                epoch = self._take(bytes(message.payload))
+            self.acknowledge(epoch)
+
+    def _take(self, data: bytes) -> int:
+        self.arrivals += 1
+        opened = batch.open_batch(data)
+        header = opened.header
+        if not opened.envelope.signed_by(self._public_key):
+            self.problems.append("bad signature")
+        before = self.batches.get((header.epoch, header.sequence - 1))
+        if before is not None and batch.open_batch(before).sha256 != header.previous:
+            self.problems.append("broken chain")
+        known = self.batches.setdefault((header.epoch, header.sequence), data)
+        if known != data:
+            self.problems.append("another batch under the same number")
+        return header.epoch
+
+    def acknowledge(self, epoch: int) -> None:
+        """Say up to where the epoch is whole."""
+        with self._lock:
+            if self.mute:
+                return
+            through = ack.NOTHING_SETTLED
+            while (epoch, through + 1) in self.batches:
+                through += 1
+            sha256 = batch.open_batch(self.batches[epoch, through]).sha256 if through >= 0 else b""
+            said = self.lie(ack.Ack(self._device, epoch, through, sha256))
+            self.send(ack.sign(said, self.signing_key))
+
+    def send(self, payload: bytes) -> None:
+        self._client.publish(f"ack/{self._device}", payload, qos=1)
+
+    def payloads(self) -> list[batch.Payload]:
+        with self._lock:
+            items = sorted(self.batches.items())
+        return [batch.read_payload(batch.open_batch(data)) for _, data in items]
+
+    def rows(self) -> list[ReadingRow]:
+        """Every reading that arrived, by name."""
+        return [(name, time_us, value) for name, time_us, value, _ in self.flagged_rows()]
+
+    def flagged_rows(self) -> list[tuple[str, int, float, int]]:
+        with self._lock:
+            items = sorted(self.batches.items())
+        names: dict[tuple[int, int], str] = {}
+        found = []
+        for (epoch, _), data in items:
+            match batch.read_payload(batch.open_batch(data)):
+                case Catalogue(points, first):
+                    names |= {(epoch, first + i): point.name for i, point in enumerate(points)}
+                case Rows() as rows:
+                    found += [
+                        (names[epoch, point], time_us, value, flags)
+                        for point, time_us, value, flags in zip(
+                            rows.point, rows.time_us, rows.value, rows.flags, strict=True
+                        )
+                    ]
+        return found
+
+    def gaps(self) -> list[Gap]:
+        return [gap for payload in self.payloads() if isinstance(payload, Gaps) for gap in payload.gaps]
+
+
+class AgentProcess:
+    """The agent as it is run in a plant: its own process, its own files."""
+
+    def __init__(self, folder: Path, device: str, broker: MosquittoBroker, **changes: object) -> None:
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.device = device
+        self.key = keys.generate(folder / "edge.key")
+        password = folder / "uplink.password"
+        password.write_text(broker.add_device(device))
+        password.chmod(0o600)
+        self.ingest = StandInIngest(broker, device, self.key.public_key())
+        self.config = {
+            "device": device,
+            "signing_key": "edge.key",
+            "ingest_key": keys.public_text(self.ingest.key),
+            "spool": {"path": "spool.sqlite"},
+            "batch": {"max_rows": 5000, "max_seconds": 0.3},
+            "uplink": {
+                "mqtt": f"mqtt://{device}@127.0.0.1:{broker.port}",
+                "password_file": "uplink.password",
+                "window": 20,
+            },
+        } | changes
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def config_path(self) -> Path:
+        return self.folder / "edge.yaml"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "agent.log").read_text(encoding="utf-8")
+
+    def start(self) -> AgentProcess:
+        self.config_path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        with (self.folder / "agent.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "retroproof", "edge", "run", "--config", str(self.config_path)],
+                stderr=log,
+            )
+        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(DEADLINE_S)
+
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def status(self) -> AgentStatus | None:
+        return read_status(self.folder / "status.json")
+
+    def close(self) -> None:
+        if self.running():
+            self.kill()
+        self.ingest.stop()
+
+
+class OpcUaProcess:
+    """The small OPC UA server of `opcua_server.py`, told what to do line by line; its history outlives a kill."""
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._options = options
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}/test"
+
+    def start(self) -> OpcUaProcess:
+        options = json.dumps(
+            {"port": self.port, "ledger": str(self.folder / "ledger.jsonl"), **self._options}
+        )
+        with (self.folder / "opcua.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.edge_agent.opcua_server", options],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                bufsize=1,
+            )
+        assert self._answer() == "ready"
+        return self
+
+    def tell(self, **order: object) -> None:
+        """Have it do something, and return when it is done."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        assert self._answer() == "done"
+
+    def _answer(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.communicate()
+
+    def close(self) -> None:
+        if self._process is not None:
+            self.kill()

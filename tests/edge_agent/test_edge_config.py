@@ -1,0 +1,175 @@
+"""The configuration file: what reads well is used as written, every mistake is named with its place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edge_agent.config import endpoint, load
+from verification import keys
+from verification.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Has the files that `GOOD` names."""
+    keys.generate(tmp_path / "edge.key")
+    for name in ("uplink.password", "gate.password"):
+        (tmp_path / name).write_text("secret\n")
+        (tmp_path / name).chmod(0o600)
+    return tmp_path
+
+
+def good() -> dict:
+    return {
+        "device": "hengkang-potline-1",
+        "signing_key": "edge.key",
+        "ingest_key": "ed25519:" + "00" * 31 + "01",
+        "uplink": {"mqtt": "mqtt://hengkang@127.0.0.1", "password_file": "uplink.password"},
+        "sources": {
+            "potline": {
+                "opcua": "opc.tcp://127.0.0.1:4840/retroproof",
+                "points": {
+                    "ac_energy": {
+                        "node": "ns=2;s=Potline1.ac_energy",
+                        "unit": "kWh",
+                        "kind": "counter",
+                        "meter": "M-AC-01",
+                    }
+                },
+            },
+            "gate": {
+                "mqtt": "mqtt://edge@127.0.0.1:1884",
+                "password_file": "gate.password",
+                "points": {
+                    "staff": {
+                        "topic": "badge/staff",
+                        "value": "value",
+                        "time": "time",
+                        "unit": "heads",
+                        "kind": "gauge",
+                    }
+                },
+            },
+        },
+    }
+
+
+def changed(path: str, value: object) -> dict:
+    """The good configuration with the entry at a dotted path replaced, or removed if the value is None."""
+    config = good()
+    *folders, name = path.split("/")
+    part = config
+    for step in folders:
+        part = part.setdefault(step, {})
+    if value is None:
+        part.pop(name)
+    else:
+        part[name] = value
+    return config
+
+
+def load_yaml(folder: Path, config: object):
+    path = folder / "edge.yaml"
+    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config, sort_keys=False))
+    return load(path)
+
+
+def test_a_good_file_gives_absolute_paths_and_every_point(folder):
+    config = load_yaml(folder, good())
+    assert config.spool_path == folder / "spool.sqlite"
+    assert config.uplink.password_file == str(folder / "uplink.password")
+    assert [(point.name, point.address, point.meter) for point in config.points] == [
+        ("ac_energy", "ns=2;s=Potline1.ac_energy", "M-AC-01"),
+        ("staff", "badge/staff#value", ""),
+    ]
+    assert keys.public_text(config.trusted_key()) == good()["ingest_key"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("device", "Potline 1", "a-z, 0-9 and -"),
+        ("devise", "x", "did you mean 'device'"),
+        ("signing_key", "missing.key", "missing.key"),
+        ("ingest_key", "ed25519:12", "not a public key"),
+        ("sources", {}, "at least one source"),
+        ("sources/potline/points", {}, "at least one point"),
+        ("sources/potline/points/ac_energy/node", "nonsense", "not a NodeId"),
+        ("sources/potline/points/ac_energy/node", None, "not a NodeId"),
+        ("sources/potline/points/ac_energy/topic", "t", "an OPC UA point has a node"),
+        ("sources/potline/points/ac_energy/unit", "kWhh", "not a known unit"),
+        ("sources/potline/points/ac_energy/kind", "meter", "Invalid enum value"),
+        (
+            "sources/potline/points/ac energy",
+            {"node": "i=1", "unit": "1", "kind": "gauge"},
+            "begins with a letter",
+        ),
+        ("sources/potline/points/staff", {"node": "i=1", "unit": "1", "kind": "gauge"}, "rename one"),
+        ("sources/potline/opcua", "http://127.0.0.1:4840", "opc.tcp://host:4840/path"),
+        ("sources/potline/opcua", "opc.tcp://127.0.0.1", "opc.tcp://host:4840/path"),
+        ("sources/potline/opcua", "opc.tcp://127.0.0.1:99999", "opc.tcp://host:4840/path"),
+        ("sources/potline/opcua", "opc.tcp://me:pw@127.0.0.1:4840", "not supported"),
+        ("sources/potline/opcua", None, "either opcua: or mqtt:"),
+        ("sources/potline/mqtt", "mqtt://h", "either opcua: or mqtt:"),
+        ("sources/potline/password_file", "gate.password", "is for MQTT sources"),
+        ("sources/gate/mqtt", "tcp://127.0.0.1", "not an MQTT address"),
+        ("sources/gate/mqtt", "mqtt://edge:pw@127.0.0.1", "put it into a file"),
+        ("sources/gate/mqtt", "mqtt://127.0.0.1", "needs a user"),
+        ("sources/gate/ca_file", "ca.pem", "mqtts:// only"),
+        ("sources/gate/points/staff/topic", "badge/#", "without + and #"),
+        ("sources/gate/points/staff/value", None, "a path to the value"),
+        ("sources/gate/points/staff/node", "i=1", "an MQTT point has a topic"),
+        ("uplink/password_file", "none", "cannot read the password"),
+        ("uplink/window", 0, "lies outside 1 to"),
+        ("uplink/window", 1001, "lies outside 1 to"),
+        ("batch/max_rows", 0, "lies outside 1 to 8000"),
+        ("batch/max_rows", 8001, "lies outside 1 to 8000"),
+        ("spool/max_bytes", 1048575, "lies outside 1048576"),
+        ("sources/potline/publishing_ms", 9, "lies outside 10 to"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place_and_its_mend(folder, path, value, message):
+    with pytest.raises(ConfigError) as caught:
+        load_yaml(folder, changed(path, value))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(folder / "edge.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("uplink/window", 1),
+        ("uplink/window", 1000),
+        ("batch/max_rows", 1),
+        ("batch/max_rows", 8000),
+        ("spool/max_bytes", 1048576),
+        ("sources/potline/publishing_ms", 10),
+    ],
+)
+def test_the_bounds_themselves_are_taken(folder, path, value):
+    load_yaml(folder, changed(path, value))
+
+
+@pytest.mark.parametrize("name", ["edge.key", "uplink.password", "gate.password"])
+def test_a_secret_that_others_can_read_is_refused(folder, name):
+    (folder / name).chmod(0o640)
+    with pytest.raises(ConfigError, match="chmod 600"):
+        load_yaml(folder, good())
+
+
+def test_certificates_belong_to_mqtts_and_must_be_there(folder):
+    config = changed("uplink/mqtt", "mqtts://hengkang@127.0.0.1")
+    config["uplink"]["ca_file"] = "ca.pem"
+    with pytest.raises(ConfigError, match=r"there is no file .*ca\.pem"):
+        load_yaml(folder, config)
+    (folder / "ca.pem").write_text("")
+    assert load_yaml(folder, config).uplink.ca_file == str(folder / "ca.pem")
+
+
+def test_ports_have_their_registered_defaults():
+    assert endpoint("mqtt://u@h") == ("h", 1883, False, "u")
+    assert endpoint("mqtts://h") == ("h", 8883, True, "")
+    assert endpoint("mqtt://u@[::1]:1234") == ("::1", 1234, False, "u")

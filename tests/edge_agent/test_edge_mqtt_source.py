@@ -1,0 +1,222 @@
+"""The MQTT source against a real Mosquitto: receipts, repeats, kills and nonsense."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from deploy.local.mosquitto import MosquittoBroker
+from deploy.local.process import Supervisor
+from edge_agent.clock import now_us
+from edge_agent.config import PointConfig
+from edge_agent.sources.payload import PayloadError, decode, reading
+from tests.edge_agent.support import AgentProcess, wait_for
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Device:
+    """A device on the plant's broker that keeps what it has no receipt for."""
+
+    def __init__(self, broker: MosquittoBroker, topic: str) -> None:
+        self.topic = topic
+        self.receipts: Counter[bytes] = Counter()
+        self._ready = threading.Event()
+        self._client = Client(
+            CallbackAPIVersion.VERSION2, client_id=topic, protocol=MQTTProtocolVersion.MQTTv5
+        )
+        self._client.username_pw_set("gate", broker.password("gate"))
+        self._client.on_connect = lambda client, *_: client.subscribe("receipt/test", qos=1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = self._on_message
+        self._client.connect("127.0.0.1", broker.port)
+        self._client.loop_start()
+        assert self._ready.wait(10)
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self.receipts[message.properties.CorrelationData] += 1
+
+    def send(
+        self, payload: object, correlation: bytes | None = None, *, qos: int = 1, wait: bool = True
+    ) -> None:
+        properties = Properties(PacketTypes.PUBLISH)
+        if correlation is not None:
+            properties.ResponseTopic = "receipt/test"
+            properties.CorrelationData = correlation
+        data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        sent = self._client.publish(self.topic, data, qos=qos, properties=properties)
+        if wait:
+            sent.wait_for_publish(10)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture
+def device(request, plant_broker: MosquittoBroker) -> Iterator[Device]:
+    """On a topic of the test's own."""
+    made = Device(plant_broker, f"badge/{request.node.name}")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def agent(make_agent, device: Device, plant_broker: MosquittoBroker) -> AgentProcess:
+    """Connected to the device's topic: point `staff` from JSON, `plain` from another topic."""
+    json_point = {"topic": device.topic, "value": "value", "time": "time", "quality": "quality"}
+    points = {
+        "staff": json_point | {"unit": "heads", "kind": "gauge"},
+        "plain": {"topic": "badge/plain", "unit": "1", "kind": "gauge"},
+    }
+    gate = {
+        "mqtt": f"mqtt://edge@127.0.0.1:{plant_broker.port}",
+        "password_file": "gate.password",
+        "points": points,
+    }
+    made = make_agent(sources={"gate": gate})
+    password = made.folder / "gate.password"
+    password.write_text(plant_broker.password("edge"))
+    password.chmod(0o600)
+    made.ingest.start()
+    made.start()
+    wait_for(lambda: gate_status(made) and gate_status(made).state == "connected", "the source is connected")
+    return made
+
+
+def gate_status(agent: AgentProcess):
+    status = agent.status()
+    return status.sources["gate"] if status else None
+
+
+def message(time_us: int, value: float, quality: str = "good") -> dict[str, object]:
+    moment = (EPOCH + timedelta(microseconds=time_us)).astimezone()
+    return {"time": moment.isoformat(), "value": value, "quality": quality}
+
+
+def test_a_reading_is_receipted_once_it_is_kept_and_a_repeat_is_receipted_but_not_kept(agent, device):
+    start = now_us()
+    for i in range(20):
+        device.send(message(start + i, i), bytes([i]))
+    wait_for(lambda: len(device.receipts) == 20, "20 receipts")
+    for i in range(20):
+        device.send(message(start + i, i), bytes([i]))
+    wait_for(lambda: device.receipts.total() == 40, "20 more receipts")
+    device.send(message(start + 99, 99), b"last")
+    expected = Counter([("staff", start + i, float(i)) for i in range(20)] + [("staff", start + 99, 99.0)])
+    wait_for(lambda: Counter(agent.ingest.rows()) == expected, "each reading once")
+    wait_for(lambda: gate_status(agent).doubles == 20, "the repeats are counted")
+
+
+def test_quality_becomes_the_opc_ua_status(agent, device):
+    start = now_us()
+    for i, quality in enumerate(("good", "uncertain", "bad")):
+        device.send(message(start + i, i, quality))
+    wait_for(lambda: len(agent.ingest.rows()) == 3, "three readings")
+    statuses = [status for rows in agent.ingest.payloads() for status in getattr(rows, "status", ())]
+    assert statuses == [0, 0x40000000, 0x80000000]
+
+
+def test_a_killed_agent_loses_no_message_of_a_device_without_receipts(agent, device):
+    """The broker holds what came meanwhile for the agent's session, and repeats what was not acknowledged."""
+    start = now_us()
+    expected = Counter(("staff", start + i, float(i)) for i in range(300))
+    for i in range(300):
+        if i in {100, 200}:
+            agent.kill()
+        if i in {120, 220}:
+            agent.start()
+        device.send(message(start + i, i))
+    wait_for(lambda: agent.ingest.rows() and set(agent.ingest.rows()) >= set(expected), "every reading")
+    assert Counter(agent.ingest.rows()) == expected
+
+
+def test_a_killed_broker_loses_no_message_of_a_device_with_receipts(
+    agent, device, plant_broker: MosquittoBroker, supervisor: Supervisor
+):
+    start = now_us()
+    numbers = range(200)
+    for i in numbers[:100]:
+        device.send(message(start + i, i), i.to_bytes(8, "big"))
+    plant_broker.kill()
+    plant_broker.start(supervisor)
+    missing = set(numbers)
+
+    def send_again() -> bool:
+        missing.difference_update(int.from_bytes(data, "big") for data in device.receipts)
+        for i in sorted(missing)[:20]:
+            device.send(message(start + i, i), i.to_bytes(8, "big"), wait=False)
+        return not missing
+
+    wait_for(send_again, "a receipt for every message")
+    expected = Counter(("staff", start + i, float(i)) for i in numbers)
+    wait_for(lambda: set(agent.ingest.rows()) >= set(expected), "every reading")
+    assert Counter(agent.ingest.rows()) == expected
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[" * 60_000,
+        b"x" * 70_000,
+        {"value": 1},
+        {"value": "62", "time": "2026-01-01T00:00:00Z", "quality": "good"},
+        {"value": 62, "time": "2026-01-01T00:00:00", "quality": "good"},
+        {"value": 62, "time": "9999-01-01T00:00:00Z", "quality": "good"},
+        {"value": 62, "time": 1700000000, "quality": "good"},
+        {"value": 62, "time": "2026-01-01T00:00:00Z", "quality": "fine"},
+        b'{"value": 1e999, "time": "2026-01-01T00:00:00Z", "quality": "good"}',
+    ],
+    ids=[
+        "empty",
+        "half JSON",
+        "not UTF-8",
+        "deep nest",
+        "too long",
+        "no time",
+        "a number as text",
+        "naive time",
+        "year 9999",
+        "bare seconds",
+        "unknown quality",
+        "too large a number",
+    ],
+)
+def test_every_kind_of_nonsense_is_refused_with_its_reason(payload):
+    point = PointConfig(unit="1", kind="gauge", topic="t", value="value", time="time", quality="quality")
+    data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    with pytest.raises(PayloadError):
+        reading(decode(data), point, 0)
+
+
+def test_nonsense_is_counted_and_acknowledged_and_the_next_message_is_taken(agent, device):
+    for payload in (b"{", {"value": "x"}, message(now_us(), 1) | {"time": "2026-01-01T00:00:00"}):
+        device.send(payload, b"bad")
+    row = ("staff", now_us(), 7.0)
+    device.send(message(row[1], row[2]), b"good")
+    wait_for(lambda: device.receipts[b"good"] == 1, "the receipt")
+    wait_for(lambda: agent.ingest.rows() == [row], "the one reading")
+    wait_for(lambda: gate_status(agent).bad >= 1, "the nonsense is counted")
+
+
+def test_a_plain_number_has_its_time_of_arrival(agent, plant_broker: MosquittoBroker):
+    other = Device(plant_broker, "badge/plain")
+    before = now_us()
+    other.send(b"12.5", qos=0)
+    wait_for(agent.ingest.rows, "the reading")
+    ((name, time_us, value),) = agent.ingest.rows()
+    assert (name, value) == ("plain", 12.5)
+    assert before <= time_us <= now_us()
+    other.close()

@@ -1,0 +1,267 @@
+"""The OPC UA source against a real server: history and live values meet without a loss and without a double."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+
+from edge_agent.clock import now_us
+from tests.edge_agent.support import AgentProcess, OpcUaProcess, wait_for
+from verification.model import RowFlag
+
+MakeAgent = Callable[..., AgentProcess]
+MakeOpcUa = Callable[..., OpcUaProcess]
+MINUTE_US = 60_000_000
+
+
+def opcua_source(server: OpcUaProcess, *names: str, **changes: object) -> dict[str, object]:
+    points = {name: {"node": f"ns=2;s={name}", "unit": "kWh", "kind": "counter"} for name in names}
+    return {
+        "line": {"opcua": server.url, "sampling_ms": 50, "publishing_ms": 50, "points": points, **changes}
+    }
+
+
+def history(
+    name: str, count: int, *, start_us: int, step_us: int = MINUTE_US
+) -> list[tuple[str, int, float]]:
+    return [(name, start_us + i * step_us, float(i)) for i in range(count)]
+
+
+def point(agent: AgentProcess, name: str):
+    status = agent.status()
+    return status.sources["line"].points[name] if status else None
+
+
+def is_live(agent: AgentProcess, *names: str) -> bool:
+    return all((found := point(agent, name)) is not None and found.state == "live" for name in names)
+
+
+def assert_exactly(agent: AgentProcess, expected: list[tuple[str, int, float]]) -> None:
+    """Every expected reading has arrived once, and nothing else has."""
+    wait_for(lambda: len(agent.ingest.rows()) >= len(expected), f"{len(expected)} readings")
+    missing = Counter(expected) - Counter(agent.ingest.rows())
+    besides = Counter(agent.ingest.rows()) - Counter(expected)
+    assert (list(missing)[:5], list(besides)[:5]) == ([], [])
+    assert agent.ingest.problems == []
+
+
+def test_history_comes_whole_although_several_values_share_a_time_and_pages_are_short(make_agent, make_opcua):
+    server = make_opcua(points=["a"], page=7)
+    start = now_us() - 3_600_000_000
+    rows = [("a", start + (i // 3) * MINUTE_US, float(i)) for i in range(100)]
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a"))
+    agent.ingest.start()
+    agent.start()
+    assert_exactly(agent, rows)
+    assert {flags for *_, flags in agent.ingest.flagged_rows()} == {RowFlag.BACKFILLED}
+
+
+def test_live_values_follow_history_without_loss_or_double(make_agent, make_opcua):
+    server = make_opcua(points=["a", "b"])
+    start = now_us() - 3_600_000_000
+    rows = history("a", 50, start_us=start) + history("b", 50, start_us=start)
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a", "b"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "b"), "b is live")
+    live = [(name, now_us() + i, float(i // 2)) for i in range(40) for name in ("a", "b")]
+    server.tell(write=live)
+    assert_exactly(agent, rows + live)
+    shown = point(agent, "b")
+    assert (shown.asked_sampling_ms, shown.revised_queue) == (50, 1000)
+
+
+def test_the_agent_may_be_killed_at_any_time(make_agent, make_opcua):
+    """kill -9 while it reads history and while it reads live: nothing is lost, nothing comes twice."""
+    server = make_opcua(points=["a", "b"], page=50)
+    start = now_us() - 10 * 3_600_000_000
+    rows = history("a", 2000, start_us=start, step_us=10_000_000) + history(
+        "b", 2000, start_us=start, step_us=10_000_000
+    )
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a", "b"))
+    agent.ingest.start()
+    for part in (0.1, 0.6):
+        agent.start()
+        wait_for(lambda part=part: len(agent.ingest.rows()) > part * len(rows), "part of the history")
+        agent.kill()
+    agent.start()
+    for _ in range(3):
+        wait_for(lambda: is_live(agent, "a", "b"), "both are live")
+        live = [(name, now_us() + i, float(i)) for i in range(100) for name in ("a", "b")]
+        rows += live
+        server.tell(write=live[:120])
+        agent.kill()
+        server.tell(write=live[120:])
+        agent.start()
+    assert_exactly(agent, rows)
+
+
+def test_the_server_may_be_killed_and_come_back(make_agent, make_opcua):
+    server = make_opcua(points=["a"])
+    rows = history("a", 20, start_us=now_us() - 3_600_000_000)
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "a"), "a is live")
+    live = [("a", now_us() + i, float(i)) for i in range(50)]
+    server.tell(write=live)
+    server.kill()
+    wait_for(lambda: agent.status().sources["line"].state == "disconnected", "the break is noticed")
+    unseen = [("a", now_us() + i, 100.0 + i) for i in range(10)]
+    server.start()
+    server.tell(write=unseen)
+    assert_exactly(agent, rows + live + unseen)
+
+
+def test_a_history_that_lags_behind_its_subscription_loses_nothing(make_agent, make_opcua):
+    server = make_opcua(points=["a"], lag_s=1.0)
+    rows = history("a", 20, start_us=now_us() - 3_600_000_000)
+    server.tell(history=rows)
+    rows += [("a", now_us(), 1000.0), ("a", now_us() + 1, 1001.0)]
+    server.tell(write=rows[-2:])
+    agent = make_agent(sources=opcua_source(server, "a"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "a"), "a is live")
+    rows.append(("a", now_us() + 2, 1002.0))
+    server.tell(write=rows[-1:])
+    assert_exactly(agent, rows)
+
+
+def test_two_samples_at_one_time_at_the_seam_are_both_kept(make_agent, make_opcua):
+    server = make_opcua(points=["a"])
+    moment = now_us() - 1_000_000
+    rows = [("a", moment, 1.0), ("a", moment, 2.0)]
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "a"), "a is live")
+    rows += [("a", moment, 3.0), ("a", moment, 2.0), ("a", moment + 1, 4.0)]
+    server.tell(write=rows[2:])
+    assert_exactly(agent, rows)
+
+
+def test_an_outage_of_a_node_without_history_becomes_a_signed_gap(make_agent, make_opcua):
+    server = make_opcua(plain=["p"])
+    agent = make_agent(sources=opcua_source(server, "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "p"), "p is live")
+    before = [("p", now_us() + i, float(i)) for i in range(5)]
+    server.tell(show=[(*row, 0) for row in before])
+    wait_for(lambda: set(before) <= set(agent.ingest.rows()), "the values before the break")
+    agent.kill()
+    after = ("p", now_us(), 99.0)
+    server.tell(show=[(*after, 0)])
+    agent.start()
+    wait_for(agent.ingest.gaps, "a gap")
+    (gap,) = agent.ingest.gaps()
+    assert (gap.start_us, gap.end_us, gap.reason) == (before[-1][1], after[1], "outage")
+    wait_for(lambda: after in agent.ingest.rows(), "the value after the break")
+    assert Counter(agent.ingest.rows())[after] == 1
+
+
+def test_the_same_sample_seen_again_after_a_restart_is_neither_a_double_nor_a_gap(make_agent, make_opcua):
+    server = make_opcua(plain=["p"])
+    agent = make_agent(sources=opcua_source(server, "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "p"), "p is live")
+    row = ("p", now_us(), 5.0)
+    server.tell(show=[(*row, 0)])
+    wait_for(lambda: row in agent.ingest.rows(), "the value")
+    agent.kill()
+    agent.start()
+    wait_for(lambda: agent.status().sources["line"].doubles == 1, "the sample is recognised")
+    row_after = ("p", now_us(), 6.0)
+    server.tell(show=[(*row_after, 0)])
+    wait_for(lambda: row_after in agent.ingest.rows(), "the next value")
+    assert Counter(agent.ingest.rows())[row] == 1
+    assert agent.ingest.gaps() == []
+
+
+def test_the_overflow_bit_of_a_node_without_history_becomes_a_signed_gap(make_agent, make_opcua):
+    server = make_opcua(plain=["p"])
+    agent = make_agent(sources=opcua_source(server, "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "p"), "p is live")
+    first, second = now_us(), now_us() + 1_000_000
+    server.tell(show=[("p", first, 1.0, 0), ("p", second, 2.0, 0x480)])
+    wait_for(agent.ingest.gaps, "a gap")
+    (gap,) = agent.ingest.gaps()
+    assert (gap.start_us, gap.end_us, gap.reason) == (first, second, "queue_overflow")
+
+
+def test_the_overflow_bit_of_a_node_with_history_is_mended_from_it(make_agent, make_opcua):
+    server = make_opcua(points=["a"])
+    rows = history("a", 3, start_us=now_us() - 3_600_000_000)
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "a"), "a is live")
+    moment = now_us()
+    unseen = [("a", moment + i, 10.0 + i) for i in range(5)]
+    # What the queue dropped is in the history only; the value that carries the bit is in both.
+    server.tell(silent_history=unseen, show=[(*unseen[-1], 0x480)])
+    assert_exactly(agent, rows + unseen)
+    assert agent.ingest.gaps() == []
+
+
+def test_a_bad_node_is_its_own_error_and_the_rest_goes_on(make_agent, make_opcua):
+    server = make_opcua(points=["a"], plain=["text"])
+    rows = history("a", 5, start_us=now_us() - 3_600_000_000)
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a", "missing", "text"))
+    agent.ingest.start()
+    agent.start()
+    assert_exactly(agent, rows)
+    wait_for(lambda: is_live(agent, "a"), "a is live")
+    assert "BadNodeIdUnknown" in point(agent, "missing").message
+    assert "String" in point(agent, "text").message
+    assert point(agent, "missing").state == point(agent, "text").state == "error"
+
+
+def test_a_value_that_is_no_number_is_the_points_error_and_the_next_one_is_taken(make_agent, make_opcua):
+    server = make_opcua(plain=["p"])
+    agent = make_agent(sources=opcua_source(server, "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "p"), "p is live")
+    server.tell(show=[("p", now_us(), "out of order", 0)])
+    wait_for(lambda: point(agent, "p").state == "error", "the error shows")
+    assert "out of order" in point(agent, "p").message
+    row = ("p", now_us(), 7.0)
+    server.tell(show=[(*row, 0)])
+    wait_for(lambda: row in agent.ingest.rows(), "the next value")
+    wait_for(lambda: is_live(agent, "p"), "the error is gone")
+
+
+def test_a_full_spool_makes_the_source_wait_and_history_fills_in_what_it_missed(make_agent, make_opcua):
+    server = make_opcua(points=["a"])
+    noise = random.Random(1)
+    start = now_us() - 100_000 * 1_000_000
+    rows = [("a", start + i * 1_000_000 + noise.randrange(1_000_000), noise.random()) for i in range(80_000)]
+    server.tell(history=rows)
+    agent = make_agent(
+        sources=opcua_source(server, "a"), spool={"path": "spool.sqlite", "max_bytes": 1 << 20}
+    )
+    agent.ingest.mute = True
+    agent.ingest.start()
+    agent.start()
+    wait_for(
+        lambda: (status := agent.status()) and status.sources["line"].state == "spool full", "a full spool"
+    )
+    assert agent.status().spool.used_bytes <= 1 << 20
+    agent.ingest.mute = False
+    for epoch in {epoch for epoch, _ in agent.ingest.batches}:
+        agent.ingest.acknowledge(epoch)
+    assert_exactly(agent, rows)
+    assert agent.ingest.gaps() == []

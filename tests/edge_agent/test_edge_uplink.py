@@ -1,0 +1,203 @@
+"""The uplink against a real Mosquitto: a batch is deleted on ingest's signed word, and on nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from deploy.local.mosquitto import MosquittoBroker
+from deploy.local.process import Supervisor
+from edge_agent.clock import now_us
+from tests.edge_agent.support import AgentProcess, OpcUaProcess, wait_for
+from verification import ack, batch
+
+ROWS = 400
+
+
+@pytest.fixture
+def rows() -> list[tuple[str, int, float]]:
+    start = now_us() - 3_600_000_000
+    return [("a", start + i * 1_000_000, float(i)) for i in range(ROWS)]
+
+
+@pytest.fixture
+def agent(
+    make_agent: Callable[..., AgentProcess], make_opcua: Callable[..., OpcUaProcess], rows
+) -> AgentProcess:
+    """Has 400 readings to send in batches of 10; ingest is there but says nothing yet."""
+    server = make_opcua(points=["a"])
+    server.tell(history=rows)
+    points = {"a": {"node": "ns=2;s=a", "unit": "kWh", "kind": "counter"}}
+    made = make_agent(
+        sources={"line": {"opcua": server.url, "points": points}}, batch={"max_rows": 10, "max_seconds": 0.3}
+    )
+    made.ingest.mute = True
+    return made
+
+
+def spooled(agent: AgentProcess) -> int:
+    status = agent.status()
+    return status.spool.batches if status and status.spool else -1
+
+
+def all_are_sealed(agent: AgentProcess) -> bool:
+    status = agent.status()
+    return status is not None and status.spool.next_sequence >= 1 + ROWS // 10 and status.spool.open_rows == 0
+
+
+def acknowledge_all(agent: AgentProcess) -> None:
+    agent.ingest.mute = False
+    for epoch in {epoch for epoch, _ in agent.ingest.batches}:
+        agent.ingest.acknowledge(epoch)
+
+
+def assert_all_arrive_once(agent: AgentProcess, rows: list[tuple[str, int, float]]) -> None:
+    wait_for(lambda: len(agent.ingest.rows()) >= len(rows), "every reading")
+    wait_for(lambda: spooled(agent) == 0, "an empty spool")
+    assert Counter(agent.ingest.rows()) == Counter(rows)
+    assert agent.ingest.problems == []
+
+
+def test_no_more_than_a_window_is_under_way_and_nothing_goes_without_an_acknowledgement(agent, rows):
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: all_are_sealed(agent), "all batches")
+    wait_for(lambda: len(agent.ingest.batches) == 20, "a window of batches")
+    assert spooled(agent) == agent.status().spool.next_sequence
+    assert agent.ingest.arrivals == 20
+    acknowledge_all(agent)
+    assert_all_arrive_once(agent, rows)
+
+
+def test_an_acknowledgement_signed_by_another_key_deletes_nothing(agent, rows):
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: all_are_sealed(agent), "all batches")
+    wait_for(lambda: len(agent.ingest.batches) == 20, "a window of batches")
+    before = spooled(agent)
+    agent.ingest.signing_key = Ed25519PrivateKey.generate()
+    acknowledge_all(agent)
+    wait_for(lambda: "bad_signature" in agent.status().uplink.alarm, "the alarm")
+    assert spooled(agent) == before
+    agent.ingest.signing_key = agent.ingest.key
+    acknowledge_all(agent)
+    assert_all_arrive_once(agent, rows)
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        lambda said: replace(said, sha256=bytes(32)),
+        lambda said: replace(said, through=said.through + 1000),
+        lambda said: replace(said, device="another"),
+        lambda said: replace(said, refused=(ack.Refusal(said.through, bytes(32), "chain_break"),)),
+    ],
+    ids=["another hash", "batches never made", "another device", "a refusal of another batch"],
+)
+def test_an_acknowledgement_that_contradicts_us_raises_an_alarm_and_deletes_nothing(agent, lie):
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: all_are_sealed(agent), "all batches")
+    wait_for(lambda: len(agent.ingest.batches) == 20, "a window of batches")
+    before = spooled(agent)
+    agent.ingest.lie = lie
+    acknowledge_all(agent)
+    wait_for(lambda: agent.status().uplink.alarms, "the alarm")
+    assert spooled(agent) == before
+
+
+def test_a_refused_batch_is_kept_aside_and_does_not_hold_up_the_line(agent, rows):
+    def refuse_third(said: ack.Ack) -> ack.Ack:
+        if said.through < 3:
+            return said
+        third = agent.ingest.batches[said.epoch, 3]
+        return replace(said, refused=(ack.Refusal(3, batch.open_batch(third).sha256, "unknown_key"),))
+
+    agent.ingest.lie = refuse_third
+    agent.ingest.mute = False
+    agent.ingest.start()
+    agent.start()
+    assert_all_arrive_once(agent, rows)
+    assert (agent.status().uplink.refused, agent.status().spool.refused) == (1, 1)
+    assert agent.status().uplink.alarm == ""
+
+
+def test_an_agent_killed_after_ingest_has_committed_asks_and_sends_nothing_twice(agent, rows):
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: all_are_sealed(agent), "all batches")
+    wait_for(lambda: len(agent.ingest.batches) == 20, "a window of batches")
+    agent.kill()
+    agent.ingest.mute = False
+    agent.start()
+    assert_all_arrive_once(agent, rows)
+    assert len(agent.ingest.syncs) == 2
+    # The answer to the question settles the window of 20, so that every batch has come exactly once.
+    assert agent.ingest.arrivals == len(agent.ingest.batches)
+
+
+def test_a_broker_killed_with_messages_under_way_loses_nothing(
+    agent, rows, uplink_broker: MosquittoBroker, supervisor: Supervisor
+):
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: len(agent.ingest.batches) >= 10, "batches under way")
+    uplink_broker.kill()
+    wait_for(lambda: agent.status().uplink.state == "disconnected", "the break is noticed")
+    agent.ingest.mute = False
+    uplink_broker.start(supervisor)
+    assert_all_arrive_once(agent, rows)
+
+
+def test_what_nobody_receives_stays_in_the_spool(agent, rows):
+    """Ingest is not there: the broker says so, or takes the batches and forgets them; either way they stay."""
+    agent.start()
+    wait_for(lambda: all_are_sealed(agent), "all batches")
+    wait_for(lambda: agent.status().uplink.undelivered >= 20, "the broker says that nobody listens")
+    assert spooled(agent) == agent.status().spool.next_sequence
+    agent.ingest.mute = False
+    agent.ingest.start()
+    assert_all_arrive_once(agent, rows)
+
+
+def test_a_publish_that_the_access_list_denies_deletes_nothing(agent, uplink_broker: MosquittoBroker):
+    """The broker knows this user, but not as this device."""
+    other = "another-device"
+    (agent.folder / "uplink.password").write_text(uplink_broker.add_device(other))
+    agent.config["uplink"] |= {"mqtt": f"mqtt://{other}@127.0.0.1:{uplink_broker.port}"}
+    agent.ingest.mute = False
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: all_are_sealed(agent), "all batches")
+    wait_for(lambda: "Not authorized" in agent.status().uplink.message, "the broker's refusal shows")
+    assert spooled(agent) == agent.status().spool.next_sequence
+    assert agent.ingest.batches == {}
+
+
+def test_sigterm_seals_and_sends_what_is_there_and_ends_with_0(agent, rows):
+    agent.config["batch"] = {"max_rows": 8000, "max_seconds": 3600}
+    agent.ingest.mute = False
+    agent.ingest.start()
+    agent.start()
+    wait_for(
+        lambda: (status := agent.status()) and status.spool and status.spool.open_rows == ROWS, "open rows"
+    )
+    assert agent.ingest.rows() == []
+    assert agent.stop() == 0
+    assert Counter(agent.ingest.rows()) == Counter(rows)
+    assert spooled(agent) == 0
+
+
+def test_a_second_agent_on_the_same_spool_is_refused(agent):
+    agent.start()
+    wait_for(lambda: agent.status() is not None, "a running agent")
+    second = AgentProcess.__new__(AgentProcess)
+    second.__dict__.update(agent.__dict__)
+    second.start()
+    wait_for(lambda: not second.running(), "the second one ends")
+    assert "another agent is running" in agent.log
+    assert agent.running()
