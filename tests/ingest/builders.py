@@ -1,9 +1,10 @@
-"""Devices as the tests need them: honest ones that seal a proper chain, and ways to make them misbehave."""
+"""Devices that seal a proper chain or misbehave, and waiting for a condition."""
 
 from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +14,7 @@ from verification.model import Point, PointKind, Rows
 
 START_US = 1_767_225_600_000_000  # 2026-01-01 UTC
 STEP_US = 900_000_000
+DEADLINE_S = 30
 POINTS = (
     Point("ac_energy", "ns=2;s=ac_energy", "kWh", PointKind.COUNTER, "M-1"),
     Point("line_current", "ns=2;s=line_current", "kA", PointKind.GAUGE),
@@ -21,6 +23,14 @@ POINTS = (
 
 def now_us() -> int:
     return time.time_ns() // 1000
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition of the world outside this process."""
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, "not so before the deadline"
+        time.sleep(0.02)
 
 
 def rows(count: int = 10, *, start_us: int = START_US, points: int = 2) -> Rows:

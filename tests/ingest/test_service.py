@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,11 +21,9 @@ from deploy.local.process import Supervisor
 from ingest import read, rebuild, register
 from ingest.database import connect
 from ingest.migrate import migrate
-from tests.ingest.builders import POINTS, START_US, Device
+from tests.ingest.builders import DEADLINE_S, POINTS, START_US, Device, until
 from verification import ack, keys
 from verification.batch import Catalogue
-
-DEADLINE_S = 30
 
 
 class Agent:
@@ -115,13 +113,6 @@ class Site:
             if settled >= through:
                 return said
         raise AssertionError(f"acknowledged up to {settled} only; the worker said:\n{self.log.read_text()}")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < end, "not so before the deadline"
-        time.sleep(0.02)
 
 
 @pytest.fixture

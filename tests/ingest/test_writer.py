@@ -15,7 +15,7 @@ from ingest import read, rebuild, register
 from ingest.admission import Arrival, Code
 from ingest.database import Connection, connect
 from ingest.writer import MAX_QUARANTINED_OF_TOPIC, write_group
-from tests.ingest.builders import POINTS, START_US, Device, now_us, rows
+from tests.ingest.builders import POINTS, START_US, Device, now_us, rows, until
 from verification import batch
 from verification.ack import NOTHING_SETTLED, Refusal
 from verification.model import MAX_TIME_US, NULL_TIME_US, Rows
@@ -201,30 +201,33 @@ def test_two_writers_at_once_on_one_device_store_each_batch_once(migrated, devic
     assert rebuild.compare(migrated) == rebuild.Comparison(39, 390, None)
 
 
-def test_two_groups_that_share_devices_do_not_deadlock(migrated, db):
-    chains = {}
-    for name in ("aa", "bb"):
-        made = Device(name)
-        register.enroll(db, name, made.public_key, "hengkang")
-        chains[name] = made.chain(30)
-    failures = []
+def test_devices_are_locked_in_one_order_so_that_groups_cannot_deadlock(migrated, db):
+    """A group that must wait for the first of its devices does not hold the second meanwhile."""
+    devices = [Device(name) for name in ("bb", "aa")]
+    for made in devices:
+        register.enroll(db, made.name, made.public_key, "hengkang")
+    arrivals = [Arrival.of(made.name, made.seal(batch.Catalogue(POINTS))) for made in devices]
 
-    def write(names: tuple[str, ...]) -> None:
-        try:
-            with connect(migrated) as conn:
-                for number in range(30):
-                    arrivals = [Arrival.of(name, chains[name][number]) for name in names]
-                    write_group(conn, arrivals, received_at_us=now_us())
-        except psycopg.Error as err:
-            failures.append(err)
+    def write() -> None:
+        with connect(migrated) as conn:
+            write_group(conn, arrivals, received_at_us=now_us())
 
-    writers = [threading.Thread(target=write, args=(names,)) for names in (("aa", "bb"), ("bb", "aa"))]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
+    writer = threading.Thread(target=write)
+    with connect(migrated) as other:
+        with other.transaction():
+            other.execute("SELECT FROM telemetry.device WHERE id = 'aa' FOR UPDATE")
+            writer.start()
+            until(lambda: waiting_for_a_lock(db) == 1)
+            other.execute("SELECT FROM telemetry.device WHERE id = 'bb' FOR UPDATE NOWAIT")
         writer.join()
-    assert failures == []
-    assert count(db, "batch") == 60
+    assert count(db, "batch") == 2
+
+
+def waiting_for_a_lock(conn: Connection) -> int:
+    found = conn.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return found.fetchone()[0]
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
