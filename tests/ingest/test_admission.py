@@ -8,6 +8,8 @@ import cbor2
 import pytest
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ingest.admission import (
     DAY_US,
@@ -110,6 +112,16 @@ def test_a_forged_batch_in_a_taken_place_is_a_bad_signature_and_no_alarm(device)
 @pytest.mark.parametrize("data", [b"", b"\xd2", b"hello", bytes(100)])
 def test_what_is_no_batch_is_undecodable(device, data):
     assert unsettled(enrolled(device), data) is Code.UNDECODABLE
+
+
+@pytest.mark.parametrize(
+    "field", ["epoch", "sequence", "signed_at_us", "clock_offset_us", "dropped", "filtered"]
+)
+def test_a_truth_value_is_no_number(device, field):
+    """Python takes True for 1; the database would not, and the worker would try for ever."""
+    assert (
+        unsettled(enrolled(device), device.seal(batch.Catalogue(POINTS), **{field: True})) is Code.UNDECODABLE
+    )
 
 
 def test_every_truncation_is_undecodable(device):
@@ -282,6 +294,30 @@ def test_a_batch_may_spread_over_so_many_weeks(device, weeks, code):
     decision = judge(state, device.seal(made))[1]
     assert decision.code is code
     assert decision.settles
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.binary(max_size=9)
+)
+items = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
+)
+fields = st.sampled_from(
+    ["point", "time_us", "value", "status", "flags", "server_time_us", "first_index", "points", "gaps"]
+)
+
+
+@given(st.sampled_from(["readings", "catalogue", "gaps", "x"]), st.dictionaries(fields, items))
+def test_no_signed_payload_makes_admission_fail(kind, columns):
+    device = Device()
+    state = after(enrolled(device), device.seal(batch.Catalogue(POINTS)))
+    sealed = seal_packed(device, pack(cbor2.dumps({"kind": kind, **columns})))
+    assert settled_as(state, sealed) in {Code.UNDECODABLE, Code.BOUND_EXCEEDED}
 
 
 def pack(plain: bytes) -> bytes:
