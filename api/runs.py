@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from api import dossier
-from api.clock import microseconds, utc_now
+from api.clock import from_microseconds, microseconds, utc_now
 from api.config import Settings
 from api.database import Connection, connect, snapshot
 from api.devices import signing_keys
 from api.dossier import FiledPlan, Project, Run
+from api.filing import baseline_entry
 from api.log import Log, stored_entries
 from api.readings import load
 from api.tokens import Principal
@@ -117,7 +118,7 @@ def _judge(settings: Settings, conn: Connection, order: _Order) -> tuple[Result,
     filed, device = order.filed, order.project.device
     plan = parse_plan(filed.data)
     stored = _load(settings.db, device, plan)
-    result = verify(plan, filed.sha256.hex(), stored.readings, _context(filed, plan, order.k))
+    result = verify(plan, filed.sha256.hex(), stored.readings, _context(conn, filed, plan, order.k))
     inputs = PackageInputs(
         plan=filed.data,
         plan_logged=_logged(conn, filed.plan_index),
@@ -187,7 +188,7 @@ def _load(db: str, device: str, plan: Plan) -> _Stored:
         )
 
 
-def _context(filed: FiledPlan, plan: Plan, k: int) -> Context:
+def _context(conn: Connection, filed: FiledPlan, plan: Plan, k: int) -> Context:
     """What only the platform knows.
 
     Every stored reading came in a batch whose signature ingest verified, so each point's trust grade is
@@ -196,6 +197,7 @@ def _context(filed: FiledPlan, plan: Plan, k: int) -> Context:
     return Context(
         plan_logged_at=filed.locked_at,
         baseline_logged_at=filed.locked_at,
+        latest_collected_at=from_microseconds(baseline_entry(conn, filed).latest_source_time_us),
         run_number=k,
         run_count=k,
         trust_grades=dict.fromkeys(plan.points, "signed"),

@@ -98,7 +98,7 @@ class Agent:
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended: a cancellation that falls into asyncua's connecting or closing can get lost there."""
+    """Cancel until all have ended: a cancellation that falls into asyncua's connecting or closing can get lost."""
     pending = set(tasks)
     while pending:
         for task in pending:

@@ -19,12 +19,12 @@ from verification.check_evidence import Evidence, UnusableError
 from verification.check_report import Reason
 from verification.deliveries import Reading, is_locked, utc_text
 from verification.findings import Finding
-from verification.plan import plan_digest
+from verification.plan import EDGE_TOLERANCE_US, plan_digest
 from verification.rounding import fixed, reported, short
 from verification.units import scale_factor
 from verification.verdict import assess_claim, decide
 
-DAY_EDGE_TOLERANCE_US = 60_000_000  # a day's edge is read within a minute, as the engine does
+LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 
 
@@ -69,6 +69,9 @@ def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
     if context.baseline_logged_at is not None:
         logged_at_us = evidence.baseline_entry.logged_at_us
         pairs["context.baseline_logged_at"] = (_micros(context.baseline_logged_at), logged_at_us)
+    if context.latest_collected_at is not None:
+        latest_us = evidence.baseline_entry.latest_source_time_us
+        pairs["context.latest_collected_at"] = (_micros(context.latest_collected_at), latest_us)
     yield from (_disagrees(name, found, due) for name, (found, due) in pairs.items() if found != due)
 
 
@@ -122,13 +125,13 @@ def _check_escrow(evidence: Evidence) -> Iterator[Reason]:
     start_us, end_us, reporting_us = (
         _midnight_us(day, plan.zone) for day in (plan.baseline.start, plan.baseline.end, plan.reporting.start)
     )
-    marked = any(finding.code == "LOGGED_LATE" for finding in evidence.result.findings)
+    marked = any(finding.code in LATE for finding in evidence.result.findings)
     before = [(name, delivery) for name, delivery in evidence.deliveries if is_locked(heads, delivery)]
     after = [(name, delivery) for name, delivery in evidence.deliveries if not is_locked(heads, delivery)]
     known = {_identity(reading) for _, delivery in before for reading in delivery.readings(plan.points)}
     for name, delivery in before:
         times = [reading.time_us for reading in delivery.readings(plan.points)]
-        late = [time_us for time_us in times if time_us > reporting_us + DAY_EDGE_TOLERANCE_US]
+        late = [time_us for time_us in times if time_us > reporting_us + EDGE_TOLERANCE_US]
         if late:
             yield Reason("BASELINE_LATE_MARKED" if marked else "BASELINE_LATE", name, {"time": utc_text(min(late))})
     for name, delivery in after:
@@ -136,7 +139,7 @@ def _check_escrow(evidence: Evidence) -> Iterator[Reason]:
         added = [
             reading.time_us
             for reading in delivery.readings(plan.points)
-            if start_us - DAY_EDGE_TOLERANCE_US <= reading.time_us <= end_us + DAY_EDGE_TOLERANCE_US
+            if start_us - EDGE_TOLERANCE_US <= reading.time_us <= end_us + EDGE_TOLERANCE_US
             and reading.time_us < reporting_us  # where the windows touch, their common edge belongs to either
             and _identity(reading) not in known
         ]

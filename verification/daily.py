@@ -15,10 +15,9 @@ import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind
-from verification.plan import Meter, Plan, Window, WindowName
+from verification.plan import EDGE_TOLERANCE_US, Meter, Plan, Window, WindowName
 from verification.series import Booleans, Floats, Integers, Series
 
-EDGE_TOLERANCE_US = 60_000_000  # China's online energy monitoring: a day edge is read within +/- 1 min
 MIN_DAY_COVERAGE = 0.5  # CalTRACK: a day may miss at most 50 % of its sub-daily values
 HOUR_US = 3_600_000_000
 ROBUST_RATE_MARGIN = 10  # an undeclared maximum rate is taken as this many times the median rate of the running meter

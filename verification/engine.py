@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from verification import present
 from verification.analysis import analyse
 from verification.findings import Finding
-from verification.plan import Plan
+from verification.plan import EDGE_TOLERANCE_US, Plan
 from verification.result import ClaimAssessment, Context, Effect, MetricInfo, Result
 from verification.series import Series, input_digest
 from verification.sufficiency import calendars, gate, needed_points, readings_used
@@ -79,23 +79,36 @@ def _plan_lock(plan: Plan, used: Mapping[str, Series], context: Context) -> list
     findings = []
     if context.plan_logged_at is None:
         findings.append(Finding.of("PLAN_NOT_LOGGED"))
-    first = _first_reporting_reading(plan, used)
-    for item, logged_at in (("plan", context.plan_logged_at), ("baseline", context.baseline_logged_at)):
-        if first is not None and logged_at is not None and logged_at > first:
-            findings.append(
-                Finding.of(
-                    "LOGGED_LATE",
-                    item=item,
-                    logged_at=logged_at.astimezone(plan.zone).isoformat(),
-                    first_reading_at=first.isoformat(),
-                )
-            )
+    findings += _escrow(plan, used, context)
     if context.run_number is not None and context.run_count is not None and context.run_count > 1:
         findings.append(Finding.of("RUN_REPEATED", run_number=context.run_number, run_count=context.run_count))
     for point in needed_points(plan):
         grade = context.trust_grades.get(point, "signed")
         if grade != "signed":
             findings.append(Finding.of("TRUST_GRADE_LOW", point=point, grade=grade))
+    return findings
+
+
+def _escrow(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Finding]:
+    """Was the baseline locked before a reading of the reporting period had been collected?
+
+    By the order of collection where it is known. Readings that a source kept and gave out after the lock pass, but the
+    result says that they are dated before it: nobody can prove when they were first seen.
+    """
+    first = _first_reporting_reading(plan, used)
+    if first is None:
+        return []
+    latest = context.latest_collected_at
+    if latest is not None and latest > first + dt.timedelta(microseconds=EDGE_TOLERANCE_US):
+        collected_until = latest.astimezone(plan.zone).isoformat()
+        return [
+            Finding.of("COLLECTED_BEFORE_LOCK", collected_until=collected_until, first_reading_at=first.isoformat())
+        ]
+    findings = []
+    for item, logged_at in (("plan", context.plan_logged_at), ("baseline", context.baseline_logged_at)):
+        if logged_at is not None and logged_at > first:
+            shown = {"logged_at": logged_at.astimezone(plan.zone).isoformat(), "first_reading_at": first.isoformat()}
+            findings.append(Finding.of("LOGGED_LATE" if latest is None else "DATED_BEFORE_LOCK", item=item, **shown))
     return findings
 
 

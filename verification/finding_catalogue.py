@@ -52,6 +52,22 @@ _PLAN_LOCK = {
         "the outcome.",
         "下次应在改造前报备方案和基准期数据；本次无法证明其未按结果调整。",
     ),
+    "COLLECTED_BEFORE_LOCK": Entry(
+        "warning", None,
+        "When plan and baseline were locked, readings of the reporting period (from {first_reading_at}) had already "
+        "been collected, up to {collected_until}.",
+        "锁定方案和基准期数据时，报告期（自 {first_reading_at} 起）的读数已经采集到 {collected_until}。",
+        "File the next plan and its baseline before the retrofit; this one cannot show that it was not fitted to "
+        "the outcome.",
+        "下次应在改造前报备方案和基准期数据；本次无法证明其未按结果调整。",
+    ),
+    "DATED_BEFORE_LOCK": Entry(
+        "info", None,
+        "The {item} was logged at {logged_at}; readings of the reporting period are dated from {first_reading_at} but "
+        "were collected after it. The log proves the order of collection; the dates are the source's word.",
+        "{item}于 {logged_at} 存证；报告期读数的日期自 {first_reading_at} 起，但均在存证之后采集。"
+        "日志证明采集的先后次序，日期则以数据源所述为准。",
+    ),
     "RUN_REPEATED": Entry(
         "info", None,
         "This is run {run_number} of {run_count} against this plan.",

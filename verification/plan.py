@@ -29,6 +29,7 @@ WindowName = Literal["baseline", "reporting"]
 
 TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL)
 MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
+EDGE_TOLERANCE_US = 60_000_000  # China's online energy monitoring: a day edge is read within +/- 1 min
 MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
 
 

@@ -28,12 +28,14 @@ class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the readings cannot say: when plan and baseline were logged, which run this is, and how each point is
     trusted.
 
-    `trust_grades` maps a point to signed, transport or manual. `input_findings` are those of whoever loaded the
-    readings.
+    `latest_collected_at` is the latest source time among the readings that were collected when the baseline was
+    locked: what was there before the lock is told by the order of collection, not by clocks. `trust_grades` maps a
+    point to signed, transport or manual. `input_findings` are those of whoever loaded the readings.
     """
 
     plan_logged_at: AwareTime | None = None
     baseline_logged_at: AwareTime | None = None
+    latest_collected_at: AwareTime | None = None
     run_number: int | None = None
     run_count: int | None = None
     trust_grades: dict[str, Literal["signed", "transport", "manual"]] = {}

@@ -33,11 +33,10 @@ from package_builder import (
 
 from verification import batch, daily, keyring, keys, package, readings_table, strictjson
 from verification.check import check
-from verification.check_claim import DAY_EDGE_TOLERANCE_US
 from verification.check_report import Axis, Outcome, Report
 from verification.deliveries import decode_all
 from verification.model import Rows
-from verification.plan import parse_plan
+from verification.plan import EDGE_TOLERANCE_US, parse_plan
 from verification.result import Context
 
 VERIFIED, REFUTED, OPEN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY
@@ -342,5 +341,5 @@ def test_a_verdict_without_a_number_follows_from_its_findings() -> None:
 
 
 def test_the_day_edge_tolerance_is_the_engine_s() -> None:
-    assert DAY_EDGE_TOLERANCE_US == daily.EDGE_TOLERANCE_US
+    assert EDGE_TOLERANCE_US == daily.EDGE_TOLERANCE_US
     assert at_us(dt.date(2026, 3, 1)) == 1_772_294_400_000_000

@@ -368,6 +368,27 @@ def test_a_plan_logged_after_the_first_reporting_reading_is_marked():
     assert [f.data["item"] for f in late.findings if f.code == "LOGGED_LATE"] == ["baseline"]
 
 
+def locked(latest_days: int, extra_s: int = 0) -> set[str]:
+    """Codes about the lock, for one logged long after the fact, with readings collected up to so many days in."""
+    first = dt.datetime(2026, 7, 9, tzinfo=PLAN.zone)
+    latest = first + dt.timedelta(days=latest_days, seconds=extra_s)
+    long_after = first + dt.timedelta(days=200)
+    found = judge(plan_logged_at=long_after, baseline_logged_at=long_after, latest_collected_at=latest).findings
+    return {f.code for f in found} & {"LOGGED_LATE", "COLLECTED_BEFORE_LOCK", "DATED_BEFORE_LOCK"}
+
+
+def test_readings_collected_before_the_lock_are_told_by_the_order_of_collection_not_by_clocks():
+    assert locked(120) == {"COLLECTED_BEFORE_LOCK"}
+    assert locked(0, 61) == {"COLLECTED_BEFORE_LOCK"}
+    assert locked(0, 60) == {"DATED_BEFORE_LOCK"}  # the baseline's closing reading, within a minute of the edge
+    assert locked(-10) == {"DATED_BEFORE_LOCK"}
+
+
+def test_readings_that_are_merely_dated_before_the_lock_leave_no_warning():
+    assert Finding.of("DATED_BEFORE_LOCK", item="plan", logged_at="x", first_reading_at="y").severity == "info"
+    assert Finding.of("COLLECTED_BEFORE_LOCK", collected_until="x", first_reading_at="y").severity == "warning"
+
+
 def test_naive_times_in_the_context_are_refused():
     with pytest.raises(msgspec.ValidationError, match="timezone"):
         msgspec.convert({"plan_logged_at": "2026-07-09T00:00:00"}, Context)
@@ -441,5 +462,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "e818a102f625b30269aae18d5f830bd3ba54f73b15ea1c427682c2b3b151d087"
+        ""
     )
