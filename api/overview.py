@@ -9,7 +9,9 @@ from api import dossier, schemas
 from api.clock import from_microseconds
 from api.database import Connection
 from api.dossier import FiledPlan, Project, Run
+from api.filing import baseline_entry
 from ingest import read
+from verification.logentry import BaselineEntry
 from verification.plan import Plan, parse_plan
 from verification.result import Result, parse_result
 
@@ -24,6 +26,7 @@ class Overview:
     project: Project
     plans: list[FiledPlan]
     plan: Plan | None
+    baseline: BaselineEntry | None
     runs: list[Run]
     result: Result | None
     coverage: schemas.Coverage
@@ -49,6 +52,7 @@ def gather(conn: Connection, project: Project) -> Overview:
         project=project,
         plans=plans,
         plan=parse_plan(plans[0].data) if plans else None,
+        baseline=baseline_entry(conn, plans[0]) if plans else None,
         runs=runs,
         result=parse_result(dossier.read_result(conn, runs[0])) if judged else None,
         coverage=coverage_of(conn, project),

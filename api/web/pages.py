@@ -17,6 +17,7 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from api.auth import ROLES_KEY
+from api.clock import from_microseconds
 from api.errors import ApiError
 from api.filing import findings_of
 from api.overview import Overview
@@ -64,6 +65,7 @@ class Event:
     label: str
     time: dt.datetime
     index: int | None
+    collected_to: dt.datetime | None = None
 
     @property
     def kind(self) -> str:
@@ -162,6 +164,10 @@ def api_description(request: Request, description: dict[str, Any]) -> HTMLRespon
             "answers": [
                 (status, next(iter(answer.get("content", {})), ""))
                 for status, answer in operation["responses"].items()
+                if int(status) < HTTPStatus.BAD_REQUEST
+            ],
+            "refusals": [
+                status for status in operation["responses"] if int(status) >= HTTPStatus.BAD_REQUEST
             ],
         }
         for path, methods in description["paths"].items()
@@ -226,21 +232,24 @@ def _windows(overview: Overview) -> list[tuple[str, Window, object]]:
 
 
 def _timeline(overview: Overview) -> list[Event]:
-    """What happened when, in order of time: the log's entries, and between them the start of the reporting
-    period.
+    """The log's entries in their order, and the start of the reporting period before or after them.
+
+    Where it belongs, the readings say: those that the baseline entry locked end before it, or they do not.
     """
-    if overview.plan is None:
+    if overview.plan is None or overview.baseline is None:
         return []
     filed, first = overview.plans[0], overview.plan.reporting.start
     begins = dt.datetime(first.year, first.month, first.day, tzinfo=zone_of(overview.plan.timezone))
-    events = [
+    collected = from_microseconds(overview.baseline.latest_source_time_us)
+    locked = [
         Event("log_plan", filed.locked_at, filed.plan_index),
-        Event("log_baseline", filed.locked_at, filed.baseline_index),
-        Event("log_first_reading", begins, None),
+        Event("log_baseline", filed.locked_at, filed.baseline_index, collected_to=collected),
     ]
+    begin = [Event("log_first_reading", begins, None)]
+    events = locked + begin if collected < begins else begin + locked
     if overview.result is not None:
         events.append(Event("log_run", overview.runs[0].finished_at, overview.runs[0].log_index))
-    return sorted(events, key=lambda event: event.time)
+    return events
 
 
 def _by_severity(found: Sequence[Finding]) -> list[Finding]:

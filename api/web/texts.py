@@ -200,14 +200,16 @@ TEXTS: dict[str, Text] = {
     # Evidence
     "evidence": Text("Evidence", "证据"),
     "evidence_lead": Text(
-        "Written to an append-only log in this order. Nobody, including this platform, can change it "
-        "without being noticed.",
-        "按以下次序写入只可追加的存证日志。任何人（包括本平台）改动都会被发现。",
+        "Entries of an append-only log in their order, and the start of the reporting period among them. "
+        "Whoever keeps a checkpoint of the log notices any later change, even one by this platform.",
+        "只可追加的存证日志条目，按先后排列，并标出报告期的开始。"
+        "凡保存日志检查点者，均可发现此后的任何改动，包括本平台自己的改动。",
     ),
     "log_plan": Text("Plan locked", "方案锁定"),
     "log_baseline": Text("Baseline locked", "基准期数据锁定"),
     "log_first_reading": Text("Reporting period begins", "报告期开始"),
     "log_run": Text("Verified", "完成核算"),
+    "collected_to": Text("readings up to {time}", "读数截至 {time}"),
     "log_entry": Text("log entry {index}", "日志条目 {index}"),
     "digest_plan": Text("SHA-256 of the plan as filed", "方案文件 SHA-256"),
     "digest_manifest": Text("SHA-256 of the package's manifest", "证据包清单 SHA-256"),
@@ -254,6 +256,8 @@ TEXTS: dict[str, Text] = {
     "docs_parameters": Text("Parameters", "参数"),
     "docs_body": Text("Body", "请求体"),
     "docs_answers": Text("Answers", "响应"),
+    "docs_refusals": Text("Refusals", "拒绝"),
+    "docs_refusal_form": Text("with error (a code) and message", "返回 error（代码）与 message（说明）"),
 }
 
 

@@ -200,3 +200,16 @@ def test_ticks_are_round_and_inside(low: float, high: float) -> None:
 
 def test_drawn_text_is_escaped() -> None:
     assert element("text", "a < b & c", class_='"x"') == '<text class="&#34;x&#34;">a &lt; b &amp; c</text>'
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_the_line_of_evidence_puts_the_reporting_period_where_the_readings_say(
+    served: Served, line: MeteredLine, project: Callable[[MeteredLine], httpx.Response], *, late: bool
+) -> None:
+    if late:
+        line.deliver_the_rest()
+    project(line)
+    with served.as_role(Role.AUDITOR) as client:
+        page = client.get(PAGE).text
+    assert (page.index("Reporting period begins") < page.index("Baseline locked")) == late
+    assert f"readings up to {'2026-05-25' if late else '2026-04-10'}" in page
