@@ -210,8 +210,12 @@ class AgentProcess:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def status(self) -> AgentStatus | None:
-        return read_status(self.folder / "status.json")
+    def status(self) -> AgentStatus:
+        """What the agent said last; waits for its first word."""
+        wait_for(lambda: read_status(self.folder / "status.json"), "a status of the agent")
+        found = read_status(self.folder / "status.json")
+        assert found is not None
+        return found
 
     def close(self) -> None:
         if self.running():

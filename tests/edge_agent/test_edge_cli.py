@@ -77,9 +77,7 @@ def test_status_shows_a_running_agent_and_its_end(make_agent, make_opcua):
     agent = make_agent(sources={"line": {"opcua": server.url, "points": points, "sampling_ms": 20}})
     agent.ingest.start()
     agent.start()
-    wait_for(
-        lambda: (found := agent.status()) and found.sources["line"].points["a"].state == "live", "a is live"
-    )
+    wait_for(lambda: agent.status().sources["line"].points["a"].state == "live", "a is live")
     wait_for(lambda: agent.status().uplink.last_ack_us is not None, "an acknowledgement")
     running = run("status", "--config", agent.config_path)
     assert running.exit_code == 0

@@ -19,6 +19,7 @@ from deploy.local.process import Supervisor
 from edge_agent.clock import now_us
 from edge_agent.config import PointConfig
 from edge_agent.sources.payload import PayloadError, decode, reading
+from edge_agent.status import SourceStatus
 from tests.edge_agent.support import AgentProcess, wait_for
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -89,13 +90,12 @@ def agent(make_agent, device: Device, plant_broker: MosquittoBroker) -> AgentPro
     password.chmod(0o600)
     made.ingest.start()
     made.start()
-    wait_for(lambda: gate_status(made) and gate_status(made).state == "connected", "the source is connected")
+    wait_for(lambda: gate_status(made).state == "connected", "the source is connected")
     return made
 
 
-def gate_status(agent: AgentProcess):
-    status = agent.status()
-    return status.sources["gate"] if status else None
+def gate_status(agent: AgentProcess) -> SourceStatus:
+    return agent.status().sources["gate"]
 
 
 def message(time_us: int, value: float, quality: str = "good") -> dict[str, object]:

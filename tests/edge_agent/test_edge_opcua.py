@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from edge_agent.clock import now_us
+from edge_agent.status import PointStatus
 from tests.edge_agent.support import AgentProcess, OpcUaProcess, wait_for
 from verification.model import RowFlag
 
@@ -28,13 +29,12 @@ def history(
     return [(name, start_us + i * step_us, float(i)) for i in range(count)]
 
 
-def point(agent: AgentProcess, name: str):
-    status = agent.status()
-    return status.sources["line"].points[name] if status else None
+def point(agent: AgentProcess, name: str) -> PointStatus:
+    return agent.status().sources["line"].points[name]
 
 
 def is_live(agent: AgentProcess, *names: str) -> bool:
-    return all((found := point(agent, name)) is not None and found.state == "live" for name in names)
+    return all(point(agent, name).state == "live" for name in names)
 
 
 def assert_exactly(agent: AgentProcess, expected: list[tuple[str, int, float]]) -> None:
@@ -256,9 +256,7 @@ def test_a_full_spool_makes_the_source_wait_and_history_fills_in_what_it_missed(
     agent.ingest.mute = True
     agent.ingest.start()
     agent.start()
-    wait_for(
-        lambda: (status := agent.status()) and status.sources["line"].state == "spool full", "a full spool"
-    )
+    wait_for(lambda: agent.status().sources["line"].state == "spool full", "a full spool")
     assert agent.status().spool.used_bytes <= 1 << 20
     agent.ingest.mute = False
     for epoch in {epoch for epoch, _ in agent.ingest.batches}:
