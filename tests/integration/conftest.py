@@ -1,4 +1,4 @@
-"""A whole stack per test: every part a real process, so that a test can kill it as a power cut would."""
+"""A whole stack: every part a real process, so that a test can kill it as a power cut would."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ from deploy.tally import produced_so_far
 POLL_S = 0.2
 SHORT_PLANT = ("--seed", "7", "--baseline-days", "4", "--works-days", "1", "--reporting-days", "4")
 DEADLINE_S = 90.0
+LIVE_HZ = "20"
+LIVE_READINGS = 400  # about three seconds of the seven OPC UA points
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack(servers: Servers, session_folder: Path) -> Iterator[Stack]:
-    """The platform of one test, started; plant and agent are for the test to start."""
+    """A platform with a running agent, shared by the tests of a module: each leaves it whole, which is the test."""
     folder = session_folder / "stack"
     with Supervisor() as supervisor:
         started = Stack(folder, servers, supervisor, Progress(), SHORT_PLANT)
         started.start_servers()
         started.start_platform()
+        started.start_plant("reporting")
+        started.start_agent()
         yield started
     shutil.rmtree(folder)
 
@@ -51,6 +55,19 @@ def stored(stack: Stack) -> int:
 def produced(stack: Stack) -> int:
     """How many readings the plant says it produced."""
     return produced_so_far(stack.ledger)
+
+
+def flow(stack: Stack) -> None:
+    """Let the plant live, and wait until its readings arrive."""
+    stack.stop("plant")
+    stack.start_plant("now", "--rate-hz", LIVE_HZ)
+    flow_on(stack)
+
+
+def flow_on(stack: Stack) -> None:
+    """Wait until readings arrive that are produced from now on."""
+    before = produced(stack)
+    wait_for(lambda: stored(stack) > before + LIVE_READINGS, stack, "readings to arrive")
 
 
 def settle(stack: Stack) -> None:
