@@ -13,6 +13,7 @@ from api.auth import PUBLIC
 from api.database import connect, lacking_tables
 from api.errors import ApiError, not_found
 from api.services import Here
+from verification.errors import RetroProofError
 
 STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
 
@@ -35,6 +36,8 @@ def ready(here: Here) -> schemas.Health:
         raise ApiError(
             503, "database_away", "The database does not answer; start it, or correct db in api.yaml."
         ) from err
+    except RetroProofError as err:  # tables of a newer release, or a migration edited after the fact
+        raise ApiError(503, "not_migrated", str(err)) from err
     if lacking:
         raise ApiError(503, "not_migrated", f"Tables are missing; run: {' && '.join(lacking)}")
     return schemas.Health(status="ok")

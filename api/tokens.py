@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +22,7 @@ PREFIX = "rp_"  # lets secret scanners recognise a token that was committed by m
 TOKEN_BYTES = 32
 SESSION_LENGTH = dt.timedelta(hours=12)
 MAX_DAYS = 3660
+MAX_SUBJECT_CHARS = 100
 
 
 class Role(StrEnum):
@@ -65,9 +67,12 @@ def add(
         raise RetroProofError(
             "The role enterprise, and no other, needs the name of its enterprise: --enterprise NAME"
         )
-    if not 1 <= days <= MAX_DAYS or not subject.strip():
+    # The subject goes into log entries, which take text of bounded length in one spelling only.
+    subject = unicodedata.normalize("NFC", subject.strip())
+    if not 1 <= days <= MAX_DAYS or not 1 <= len(subject) <= MAX_SUBJECT_CHARS or not subject.isprintable():
         raise RetroProofError(
-            f"A token has a subject (who will use it) and is valid for 1 to {MAX_DAYS} days"
+            f"A token has a subject (who will use it, 1 to {MAX_SUBJECT_CHARS} characters on one line) "
+            f"and is valid for 1 to {MAX_DAYS} days"
         )
     token = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
     row = {"sha256": _digest(token), "role": role, "subject": subject, "enterprise": enterprise}

@@ -155,6 +155,24 @@ def test_a_token_ends_when_it_expires_or_is_revoked_and_takes_its_sessions_with_
             tokens.revoke(conn, row.id, now=now)
 
 
+def test_a_subject_fits_a_log_entry_and_a_token_a_bounded_time(settings: Settings) -> None:
+    now = dt.datetime.now(dt.UTC)
+    with connect(settings.db) as conn:
+        tokens.add(conn, Role.AUDITOR, "Zoe\u0308 " + "x" * 95, None, days=tokens.MAX_DAYS, now=now)
+        [row] = tokens.list_all(conn)
+        assert row.subject == "Zo\u00eb " + "x" * 95
+        for subject, days in (
+            ("x" * 101, 1),
+            ("", 1),
+            (" ", 1),
+            ("a\nb", 1),
+            ("x", 0),
+            ("x", tokens.MAX_DAYS + 1),
+        ):
+            with pytest.raises(RetroProofError, match="A token has a subject"):
+                tokens.add(conn, Role.AUDITOR, subject, None, days=days, now=now)
+
+
 def test_the_database_holds_no_token_and_no_session_in_the_clear(served: Served) -> None:
     held = served.token(Role.AUDITOR)
     with connect(served.db) as conn:
@@ -166,15 +184,11 @@ def test_the_database_holds_no_token_and_no_session_in_the_clear(served: Served)
     assert session not in str(stored)
 
 
-@pytest.mark.parametrize(
-    "header", ["Bearer", "Bearer ", "Basic eDp5", "Bearer " + "x" * 201, "Bearer rp_wrong"]
-)
-def test_a_header_that_carries_no_valid_token_opens_nothing(served: Served, header: str) -> None:
+def test_a_header_that_carries_no_valid_token_opens_nothing(served: Served) -> None:
     with served.client() as client:
-        answer = client.get(
-            "/api/v1/projects", headers={"Authorization": header.strip() if header == "Bearer " else header}
-        )
-    assert answer.status_code == 401
+        for header in ("Bearer", "Basic eDp5", "Bearer " + "x" * 201, "Bearer rp_wrong"):
+            answer = client.get("/api/v1/projects", headers={"Authorization": header})
+            assert answer.status_code == 401, header
 
 
 def test_signing_in_gives_a_session_that_reads_but_changes_nothing(served: Served) -> None:
@@ -194,13 +208,12 @@ def test_signing_in_gives_a_session_that_reads_but_changes_nothing(served: Serve
         assert browser.get("/api/v1/projects").status_code == 401
 
 
-@pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "/a\nb", ""]
-)
-def test_signing_in_leads_to_no_other_server(served: Served, elsewhere: str) -> None:
+def test_signing_in_leads_to_no_other_server(served: Served) -> None:
+    token = served.token(Role.AUDITOR)
     with served.client() as browser:
-        answer = browser.post("/login", data={"token": served.token(Role.AUDITOR), "next": elsewhere})
-    assert answer.headers["location"] == "/"
+        for elsewhere in ("https://evil.example/", "//evil.example", "/\\evil.example", "/a\nb", ""):
+            answer = browser.post("/login", data={"token": token, "next": elsewhere})
+            assert answer.headers["location"] == "/", elsewhere
 
 
 def test_a_wrong_token_at_the_form_is_refused_in_words(served: Served) -> None:
