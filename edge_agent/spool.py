@@ -11,12 +11,10 @@ Not thread-safe: `spool_thread` gives it a thread of its own. Replacing a broken
 from __future__ import annotations
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -391,28 +389,3 @@ class Spool:
             if isinstance(err, sqlite3.OperationalError) and err.sqlite_errorcode == sqlite3.SQLITE_FULL:
                 raise SpoolFullError("the disk is full: readings are refused until there is room") from err
             raise
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the file as the spool needs it. Raises sqlite3.DatabaseError for a file that is none."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        connection.executescript(SQL["pragmas"])
-    except BaseException:
-        connection.close()
-        raise
-    if os.name == "posix":
-        path.chmod(0o600)
-    return connection
-
-
-def create(path: Path, device: str, epoch: int) -> sqlite3.Connection:
-    """A new, empty spool with an epoch of its own."""
-    connection = connect(path)
-    connection.execute("BEGIN IMMEDIATE")
-    # executescript would commit first; the statements of the schema must stand or fall together.
-    for statement in SQL["schema"].split(";\n\n"):
-        connection.execute(statement)
-    connection.execute(SQL["insert_identity"], {"device": device, "epoch": epoch})
-    connection.execute("COMMIT")
-    return connection

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_agent import clock, spool
+from edge_agent import clock
 from edge_agent.spool import SQL, Spool
 from edge_agent.spool_model import Limits, SealedBatch
 from verification.errors import ConfigError
@@ -48,12 +49,12 @@ def open_spool(
         replacement.replace(path)  # the agent died between moving the broken file away and this step
     _remove(replacement)
     if not path.exists():
-        spool.create(replacement, device, max(now_us(), known_epoch + 1)).close()
+        _create(replacement, device, max(now_us(), known_epoch + 1)).close()
         replacement.replace(path)
     connection = _open_sound(path)
     if connection is None:
         _replace_broken(path, replacement, device, known_epoch, now_us())
-        connection = spool.connect(path)
+        connection = _connect(path)
     (owner,) = connection.execute("SELECT device FROM identity").fetchone()
     if owner != device:
         connection.close()
@@ -68,7 +69,7 @@ def _open_sound(path: Path) -> sqlite3.Connection | None:
     """The open spool, or None if the file is damaged."""
     connection = None
     try:
-        connection = spool.connect(path)
+        connection = _connect(path)
         answers = [text for (text,) in connection.execute("PRAGMA quick_check")]
         found = connection.execute(SQL["select_identity"]).fetchone()
         if answers == ["ok"] and found is not None:
@@ -98,7 +99,7 @@ def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int
     old_epoch, saved = _salvage(path)
     epoch = max(now_us, known_epoch + 1, (old_epoch or 0) + 1, *(item.epoch + 1 for item in saved))
     start_us = min(now_us, old_epoch or known_epoch or 0, *_earlier_losses(path))
-    with closing(spool.create(replacement, device, epoch)) as connection:
+    with closing(_create(replacement, device, epoch)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         for item in saved:
             values = {
@@ -143,6 +144,31 @@ def _salvage(path: Path) -> tuple[int | None, Sequence[SealedBatch]]:
     except sqlite3.DatabaseError as err:
         log.error("the damaged spool could be read in part only: batches=%d reason=%r", len(saved), str(err))
     return epoch, saved
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file as the spool needs it. Raises sqlite3.DatabaseError for a file that is none."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        connection.executescript(SQL["pragmas"])
+    except BaseException:
+        connection.close()
+        raise
+    if os.name == "posix":
+        path.chmod(0o600)
+    return connection
+
+
+def _create(path: Path, device: str, epoch: int) -> sqlite3.Connection:
+    """A new, empty spool with an epoch of its own."""
+    connection = _connect(path)
+    connection.execute("BEGIN IMMEDIATE")
+    # executescript would commit first; the statements of the schema must stand or fall together.
+    for statement in SQL["schema"].split(";\n\n"):
+        connection.execute(statement)
+    connection.execute(SQL["insert_identity"], {"device": device, "epoch": epoch})
+    connection.execute("COMMIT")
+    return connection
 
 
 def _remove(path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
-from tests.edge_agent.support import AgentProcess, OpcUaProcess
+from tests.edge_agent.support import AgentProcess, Line, OpcUaProcess
 
 _numbers = itertools.count(1)
 
@@ -29,14 +29,23 @@ def make_agent(tmp_path: Path, uplink_broker: MosquittoBroker) -> Iterator[Calla
         yield make
 
 
+@pytest.fixture(scope="session")
+def shared_opcua(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpcUaProcess]:
+    """One OPC UA server for all tests that do not kill it: starting one takes two seconds."""
+    server = OpcUaProcess(tmp_path_factory.mktemp("opcua")).start()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def make_opcua(tmp_path: Path) -> Iterator[Callable[..., OpcUaProcess]]:
-    """Makes OPC UA servers, started."""
-    with ExitStack() as stack:
+def make_opcua(shared_opcua: OpcUaProcess) -> Callable[..., Line]:
+    """Makes a line of nodes that no other test knows, on the shared server."""
+    return lambda **options: Line(shared_opcua, f"line{next(_numbers)}.", **options)
 
-        def make(**options: object) -> OpcUaProcess:
-            server = OpcUaProcess(tmp_path, **options)
-            stack.callback(server.close)
-            return server.start()
 
-        yield make
+@pytest.fixture
+def own_opcua(tmp_path: Path) -> Iterator[Line]:
+    """A line with the point `a` on a server of the test's own, which it may kill."""
+    server = OpcUaProcess(tmp_path).start()
+    yield Line(server, "", points=["a"])
+    server.close()

@@ -1,10 +1,11 @@
 """A small OPC UA server with history for the tests: `python -m tests.edge_agent.opcua_server '{"port": ...}'`.
 
 Orders come as JSON lines on stdin, each answered with `done`. What it is told to write goes to a ledger file first, and
-is its history after a restart. Several values at one time are kept in order; `page` bounds the values in one answer;
-`lag_s` lets the history show a value only later than subscribers see it, as real servers do.
+is its history after a restart. Several values at one time are kept in order; the order `page` bounds the values in one
+answer; `lag_s` lets the history show a value only later than subscribers see it, as real servers do.
 
-Nodes: `ns=2;s=<name>` for every name in `points`; those in `plain` have no history; `text` is a String node.
+Nodes: `ns=2;s=<name>`, made by the order `add`, which says of each whether it has a history; a name that ends in `text`
+makes a String node.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from asyncua import Server, ua
 from asyncua.server.history import HistoryStorageInterface
@@ -36,10 +38,10 @@ def data_value(time_us: int | None, value: object, status: int = 0) -> ua.DataVa
 class Ledger(HistoryStorageInterface):
     """What was written, in order, on disk first."""
 
-    def __init__(self, path: Path, page: int, lag_s: float) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__()
-        self.page = page
-        self.lag_s = lag_s
+        self.page = 1000
+        self.lag_s = 0.0
         self.rows: dict[str, list[tuple[int, float, float]]] = {}
         self._path = path
         if path.exists():
@@ -78,8 +80,7 @@ class TestServer:
 
     def __init__(self, options: dict[str, object]) -> None:
         self.options = options
-        page, lag_s = int(str(options.get("page", 1000))), float(str(options.get("lag_s", 0)))
-        self.ledger = Ledger(Path(str(options["ledger"])), page, lag_s)
+        self.ledger = Ledger(Path(str(options["ledger"])))
         self.server = Server()
         self.nodes: dict[str, ua.NodeId] = {}
 
@@ -91,15 +92,13 @@ class TestServer:
         self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.options['port']}/test")
         self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         await self.server.register_namespace("urn:test")
-        for name in self.options.get("points", []):
-            await self.add(name, history=True)
-        for name in self.options.get("plain", []):
-            await self.add(name, history=False)
 
     async def add(self, name: str, *, history: bool) -> None:
         rows = self.ledger.rows.get(name)
         first = (
-            data_value(rows[-1][0], rows[-1][1]) if rows else data_value(None, "x" if name == "text" else 0.0)
+            data_value(rows[-1][0], rows[-1][1])
+            if rows
+            else data_value(None, "x" if name.endswith("text") else 0.0)
         )
         node = await self.server.nodes.objects.add_variable(f"ns=2;s={name}", f"2:{name}", first.Value)
         if rows:
@@ -109,8 +108,12 @@ class TestServer:
             await node.set_attr_bit(ua.AttributeIds.AccessLevel, ua.AccessLevel.HistoryRead)
         self.nodes[name] = node.nodeid
 
-    async def obey(self, order: dict[str, list[list[object]]]) -> None:
+    async def obey(self, order: dict[str, Any]) -> None:
         """history, silent_history: rows of the past, the latter without a word to subscribers; show: no history."""
+        self.ledger.page = order.get("page", self.ledger.page)
+        self.ledger.lag_s = order.get("lag_s", self.ledger.lag_s)
+        for name, has_history in order.get("add", {}).items():
+            await self.add(name, history=has_history)
         history = [tuple(row) for row in order.get("history", [])]
         self.ledger.add(history + [tuple(row) for row in order.get("silent_history", [])])
         for name, time_us, value in {row[0]: row for row in history}.values():

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
@@ -226,10 +226,9 @@ class AgentProcess:
 class OpcUaProcess:
     """The small OPC UA server of `opcua_server.py`, told what to do line by line; its history outlives a kill."""
 
-    def __init__(self, folder: Path, **options: object) -> None:
+    def __init__(self, folder: Path) -> None:
         self.port = free_port()
         self.folder = folder
-        self._options = options
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -237,9 +236,7 @@ class OpcUaProcess:
         return f"opc.tcp://127.0.0.1:{self.port}/test"
 
     def start(self) -> OpcUaProcess:
-        options = json.dumps(
-            {"port": self.port, "ledger": str(self.folder / "ledger.jsonl"), **self._options}
-        )
+        options = json.dumps({"port": self.port, "ledger": str(self.folder / "ledger.jsonl")})
         with (self.folder / "opcua.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.edge_agent.opcua_server", options],
@@ -273,3 +270,41 @@ class OpcUaProcess:
     def close(self) -> None:
         if self._process is not None:
             self.kill()
+
+
+class Line:
+    """One test's own nodes on a server; the test's names are unique there by a prefix."""
+
+    def __init__(
+        self,
+        server: OpcUaProcess,
+        prefix: str,
+        *,
+        points: Sequence[str] = (),
+        plain: Sequence[str] = (),
+        page: int = 1000,
+        lag_s: float = 0.0,
+    ) -> None:
+        self.server = server
+        self._prefix = prefix
+        self._nodes = {self._prefix + name: name in points for name in (*points, *plain)}
+        server.tell(page=page, lag_s=lag_s, add=self._nodes)
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def node(self, name: str) -> str:
+        return f"ns=2;s={self._prefix}{name}"
+
+    def tell(self, **orders: Sequence[Sequence[object]]) -> None:
+        """Rows of (name, time, value[, status]) by what is to be done with them."""
+        named = {
+            what: [(f"{self._prefix}{name}", *rest) for name, *rest in rows] for what, rows in orders.items()
+        }
+        self.server.tell(**named)
+
+    def restart(self) -> None:
+        """Start the killed server; its nodes and their history are there again."""
+        self.server.start()
+        self.server.tell(add=self._nodes)

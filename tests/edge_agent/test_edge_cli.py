@@ -73,7 +73,7 @@ def test_status_says_that_no_agent_runs(config_file):
 
 def test_status_shows_a_running_agent_and_its_end(make_agent, make_opcua):
     server = make_opcua(points=["a"])
-    points = {"a": {"node": "ns=2;s=a", "unit": "kWh", "kind": "counter"}}
+    points = {"a": {"node": server.node("a"), "unit": "kWh", "kind": "counter"}}
     agent = make_agent(sources={"line": {"opcua": server.url, "points": points, "sampling_ms": 20}})
     agent.ingest.start()
     agent.start()

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
 
 from edge_agent.clock import now_us
 from edge_agent.status import PointStatus
-from tests.edge_agent.support import AgentProcess, OpcUaProcess, wait_for
+from tests.edge_agent.support import AgentProcess, Line, wait_for
 from verification.model import RowFlag
 
-MakeAgent = Callable[..., AgentProcess]
-MakeOpcUa = Callable[..., OpcUaProcess]
 MINUTE_US = 60_000_000
 
 
-def opcua_source(server: OpcUaProcess, *names: str, **changes: object) -> dict[str, object]:
-    points = {name: {"node": f"ns=2;s={name}", "unit": "kWh", "kind": "counter"} for name in names}
+def opcua_source(server: Line, *names: str, **changes: object) -> dict[str, object]:
+    points = {name: {"node": server.node(name), "unit": "kWh", "kind": "counter"} for name in names}
     return {
         "line": {"opcua": server.url, "sampling_ms": 50, "publishing_ms": 50, "points": points, **changes}
     }
@@ -100,21 +97,20 @@ def test_the_agent_may_be_killed_at_any_time(make_agent, make_opcua):
     assert_exactly(agent, rows)
 
 
-def test_the_server_may_be_killed_and_come_back(make_agent, make_opcua):
-    server = make_opcua(points=["a"])
+def test_the_server_may_be_killed_and_come_back(make_agent, own_opcua):
     rows = history("a", 20, start_us=now_us() - 3_600_000_000)
-    server.tell(history=rows)
-    agent = make_agent(sources=opcua_source(server, "a"))
+    own_opcua.tell(history=rows)
+    agent = make_agent(sources=opcua_source(own_opcua, "a"))
     agent.ingest.start()
     agent.start()
     wait_for(lambda: is_live(agent, "a"), "a is live")
     live = [("a", now_us() + i, float(i)) for i in range(50)]
-    server.tell(write=live)
-    server.kill()
+    own_opcua.tell(write=live)
+    own_opcua.server.kill()
     wait_for(lambda: agent.status().sources["line"].state == "disconnected", "the break is noticed")
     unseen = [("a", now_us() + i, 100.0 + i) for i in range(10)]
-    server.start()
-    server.tell(write=unseen)
+    own_opcua.restart()
+    own_opcua.tell(write=unseen)
     assert_exactly(agent, rows + live + unseen)
 
 
