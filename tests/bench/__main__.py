@@ -29,7 +29,8 @@ def main() -> None:
         with Supervisor() as supervisor:
             server = PostgresServer(servers, folder / "postgres", progress=progress)
             server.start(supervisor)
-            url = server.create_database("bench")
+            # Nobody can connect to template0; TimescaleDB's scheduler may be in template1 just now.
+            url = server.create_database("bench", template="template0")
             with connect(url) as conn:
                 migrate(conn)
                 print(f"PostgreSQL {servers.postgres_version}, tier {detect(conn)}")

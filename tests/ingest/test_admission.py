@@ -171,18 +171,18 @@ def test_a_key_that_the_device_does_not_have_is_unknown(device):
 
 
 @pytest.mark.parametrize(
-    ("signed_at_us", "code"),
+    ("offset_us", "code"),
     [
-        (NOW_US - 1, Code.KEY_NOT_VALID_AT_SIGNING),
-        (NOW_US, Code.ACCEPTED),
-        (NOW_US + 9, Code.ACCEPTED),
-        (NOW_US + 10, Code.KEY_NOT_VALID_AT_SIGNING),
+        (-1, Code.KEY_NOT_VALID_AT_SIGNING),
+        (0, Code.ACCEPTED),
+        (9, Code.ACCEPTED),
+        (10, Code.KEY_NOT_VALID_AT_SIGNING),
     ],
 )
-def test_a_key_is_judged_by_the_moment_of_signing(device, signed_at_us, code):
+def test_a_key_is_judged_by_the_moment_of_signing(device, offset_us, code):
     key = Key(device.key.public_key(), NOW_US, NOW_US + 10)
     state = State({device.name: Enrolled({keys.key_id(device.key): key})}, {}, {})
-    data = device.seal(batch.Catalogue(POINTS), signed_at_us=signed_at_us)
+    data = device.seal(batch.Catalogue(POINTS), signed_at_us=NOW_US + offset_us)
     assert judge(state, data)[1].code is code
 
 
