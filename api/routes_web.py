@@ -12,9 +12,8 @@ from api.auth import PUBLIC, SESSION_COOKIE, Caller
 from api.clock import utc_now
 from api.database import connect
 from api.overview import gather
-from api.routes_projects import EVERYONE, LOGGED_READERS
+from api.routes_projects import LOGGED_READERS, READERS
 from api.services import Here
-from api.tokens import Role
 from api.web import pages
 
 MAX_TOKEN_CHARS = 200
@@ -22,7 +21,7 @@ MAX_TOKEN_CHARS = 200
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/", openapi_extra=EVERYONE)
+@router.get("/", openapi_extra=READERS)
 def list_projects(request: Request, here: Here, caller: Caller) -> Response:
     """Every project that the caller may see, with its verdict."""
     with connect(here.db) as conn:
@@ -30,13 +29,12 @@ def list_projects(request: Request, here: Here, caller: Caller) -> Response:
     return pages.projects(request, caller, overviews)
 
 
-@router.get("/projects/{project_id}", openapi_extra=EVERYONE)
+@router.get("/projects/{project_id}", openapi_extra=READERS)
 def show_project(request: Request, here: Here, caller: Caller, project_id: str) -> Response:
     """One project on one page."""
     with connect(here.db) as conn:
         overview = gather(conn, dossier.find_project(conn, project_id, caller))
-    access = pages.PackageAccess(allowed=caller.role != Role.OPERATOR, logged=caller.role in LOGGED_READERS)
-    return pages.project(request, caller, overview, access)
+    return pages.project(request, caller, overview, read_is_logged=caller.role in LOGGED_READERS)
 
 
 @router.get("/docs", openapi_extra=PUBLIC)

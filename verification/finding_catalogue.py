@@ -183,7 +183,7 @@ _READINGS = {
     ),
     "COUNTER_ROLLOVER": Entry(
         "info", None,
-        "The register of {point} rolled over {count} times in the {window} window; the totals account for it.",
+        "The register of {point} rolled over in the {window} window ({count}×); the totals account for it.",
         "{window}内测点 {point} 的计数器翻转 {count} 次，合计值已计入。",
     ),
     "COUNTER_RESET": Entry(

@@ -48,14 +48,6 @@ _TEMPLATES = jinja2.Environment(
 
 
 @dataclass(frozen=True, slots=True)
-class PackageAccess:
-    """Whether the reader may have the evidence package, and whether that is entered in the log."""
-
-    allowed: bool
-    logged: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     """One step on the line of evidence.
 
@@ -102,7 +94,7 @@ def projects(request: Request, caller: Principal, overviews: Sequence[Overview])
     return _page(request, "projects.html", principal=caller, rows=rows)
 
 
-def project(request: Request, caller: Principal, overview: Overview, access: PackageAccess) -> HTMLResponse:
+def project(request: Request, caller: Principal, overview: Overview, *, read_is_logged: bool) -> HTMLResponse:
     """One project on one page."""
     t = _words(request)
     plan, result = overview.plan, overview.result
@@ -120,8 +112,7 @@ def project(request: Request, caller: Principal, overview: Overview, access: Pac
         "result": result,
         "timeline": _timeline(overview),
         "coverage": overview.coverage.points,
-        "may_read_package": access.allowed,
-        "read_is_logged": access.logged,
+        "read_is_logged": read_is_logged,
     }
     if result and run:
         path = f"/api/v1/projects/{overview.project.id}/runs/{run.number}"

@@ -215,10 +215,6 @@ TEXTS: dict[str, Text] = {
     "digest_manifest": Text("SHA-256 of the package's manifest", "证据包清单 SHA-256"),
     "download": Text("Download the evidence package", "下载证据包"),
     "download_logged": Text("Reading it is itself entered in the log.", "下载行为本身会记入日志。"),
-    "download_role": Text(
-        "The operator's role may not read packages.",
-        "运维角色无权读取证据包。",
-    ),
     "check_lead": Text(
         "Check it on any machine, without network and without trusting us:",
         "可在任何机器上离线核验，无需信任本平台：",

@@ -25,8 +25,8 @@ EXAMPLES = {"project_id": PROJECT, "number": "1", "index": "0", "old_size": "1",
 READING = {"enterprise", "expert", "auditor"}
 EVERYBODY = READING | {"operator"}
 ALLOWED = {
-    ("GET", "/"): EVERYBODY,
-    ("GET", "/projects/{project_id}"): EVERYBODY,
+    ("GET", "/"): READING,
+    ("GET", "/projects/{project_id}"): READING,
     ("GET", "/api/v1/projects"): EVERYBODY,
     ("POST", "/api/v1/projects"): {"enterprise", "operator"},
     ("GET", "/api/v1/projects/{project_id}"): EVERYBODY,
