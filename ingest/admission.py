@@ -12,13 +12,13 @@ Does not read the database (`ledger` makes the snapshot), nor write it (`writer`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from verification.batch import NO_PREVIOUS, Batch, Catalogue, Gaps, Header, Payload, open_batch, read_payload
+from verification.batch import NO_PREVIOUS, Batch, Catalogue, Gaps, Payload, open_batch, read_payload
 from verification.errors import FormatError
 from verification.model import Point, Rows
 
@@ -113,14 +113,6 @@ class Arrival:
             batch = open_batch(data)
         except FormatError as err:
             return cls(topic_device, data, None, err)
-        # CBOR's true is an int to Python and to the pattern that reads the header, but not to PostgreSQL.
-        if any(isinstance(getattr(batch.header, field.name), bool) for field in fields(Header)):
-            return cls(
-                topic_device,
-                data,
-                None,
-                FormatError("undecodable", "a number in the header is a truth value"),
-            )
         return cls(topic_device, data, batch)
 
     @property

@@ -32,7 +32,7 @@ MAX_UNACKNOWLEDGED = 256
 MAX_PACKET_BYTES = 2 * MAX_BATCH_BYTES
 MAX_WAITING_ACKS = 10_000
 KEEPALIVE_S = 30
-RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 30
+RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 4
 FAILURE = 0x80  # reason codes from here on are refusals (MQTT 5.0, 2.4)
 
 log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ MAX_GROUP = (
 )
 MAX_GROUP_BYTES = 8 << 20
 POLL_S = 0.5
-RETRY_MIN_S, RETRY_MAX_S = 0.5, 30.0
+RETRY_MIN_S, RETRY_MAX_S = 0.5, 5.0  # seconds: a server that is back should not wait for us
 SYNC_BYTES = 8
 QUIET_CODES = frozenset({Code.ACCEPTED, Code.DUPLICATE, Code.DEFERRED})
 

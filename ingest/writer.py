@@ -185,7 +185,7 @@ def _insert_catalogue(
 
 
 def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointIds) -> None:
-    """The gaps of one batch. Their numbers may have come as CBOR truth values, which are not integers to PostgreSQL."""
+    """The gaps of one batch."""
     with conn.cursor() as cursor:
         cursor.executemany(
             statement("insert_gap"),
@@ -193,11 +193,11 @@ def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointId
                 {
                     "batch_id": batch_id,
                     "ordinal": ordinal,
-                    "point_ids": [int(point_ids[int(point)]) for point in gap.points],
-                    "start_us": int(gap.start_us),
-                    "end_us": int(gap.end_us),
+                    "point_ids": [int(point_ids[point]) for point in gap.points],
+                    "start_us": gap.start_us,
+                    "end_us": gap.end_us,
                     "reason": gap.reason,
-                    "count": None if gap.count is None else int(gap.count),
+                    "count": gap.count,
                 }
                 for ordinal, gap in enumerate(gaps.gaps)
             ],

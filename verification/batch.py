@@ -269,6 +269,8 @@ def _read_gap(item: object) -> Gap:
             raise FormatError("undecodable", "a gap has points, start, end, reason and count")
     if not all(isinstance(point, int) and 0 <= point < MAX_POINTS for point in points):
         raise FormatError("undecodable", "a gap names points by their index in the catalogue")
+    if "\x00" in reason:
+        raise FormatError("undecodable", "a gap's reason holds a null character, which no database stores")
     if (
         not NULL_TIME_US <= start <= end <= MAX_TIME_US
         or len(reason) > MAX_TEXT_CHARS

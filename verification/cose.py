@@ -104,7 +104,23 @@ def read_cbor(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shap
         raise FormatError("undecodable", f"not valid CBOR: {err}") from err
     if stream.tell() != len(data):
         raise FormatError("undecodable", "bytes follow the end of the message")
+    _refuse_truth_values(item)
     return item
+
+
+def _refuse_truth_values(item: object) -> None:
+    """Refuse true and false anywhere: no format of ours has them, and to Python they are the integers 1 and 0."""
+    if isinstance(item, bool):
+        raise FormatError("undecodable", "a truth value stands where a number belongs")
+    if isinstance(item, Mapping):
+        for key, value in item.items():
+            _refuse_truth_values(key)
+            _refuse_truth_values(value)
+    elif isinstance(item, list | tuple):
+        for value in item:
+            _refuse_truth_values(value)
+    elif isinstance(item, cbor2.CBORTag):
+        _refuse_truth_values(item.value)
 
 
 def _refuse_tag(value: object, immutable: bool) -> NoReturn:  # noqa: ARG001, FBT001 - cbor2's callback signature

@@ -60,7 +60,7 @@ class PostgresServer(Server):
         """How psycopg and psql reach `database`, password included."""
         return f"postgresql://{SUPERUSER}:{self._state.password(SUPERUSER)}@{HOST}:{self.port}/{database}"
 
-    def create_database(self, name: str, *, template: str = "template1") -> str:
+    def create_database(self, name: str, *, template: str = "template0") -> str:
         """Make a database, empty or a copy of `template` (which nobody may be connected to); returns its URL."""
         self.psql(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.url(name)

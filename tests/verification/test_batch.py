@@ -181,6 +181,10 @@ def test_times_outside_1601_to_2200_are_refused(moment):
         {"kind": "catalogue", "first_index": 0, "points": [["a", "b"]]},
         {"kind": "gaps", "gaps": [[[-1], 0, 1, "x", None]]},
         {"kind": "gaps", "gaps": [["0", 0, 1, "x", None]]},
+        {"kind": "gaps", "gaps": [[[True], 0, 1, "x", None]]},
+        {"kind": "gaps", "gaps": [[[0], 0, True, "x", None]]},
+        {"kind": "gaps", "gaps": [[[0], 0, 1, "null \x00", None]]},
+        {"kind": "catalogue", "first_index": False, "points": [["a", "b", "kWh", "gauge", ""]]},
         {
             "kind": "readings",
             "point": b"",
@@ -213,6 +217,8 @@ def test_columns_of_unequal_length_are_undecodable():
         ({"previous": b"short"}, "undecodable"),
         ({"clock_state": "fine"}, "undecodable"),
         ({"dropped": "none"}, "undecodable"),
+        ({"sequence": True}, "undecodable"),
+        ({"clock_offset_us": False}, "undecodable"),
     ],
 )
 def test_a_malformed_header_is_refused(change, code):
