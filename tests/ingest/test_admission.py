@@ -114,16 +114,6 @@ def test_what_is_no_batch_is_undecodable(device, data):
     assert unsettled(enrolled(device), data) is Code.UNDECODABLE
 
 
-@pytest.mark.parametrize(
-    "field", ["epoch", "sequence", "signed_at_us", "clock_offset_us", "dropped", "filtered"]
-)
-def test_a_truth_value_is_no_number(device, field):
-    """Python takes True for 1; the database would not, and the worker would try for ever."""
-    assert (
-        unsettled(enrolled(device), device.seal(batch.Catalogue(POINTS), **{field: True})) is Code.UNDECODABLE
-    )
-
-
 def test_every_truncation_is_undecodable(device):
     data = device.seal(batch.Catalogue(POINTS))
     assert {unsettled(enrolled(device), data[:length]) for length in range(len(data))} == {Code.UNDECODABLE}
