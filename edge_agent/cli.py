@@ -119,7 +119,9 @@ def _show(last: AgentStatus, *, running: bool) -> None:
         if depth.full:
             click.echo(f"        FULL: {depth.full}")
         if depth.refused:
-            click.echo(f"        {depth.refused} batches were refused by ingest and are kept in the spool")
+            click.echo(
+                f"        {depth.refused} batches were refused by ingest or lie behind a lost one, and are kept aside"
+            )
     uplink = last.uplink
     acknowledged = f"last ack {_age(uplink.last_ack_us)} ago" if uplink.last_ack_us else "no ack yet"
     click.echo(

@@ -34,7 +34,7 @@ from edge_agent.spool_model import (
     extend,
 )
 from verification import batch
-from verification.ack import NOTHING_SETTLED, Ack
+from verification.ack import Ack
 from verification.batch import Catalogue, Gap, Gaps, Header, Payload
 from verification.errors import ConfigError
 from verification.model import Point, PointKind, Rows
@@ -55,6 +55,7 @@ MAX_RECEIPTS = 10_000
 MAX_REFUSED_ROWS = 1_000
 MAX_REFUSED_BYTES = 16 << 20
 SPOOL_FULL = "spool_full"
+BEHIND_A_LOSS = "behind_a_loss"
 
 
 class Spool:
@@ -203,29 +204,17 @@ class Spool:
         """Delete what ingest has committed; keep aside what it refused. What contradicts our hashes is not believed."""
         if ack.device != self.identity.device:
             return Settlement(alarm=f"an acknowledgement for {ack.device} arrived here")
-        if ack.through == NOTHING_SETTLED:
-            return Settlement()
-        alarm = self._contradiction(ack)
-        if alarm:
+        if alarm := self._contradiction(ack):
             return Settlement(alarm=alarm)
-        count, freed = self._one("select_settling", epoch=ack.epoch, through=ack.through)
-        if not count:
-            return Settlement()
-        kept = []
+        refused: list[tuple[int, str]] = []
         with self._transaction():
-            for item in ack.refused:
-                ours = {"epoch": ack.epoch, "sequence": item.sequence}
-                if item.sequence <= ack.through and self._run(
-                    "keep_refused", **ours, code=item.code, refused_us=self._now_us()
-                ):
-                    kept.append((item.sequence, item.code))
-            self._run("trim_refused", most_rows=MAX_REFUSED_ROWS, most_bytes=MAX_REFUSED_BYTES)
-            self._run("delete_settled", epoch=ack.epoch, through=ack.through)
-            self._run("upsert_settled", epoch=ack.epoch, through=ack.through, sha256=ack.sha256)
-        self._batches -= count
-        self._used_bytes -= freed + ITEM_BYTES * count
+            deleted = self._delete_settled(ack, refused)
+            if ack.epoch != self.identity.epoch:
+                deleted += self._set_aside_unreachable(ack, refused)
+            if refused:
+                self._run("trim_refused", most_rows=MAX_REFUSED_ROWS, most_bytes=MAX_REFUSED_BYTES)
         self._oldest_us = self._oldest_batch_us()
-        return Settlement(count, tuple(kept))
+        return Settlement(deleted, tuple(refused))
 
     def depth(self) -> Depth:
         """The figures that `edge status` shows."""
@@ -245,20 +234,48 @@ class Spool:
 
     def _contradiction(self, ack: Ack) -> str:
         """Why this acknowledgement cannot be about our batches; empty if it can."""
-        newest = self._one("select_newest", epoch=ack.epoch)[0]
-        if newest is None:
-            return (
-                ""
-                if ack.epoch != self.identity.epoch
-                else "an acknowledgement for batches that were never sealed"
-            )
-        if ack.through > newest:
+        newest = self.identity.next_sequence - 1
+        # Of an older epoch, saved from a broken file, ingest may well have more than we still have.
+        if ack.epoch == self.identity.epoch and ack.through > newest:
             return f"ingest has batch {ack.through} of epoch {ack.epoch}, we only made {newest}: a copied spool or key?"
         for sequence, sha256 in [(ack.through, ack.sha256), *((r.sequence, r.sha256) for r in ack.refused)]:
             for (ours,) in self._db.execute(SQL["select_hash"], {"epoch": ack.epoch, "sequence": sequence}):
                 if ours != sha256:
                     return f"ingest has another batch {sequence} of epoch {ack.epoch} than we: a copied spool or key?"
         return ""
+
+    def _delete_settled(self, ack: Ack, refused: list[tuple[int, str]]) -> int:
+        """Forget the batches up to the acknowledged one; those that ingest refused are kept aside and noted."""
+        count, size = self._one("select_settling", epoch=ack.epoch, through=ack.through)
+        if count:
+            for item in ack.refused:
+                ours = {
+                    "epoch": ack.epoch,
+                    "sequence": item.sequence,
+                    "code": item.code,
+                    "refused_us": self._now_us(),
+                }
+                if item.sequence <= ack.through and self._run("keep_refused", **ours):
+                    refused.append((item.sequence, item.code))
+            self._run("delete_settled", epoch=ack.epoch, through=ack.through)
+            self._run("upsert_settled", epoch=ack.epoch, through=ack.through, sha256=ack.sha256)
+        self._shrink(count, size)
+        return count
+
+    def _set_aside_unreachable(self, ack: Ack, refused: list[tuple[int, str]]) -> int:
+        """Keep aside what lies behind a lost batch of an older epoch: acknowledgements never pass a hole.
+
+        Ingest may have taken these batches all the same; the gap record of the broken spool covers them if not.
+        """
+        first = self._db.execute(SQL["select_hole"], {"epoch": ack.epoch, "through": ack.through}).fetchone()
+        if first is None:
+            return 0
+        count, size = self._one("select_settling", epoch=ack.epoch, through=batch.INT63_MAX)
+        self._run("keep_unreachable", epoch=ack.epoch, code=BEHIND_A_LOSS, refused_us=self._now_us())
+        self._run("delete_settled", epoch=ack.epoch, through=batch.INT63_MAX)
+        refused.append((first[0], BEHIND_A_LOSS))
+        self._shrink(count, size)
+        return count
 
     def _add_point(self, index: int, point: Point) -> None:
         named = {"name": point.name, "address": point.address}
@@ -363,6 +380,10 @@ class Spool:
         self._chunks += chunks
         self._open_rows += rows
         self._used_bytes += size + ITEM_BYTES * chunks
+
+    def _shrink(self, batches: int, size: int) -> None:
+        self._batches -= batches
+        self._used_bytes -= size + ITEM_BYTES * batches
 
     def _oldest_batch_us(self) -> int | None:
         found = self._db.execute(SQL["select_oldest_batch"]).fetchone()

@@ -81,7 +81,8 @@ CREATE TABLE receipt (
     UNIQUE (topic, correlation)
 ) STRICT;
 
--- Batches that ingest put into quarantine, kept whole here too until the bound pushes the oldest out.
+-- Batches that ingest put into quarantine, and those of an older epoch that lie behind a lost one, which ingest can
+-- therefore never acknowledge. Kept whole until the bound pushes the oldest out.
 CREATE TABLE refused (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     epoch INTEGER NOT NULL,
@@ -177,16 +178,14 @@ SELECT sha256 FROM batch WHERE epoch = :epoch AND sequence = :sequence
 UNION ALL
 SELECT sha256 FROM settled WHERE epoch = :epoch AND sequence = :sequence;
 
--- name: select_newest
-SELECT max(sequence) FROM (
-    SELECT sequence FROM batch WHERE epoch = :epoch UNION ALL SELECT sequence FROM settled WHERE epoch = :epoch
-);
-
 -- name: select_settling
 SELECT count(*), coalesce(sum(length(data)), 0) FROM batch WHERE epoch = :epoch AND sequence <= :through;
 
 -- name: delete_settled
 DELETE FROM batch WHERE epoch = :epoch AND sequence <= :through;
+
+-- name: select_settled
+SELECT epoch, sequence, sha256 FROM settled;
 
 -- name: upsert_settled
 INSERT INTO settled VALUES (:epoch, :through, :sha256)
@@ -195,6 +194,15 @@ ON CONFLICT (epoch) DO UPDATE SET sequence = excluded.sequence, sha256 = exclude
 -- name: keep_refused
 INSERT INTO refused (epoch, sequence, sha256, code, refused_us, data)
 SELECT epoch, sequence, sha256, :code, :refused_us, data FROM batch WHERE epoch = :epoch AND sequence = :sequence;
+
+-- name: select_hole
+-- The first batch left of an epoch, if it does not follow the last acknowledged one.
+SELECT min(sequence) AS first FROM batch WHERE epoch = :epoch
+HAVING first > 1 + coalesce((SELECT max(:through, sequence) FROM settled WHERE epoch = :epoch), :through);
+
+-- name: keep_unreachable
+INSERT INTO refused (epoch, sequence, sha256, code, refused_us, data)
+SELECT epoch, sequence, sha256, :code, :refused_us, data FROM batch WHERE epoch = :epoch ORDER BY sequence;
 
 -- name: trim_refused
 -- Keeps the newest ones, bounded in number and in bytes.

@@ -27,6 +27,8 @@ from verification.errors import ConfigError
 
 SPOOL_CORRUPT = "spool_corrupt"
 
+Settled = tuple[int, int, bytes]  # epoch, sequence and hash of its last acknowledged batch
+
 log = logging.getLogger(__name__)
 
 
@@ -96,11 +98,13 @@ def _open_sound(path: Path) -> sqlite3.Connection | None:
 
 def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int, now_us: int) -> None:
     """Build the new spool beside the broken one, then swap them; a crash in between is mended at the next start."""
-    old_epoch, saved = _salvage(path)
+    old_epoch, settled, saved = _salvage(path)
     epoch = max(now_us, known_epoch + 1, (old_epoch or 0) + 1, *(item.epoch + 1 for item in saved))
     start_us = min(now_us, old_epoch or known_epoch or 0, *_earlier_losses(path))
     with closing(_create(replacement, device, epoch)) as connection:
         connection.execute("BEGIN IMMEDIATE")
+        for old, sequence, sha256 in settled:
+            connection.execute(SQL["upsert_settled"], {"epoch": old, "through": sequence, "sha256": sha256})
         for item in saved:
             values = {
                 "epoch": item.epoch,
@@ -128,14 +132,17 @@ def _earlier_losses(path: Path) -> list[int]:
     return [int(found.group(1)) for aside in path.parent.iterdir() if (found := names.fullmatch(aside.name))]
 
 
-def _salvage(path: Path) -> tuple[int | None, Sequence[SealedBatch]]:
-    """The old epoch and the sealed batches that can still be read and match their hashes."""
+def _salvage(path: Path) -> tuple[int | None, Sequence[Settled], Sequence[SealedBatch]]:
+    """The old epoch, what was acknowledged, and the sealed batches that can still be read and match their hashes."""
     epoch = None
+    settled: list[Settled] = []
     saved: list[SealedBatch] = []
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             with suppress(sqlite3.DatabaseError, TypeError):
                 epoch = int(connection.execute(SQL["select_identity"]).fetchone()[1])
+            with suppress(sqlite3.DatabaseError):
+                settled = connection.execute(SQL["select_settled"]).fetchall()
             everything = {"epoch": -1, "sequence": -1, "most": -1}
             for row in connection.execute(SQL["select_pending"], everything):
                 item = SealedBatch(*row)
@@ -143,7 +150,7 @@ def _salvage(path: Path) -> tuple[int | None, Sequence[SealedBatch]]:
                     saved.append(item)
     except sqlite3.DatabaseError as err:
         log.error("the damaged spool could be read in part only: batches=%d reason=%r", len(saved), str(err))
-    return epoch, saved
+    return epoch, settled, saved
 
 
 def _connect(path: Path) -> sqlite3.Connection:

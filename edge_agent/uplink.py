@@ -169,7 +169,7 @@ class Uplink:
             self._status.settled += settlement.deleted
             for sequence, code in settlement.refused:
                 self._status.refused += 1
-                log.error("ingest refused a batch: epoch=%d sequence=%d code=%s", said.epoch, sequence, code)
+                log.error("a batch is kept aside: epoch=%d sequence=%d code=%s", said.epoch, sequence, code)
         link.acknowledge(message)
 
     def _note_settled(self, said: ack.Ack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -19,8 +20,11 @@ from deploy.local.process import Supervisor
 from edge_agent.clock import now_us
 from edge_agent.config import PointConfig
 from edge_agent.sources.payload import PayloadError, decode, reading
+from edge_agent.spool_model import Limits
+from edge_agent.spool_recovery import open_spool
 from edge_agent.status import SourceStatus
 from tests.edge_agent.support import AgentProcess, wait_for
+from verification.model import Point, PointKind, Rows
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -72,8 +76,8 @@ def device(request, plant_broker: MosquittoBroker) -> Iterator[Device]:
 
 
 @pytest.fixture
-def agent(make_agent, device: Device, plant_broker: MosquittoBroker) -> AgentProcess:
-    """Connected to the device's topic: point `staff` from JSON, `plain` from another topic."""
+def unstarted_agent(make_agent, device: Device, plant_broker: MosquittoBroker) -> AgentProcess:
+    """Reads the device's topic: point `staff` from JSON, `plain` from another topic."""
     json_point = {"topic": device.topic, "value": "value", "time": "time", "quality": "quality"}
     points = {
         "staff": json_point | {"unit": "heads", "kind": "gauge"},
@@ -89,9 +93,15 @@ def agent(make_agent, device: Device, plant_broker: MosquittoBroker) -> AgentPro
     password.write_text(plant_broker.password("edge"))
     password.chmod(0o600)
     made.ingest.start()
-    made.start()
-    wait_for(lambda: gate_status(made).state == "connected", "the source is connected")
     return made
+
+
+@pytest.fixture
+def agent(unstarted_agent: AgentProcess) -> AgentProcess:
+    """The same, connected."""
+    unstarted_agent.start()
+    wait_for(lambda: gate_status(unstarted_agent).state == "connected", "the source is connected")
+    return unstarted_agent
 
 
 def gate_status(agent: AgentProcess) -> SourceStatus:
@@ -138,6 +148,66 @@ def test_a_killed_agent_loses_no_message_of_a_device_without_receipts(agent, dev
         device.send(message(start + i, i))
     wait_for(lambda: agent.ingest.rows() and set(agent.ingest.rows()) >= set(expected), "every reading")
     assert Counter(agent.ingest.rows()) == expected
+
+
+def take_without_acknowledging(
+    agent: AgentProcess, device: Device, broker: MosquittoBroker, payload: bytes
+) -> int:
+    """In the name of the agent, so that the broker must repeat the message to it; returns the packet id."""
+    taken: list[MQTTMessage] = []
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"{agent.device}-gate",
+        protocol=MQTTProtocolVersion.MQTTv5,
+        manual_ack=True,
+    )
+    client.username_pw_set("edge", broker.password("edge"))
+    ready = threading.Event()
+    client.on_connect = lambda connected, *_: connected.subscribe(device.topic, qos=1)
+    client.on_subscribe = lambda *_: ready.set()
+    client.on_message = lambda _client, _data, message: taken.append(message)
+    session = Properties(PacketTypes.CONNECT)
+    session.SessionExpiryInterval = 3600
+    client.connect("127.0.0.1", broker.port, clean_start=False, properties=session)
+    client.loop_start()
+    assert ready.wait(10)
+    device.send(payload)
+    wait_for(lambda: taken, "the message")
+    client.disconnect()
+    client.loop_stop()
+    return taken[0].mid
+
+
+@pytest.mark.parametrize("kept_before", [True, False])
+def test_what_the_broker_repeats_is_kept_once_whether_or_not_it_was_kept_before_the_crash(
+    unstarted_agent: AgentProcess,
+    device: Device,
+    plant_broker: MosquittoBroker,
+    kept_before: bool,  # noqa: FBT001
+):
+    """The agent died after its commit, or before it; the broker cannot know and repeats the message in both cases."""
+    agent = unstarted_agent
+    row = ("staff", now_us(), 5.0)
+    payload = json.dumps(message(row[1], row[2])).encode()
+    packet_id = take_without_acknowledging(agent, device, plant_broker, payload)
+    spool = open_spool(agent.folder / "spool.sqlite", agent.device, agent.key, Limits())
+    points = [
+        Point("staff", f"{device.topic}#value", "heads", PointKind.GAUGE),
+        Point("plain", "badge/plain", "1", PointKind.GAUGE),
+    ]
+    spool.catalogue(points)
+    if kept_before:
+        rows = Rows.empty()
+        rows.append(0, row[1], row[2])
+        content = hashlib.sha256(device.topic.encode() + b"\x00" + payload).digest()
+        spool.append(rows, receipts=[("\x00gate", packet_id.to_bytes(2, "big") + content)])
+    spool.close()
+    agent.start()
+    next_row = ("staff", row[1] + 1, 6.0)
+    device.send(message(next_row[1], next_row[2]))
+    wait_for(lambda: next_row in agent.ingest.rows(), "the message after it")
+    assert Counter(agent.ingest.rows()) == Counter([row, next_row])
+    wait_for(lambda: gate_status(agent).doubles == kept_before, "the repeat is counted")
 
 
 def test_a_killed_broker_loses_no_message_of_a_device_with_receipts(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.clock import ClockState
-from edge_agent.spool import SPOOL_FULL, Spool
-from edge_agent.spool_model import ROW_BYTES, Limits, SpoolFullError, extend
+from edge_agent.spool import SPOOL_FULL, SQL, Spool
+from edge_agent.spool_model import ROW_BYTES, Limits, Settlement, SpoolFullError, extend
 from edge_agent.spool_recovery import SPOOL_CORRUPT, open_spool
 from verification import ack, batch
 from verification.batch import Catalogue, Gap, Gaps
@@ -167,6 +167,58 @@ def test_an_acknowledgement_of_an_older_state_deletes_nothing_and_is_no_alarm(sp
     early, late = ack_through(spool, 0), ack_through(spool, 1)
     assert spool.settle(late).deleted == 2
     assert (spool.settle(early).deleted, spool.settle(early).alarm) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("held", "through", "kept_aside", "left"),
+    [
+        ((0, 1, 2), -1, 0, 3),
+        ((1, 2), -1, 2, 0),
+        ((3, 4, 6, 7), 2, 0, 4),
+        ((3, 4, 6, 7), 3, 0, 3),
+        ((3, 4, 6, 7), 4, 2, 0),
+        ((3, 4), 1, 2, 0),
+        ((3, 4), 9, 0, 0),
+    ],
+)
+def test_batches_behind_a_lost_one_of_an_older_epoch_do_not_wait_for_ever(
+    spool, held, through, kept_aside, left
+):
+    """Ingest acknowledges up to the first hole only; a broken spool may have left one."""
+    epoch = spool.identity.epoch - 1
+    items = {n: bytes([n]) * 100 for n in held}
+    for n, data in items.items():
+        values = {
+            "epoch": epoch,
+            "sequence": n,
+            "sealed_us": START_US,
+            "sha256": bytes([n]) * 32,
+            "data": data,
+        }
+        spool._db.execute(SQL["insert_batch"], values)
+    spool._batches += len(held)
+    settlement = spool.settle(ack.Ack("device-1", epoch, through, bytes([max(through, 0)]) * 32))
+    assert (settlement.alarm, spool.depth().refused) == ("", kept_aside)
+    assert [code for _, code in settlement.refused] == ["behind_a_loss"] * bool(kept_aside)
+    assert len([one for one in spool.pending((-1, -1), 100) if one.epoch == epoch]) == left
+    assert spool.depth().batches == 1 + left
+
+
+def test_an_old_acknowledgement_of_an_older_epoch_does_not_look_like_a_hole(spool):
+    epoch = spool.identity.epoch - 1
+    for n in range(3):
+        values = {
+            "epoch": epoch,
+            "sequence": n,
+            "sealed_us": START_US,
+            "sha256": bytes([n]) * 32,
+            "data": b"x",
+        }
+        spool._db.execute(SQL["insert_batch"], values)
+    late, early = (ack.Ack("device-1", epoch, n, bytes([n]) * 32) for n in (1, 0))
+    assert spool.settle(late).deleted == 2
+    assert spool.settle(early) == Settlement()
+    assert [one.sequence for one in spool.pending((-1, -1), 100) if one.epoch == epoch] == [2]
 
 
 def test_refused_batches_are_bounded_in_number(spool, monkeypatch):
