@@ -55,9 +55,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _too_large() -> JSONResponse:
-    return _answer(
-        413, "body_too_large", f"A body has at most {MAX_BODY_BYTES} bytes; a plan is a page or two."
-    )
+    return _answer(413, "body_too_large", f"A body has at most {MAX_BODY_BYTES} bytes; a plan is a page or two.")
 
 
 def _answer(status: int, code: str, message: str) -> JSONResponse:
@@ -87,9 +85,7 @@ async def _refused(request: Request, err: Exception) -> Response:
 async def _malformed(request: Request, err: Exception) -> Response:
     """What is wrong with a request, field by field; what was sent is not repeated, it may be a secret."""
     problems = err.errors() if isinstance(err, RequestValidationError) else []
-    said = "; ".join(
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in problems
-    )
+    said = "; ".join(f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in problems)
     return _say(request, ApiError(422, "invalid_request", f"{said}. See /docs for what this call takes."))
 
 
@@ -98,16 +94,12 @@ async def _no_route(request: Request, err: Exception) -> Response:
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return _too_large()
     code = STATUS_CODES.get(status, "refused")
-    return _say(
-        request, ApiError(status, code, f"{request.method} {request.url.path} is not served; see /docs.")
-    )
+    return _say(request, ApiError(status, code, f"{request.method} {request.url.path} is not served; see /docs."))
 
 
 async def _database_away(request: Request, err: Exception) -> Response:
     logger.error("database: %s", err)
-    return _say(
-        request, ApiError(503, "database_away", "The database does not answer; try again in a minute.")
-    )
+    return _say(request, ApiError(503, "database_away", "The database does not answer; try again in a minute."))
 
 
 def _failed(request: Request) -> Response:

@@ -52,9 +52,7 @@ def guard(request: Request) -> None:
         )
     if principal.role not in stated:
         allowed = ", ".join(stated) or "nobody"
-        raise ApiError(
-            403, "role_not_allowed", f"Your role, {principal.role}, may not do this. Allowed: {allowed}."
-        )
+        raise ApiError(403, "role_not_allowed", f"Your role, {principal.role}, may not do this. Allowed: {allowed}.")
     request.state.principal = principal
 
 

@@ -82,9 +82,7 @@ def migrate(db: str) -> None:
 
 
 @api.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where the private key goes, mode 0600."
-)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the private key goes, mode 0600.")
 def keygen(out: Path) -> None:
     """Make a signing key for results or for the log; prints the public half."""
     click.echo(keys.public_text(keys.generate(out)))
@@ -113,9 +111,7 @@ def list_tokens(db: str) -> None:
     """Every token: id, role, subject, enterprise, until when, and whether it was revoked."""
     with connect(db) as conn:
         for row in tokens.list_all(conn):
-            ends = (
-                f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else f"until {row.expires_at:%Y-%m-%d}"
-            )
+            ends = f"revoked {row.revoked_at:%Y-%m-%d}" if row.revoked_at else f"until {row.expires_at:%Y-%m-%d}"
             click.echo(f"{row.id}  {row.role:10}  {row.subject}  {row.enterprise or '-'}  {ends}")
 
 

@@ -17,9 +17,7 @@ from verification.errors import ConfigError
 from verification.yamlfile import load_yaml
 
 MAX_PORT = 65535
-ORIGIN = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9./_-]{0,126}"
-)  # it becomes a key name in signed notes: no space, no plus
+ORIGIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9./_-]{0,126}")  # it becomes a key name in signed notes: no space, no plus
 
 
 class ApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,9 +55,7 @@ def load_settings(path: Path) -> Settings:
     config = load_config(path)
     host, port = _address(config.listen, path)
     if not ORIGIN.fullmatch(config.log_origin):
-        raise ConfigError(
-            f"{path}: log_origin must be a name such as retroproof.example/log, without spaces or '+'"
-        )
+        raise ConfigError(f"{path}: log_origin must be a name such as retroproof.example/log, without spaces or '+'")
     log_key = keys.load_private(path.parent / config.log_key)
     engine_key = keys.load_private(path.parent / config.engine_key)
     if keys.key_id(log_key) == keys.key_id(engine_key):

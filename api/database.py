@@ -27,9 +27,7 @@ __all__ = ["Connection", "apply_migrations", "connect", "lacking_tables", "snaps
 def connect(url: str) -> Connection:
     """A connection whose statements cannot run for ever."""
     options = f"-c statement_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
-    return psycopg.connect(
-        url, connect_timeout=CONNECT_TIMEOUT_S, options=options, application_name="retroproof-api"
-    )
+    return psycopg.connect(url, connect_timeout=CONNECT_TIMEOUT_S, options=options, application_name="retroproof-api")
 
 
 def snapshot(url: str) -> Connection:

@@ -61,9 +61,7 @@ class Run:
 def add_project(conn: Connection, project: Project) -> None:
     """Store a new project. Raises ApiError where its id is taken."""
     if conn.execute(statement("add_project"), asdict(project)).fetchone() is None:
-        raise ApiError(
-            409, "project_exists", f"There is a project {project.id!r} already; choose another id."
-        )
+        raise ApiError(409, "project_exists", f"There is a project {project.id!r} already; choose another id.")
 
 
 def list_projects(conn: Connection, principal: Principal) -> list[Project]:
@@ -105,9 +103,7 @@ def newest_plan(conn: Connection, project_id: str) -> FiledPlan:
     """The plan in force. Raises ApiError where none was filed."""
     plans = list_plans(conn, project_id)
     if not plans:
-        raise ApiError(
-            409, "no_plan", f"Project {project_id!r} has no plan; file one with POST .../plan first."
-        )
+        raise ApiError(409, "no_plan", f"Project {project_id!r} has no plan; file one with POST .../plan first.")
     return plans[0]
 
 

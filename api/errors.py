@@ -18,9 +18,7 @@ class ApiError(RetroProofError):
 
 def not_found(what: str) -> ApiError:
     """The answer for a thing that is not there, and also for one that the caller may not know of."""
-    return ApiError(
-        404, "not_found", f"There is no {what} that you may see; list the projects to find the right id."
-    )
+    return ApiError(404, "not_found", f"There is no {what} that you may see; list the projects to find the right id.")
 
 
 class LogTamperedError(RetroProofError):

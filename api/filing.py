@@ -62,9 +62,7 @@ def file_plan(db: str, log: Log, project: Project, data: bytes) -> Filing:
         for filed in versions:
             if filed.data == data:
                 return Filing(filed, baseline_entry(conn, filed), created=False)
-        return _lock(
-            conn, log, plan, data, version=len(versions) + 1, stored=_stored_baseline(db, project, plan, data)
-        )
+        return _lock(conn, log, plan, data, version=len(versions) + 1, stored=_stored_baseline(db, project, plan, data))
 
 
 def findings_of(filed: FiledPlan) -> list[Finding]:

@@ -23,7 +23,5 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as err:
         listener.close()
-        raise ConfigError(
-            f"cannot listen on {host}:{port}: {err.strerror}; give another address as `listen`"
-        ) from err
+        raise ConfigError(f"cannot listen on {host}:{port}: {err.strerror}; give another address as `listen`") from err
     return listener

@@ -57,13 +57,9 @@ class Log:
         with conn.cursor(row_factory=class_row(Entry)) as cursor:
             for entry in cursor.stream(statement("all_entries")):
                 if entry.index != len(leaves):
-                    raise LogTamperedError(
-                        f"Entry {len(leaves)} of the evidence log is missing. {WHAT_TO_DO}"
-                    )
+                    raise LogTamperedError(f"Entry {len(leaves)} of the evidence log is missing. {WHAT_TO_DO}")
                 if merkle.leaf_hash(entry.data) != entry.leaf_hash:
-                    raise LogTamperedError(
-                        f"Entry {entry.index} of the evidence log was changed. {WHAT_TO_DO}"
-                    )
+                    raise LogTamperedError(f"Entry {entry.index} of the evidence log was changed. {WHAT_TO_DO}")
                 entries.append(entry.data)
                 leaves.append(entry.leaf_hash)
         self._compare_with_last(conn, leaves)
@@ -116,13 +112,9 @@ class OpenLog:
     def sign(self, *, signed_at: dt.datetime) -> bytes:
         """A checkpoint over every entry. Raises ApiError where there is none yet."""
         if not self.leaves:
-            raise ApiError(
-                404, "log_empty", "The log has no entry yet; it begins when the first plan is filed."
-            )
+            raise ApiError(404, "log_empty", "The log has no entry yet; it begins when the first plan is filed.")
         root = merkle.root(self.leaves)
-        checkpoint = note.sign_checkpoint(
-            note.Checkpoint(self.log.origin, len(self.leaves), root), self.log.key
-        )
+        checkpoint = note.sign_checkpoint(note.Checkpoint(self.log.origin, len(self.leaves), root), self.log.key)
         self.keep(checkpoint, signed_at=signed_at)
         return checkpoint
 

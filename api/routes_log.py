@@ -70,9 +70,7 @@ def show_consistency(here: Here, old_size: Annotated[int, Path(ge=1)]) -> schema
     with connect(here.db) as conn:
         opened = here.log.open(conn)
         if old_size > len(opened.leaves):
-            raise ApiError(
-                404, "not_found", f"The log has {len(opened.leaves)} entries only; it was never longer."
-            )
+            raise ApiError(404, "not_found", f"The log has {len(opened.leaves)} entries only; it was never longer.")
         return schemas.ConsistencyOut(
             old_size=old_size,
             size=len(opened.leaves),

@@ -20,12 +20,8 @@ from verification.result import parse_result
 EVERYONE = allow(Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR, Role.OPERATOR)
 READERS = allow(Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR)
 LOGGED_READERS = frozenset({Role.EXPERT, Role.AUDITOR})
-REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": schemas.Error} for status in (401, 403, 404, 409, 422)
-}
-PlanFile = Annotated[
-    bytes, Body(media_type="application/yaml", description="The plan file as it stands, in UTF-8")
-]
+REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": schemas.Error} for status in (401, 403, 404, 409, 422)}
+PlanFile = Annotated[bytes, Body(media_type="application/yaml", description="The plan file as it stands, in UTF-8")]
 
 router = APIRouter(prefix="/api/v1/projects", responses=REFUSALS)
 
@@ -84,9 +80,7 @@ def show_coverage(here: Here, caller: Caller, project_id: str) -> schemas.Covera
     responses={200: {"model": schemas.PlanOut, "description": "These very bytes were filed before"}},
     openapi_extra=allow(Role.ENTERPRISE),
 )
-def file_plan(
-    here: Here, caller: Caller, project_id: str, data: PlanFile, response: Response
-) -> schemas.PlanOut:
+def file_plan(here: Here, caller: Caller, project_id: str, data: PlanFile, response: Response) -> schemas.PlanOut:
     """File the plan and lock it together with the baseline collected so far.
 
     Both go into the log at once, the plan first. The same bytes again change nothing (200); other bytes

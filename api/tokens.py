@@ -56,17 +56,13 @@ class TokenRow:
     revoked_at: dt.datetime | None
 
 
-def add(
-    conn: Connection, role: Role, subject: str, enterprise: str | None, *, days: int, now: dt.datetime
-) -> str:
+def add(conn: Connection, role: Role, subject: str, enterprise: str | None, *, days: int, now: dt.datetime) -> str:
     """Make a token and give its text, which is stored nowhere.
 
     Raises RetroProofError for a role without its enterprise.
     """
     if (role is Role.ENTERPRISE) != bool(enterprise):
-        raise RetroProofError(
-            "The role enterprise, and no other, needs the name of its enterprise: --enterprise NAME"
-        )
+        raise RetroProofError("The role enterprise, and no other, needs the name of its enterprise: --enterprise NAME")
     # The subject goes into log entries, which take text of bounded length in one spelling only.
     subject = unicodedata.normalize("NFC", subject.strip())
     if not 1 <= days <= MAX_DAYS or not 1 <= len(subject) <= MAX_SUBJECT_CHARS or not subject.isprintable():

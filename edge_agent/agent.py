@@ -139,9 +139,7 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
         max_wait_us=int(config.batch.max_seconds * 1_000_000),
     )
     spool = SpoolThread(
-        lambda: open_spool(
-            config.spool_path, config.device, config.private_key(), limits, known_epoch=known_epoch
-        )
+        lambda: open_spool(config.spool_path, config.device, config.private_key(), limits, known_epoch=known_epoch)
     )
     try:
         indices = asyncio.run(spool.call(Spool.catalogue, config.points))
@@ -153,9 +151,7 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
         spool.close()
 
 
-def _source(
-    config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus
-) -> Source:
+def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus) -> Source:
     source = config.sources[name]
     if source.opcua:
         return OpcUaSource(name, source, indices, spool, shown)

@@ -55,9 +55,7 @@ def check_config(file: Path) -> None:
     """Say what FILE would have the agent do, or what is wrong with it."""
     found = _load(file)
     click.echo(f"device {found.device}, signing key {keys.key_id(found.private_key()).hex()}")
-    click.echo(
-        f"uplink {found.uplink.mqtt}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})"
-    )
+    click.echo(f"uplink {found.uplink.mqtt}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})")
     rows = [
         (name, point_name, point.address, point.unit, str(point.kind), point.meter or "-")
         for name, source in found.sources.items()
@@ -70,9 +68,7 @@ def check_config(file: Path) -> None:
 
 
 @edge.command()
-@click.option(
-    "--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file."
-)
+@click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 def run(file: Path, log_level: str) -> None:
     """Read, keep, sign and send until told to stop (SIGTERM, Ctrl-C)."""
@@ -85,9 +81,7 @@ def run(file: Path, log_level: str) -> None:
 
 
 @edge.command("status")
-@click.option(
-    "--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file."
-)
+@click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything, for programs.")
 def show_status(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes a flag like this
     """Say how the agent fares; exit 0 while it runs, 1 when it does not."""
@@ -106,9 +100,7 @@ def show_status(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click pass
 
 def _show(last: AgentStatus, *, running: bool) -> None:
     age = _age(last.written_us)
-    click.echo(
-        f"{last.device}: " + (f"running, pid {last.pid}" if running else f"NOT RUNNING, last seen {age} ago")
-    )
+    click.echo(f"{last.device}: " + (f"running, pid {last.pid}" if running else f"NOT RUNNING, last seen {age} ago"))
     if last.spool is not None:
         depth = last.spool
         oldest = f", the oldest {_age(depth.oldest_us)} old" if depth.oldest_us is not None else ""
@@ -183,9 +175,7 @@ def _bytes(size: int) -> str:
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
-        click.echo(
-            "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        )
+        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _load(file: Path) -> config.EdgeConfig:

@@ -179,14 +179,10 @@ def endpoint(url: str) -> Endpoint:
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         raise ConfigError(f"{url!r} is not an MQTT address; write mqtt://user@host:1883, or mqtts:// for TLS")
     if parts.password:
-        raise ConfigError(
-            "a password does not belong into the address; put it into a file and name it: password_file"
-        )
+        raise ConfigError("a password does not belong into the address; put it into a file and name it: password_file")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         raise ConfigError(f"{url!r}: an MQTT address ends after the port")
-    return Endpoint(
-        parts.hostname, port or DEFAULT_PORTS[parts.scheme], parts.scheme == "mqtts", parts.username or ""
-    )
+    return Endpoint(parts.hostname, port or DEFAULT_PORTS[parts.scheme], parts.scheme == "mqtts", parts.username or "")
 
 
 def read_password(path: str) -> str:
@@ -248,9 +244,7 @@ def _problems(config: EdgeConfig) -> Iterator[tuple[str, str]]:
                     f"{seen[point_name]} has a point of this name already; rename one",
                 )
             seen[point_name] = place
-            yield from _point_problems(
-                f"{place}.points.{point_name}", point_name, point, opcua=bool(source.opcua)
-            )
+            yield from _point_problems(f"{place}.points.{point_name}", point_name, point, opcua=bool(source.opcua))
     if len(seen) > MAX_POINTS:
         yield "sources", f"{len(seen)} points; at most {MAX_POINTS} have room in one catalogue"
 

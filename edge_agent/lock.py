@@ -24,9 +24,7 @@ def exclusive(spool_path: Path) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as err:
-                raise ConfigError(
-                    f"{spool_path}: another agent is running on this spool; stop it first"
-                ) from err
+                raise ConfigError(f"{spool_path}: another agent is running on this spool; stop it first") from err
         yield
 
 

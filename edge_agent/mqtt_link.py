@@ -248,9 +248,7 @@ async def connected(broker: Broker, client_id: str, *, receive_maximum: int = 10
     client.connect_timeout = CONNECT_TIMEOUT_S
     client.max_queued_messages_set(MAX_OUTBOUND)
     if address.user:
-        client.username_pw_set(
-            address.user, read_password(broker.password_file) if broker.password_file else None
-        )
+        client.username_pw_set(address.user, read_password(broker.password_file) if broker.password_file else None)
     if address.tls:
         client.tls_set(broker.ca_file or None, broker.cert_file or None, broker.key_file or None)
     link = MqttLink(client, asyncio.get_running_loop())

@@ -72,9 +72,7 @@ class Spool:
         self._key = key
         self._limits = limits
         self._now_us = now_us
-        self._readings_bytes = limits.max_bytes - min(
-            GAP_RESERVE_BYTES, limits.max_bytes // GAP_RESERVE_SHARE
-        )
+        self._readings_bytes = limits.max_bytes - min(GAP_RESERVE_BYTES, limits.max_bytes // GAP_RESERVE_SHARE)
         self.identity = Identity(*self._db.execute(SQL["select_identity"]).fetchone())
         self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
         self._chunks, self._open_rows, open_bytes = self._one("select_chunk_totals")
@@ -92,10 +90,7 @@ class Spool:
 
     def catalogue(self, points: Sequence[Point]) -> dict[str, int]:
         """Give each point its index, sealing a catalogue batch for those that are new or changed."""
-        rows = [
-            (i, Point(n, a, u, PointKind(k), m))
-            for i, n, a, u, k, m in self._db.execute(SQL["select_points"])
-        ]
+        rows = [(i, Point(n, a, u, PointKind(k), m)) for i, n, a, u, k, m in self._db.execute(SQL["select_points"])]
         # Only the latest index of a name counts: an older one would resume reading where it was left long ago.
         latest = {(point.name, point.address): (point, index) for index, point in rows}
         known = dict(latest.values())
@@ -279,9 +274,7 @@ class Spool:
 
     def _add_point(self, index: int, point: Point) -> None:
         named = {"name": point.name, "address": point.address}
-        self._run(
-            "insert_point", idx=index, **named, unit=point.unit, kind=str(point.kind), meter=point.meter
-        )
+        self._run("insert_point", idx=index, **named, unit=point.unit, kind=str(point.kind), meter=point.meter)
         self._run("inherit_state", idx=index, **named)
 
     def _add_gap(self, point: int, gap: Gap) -> None:
@@ -318,9 +311,7 @@ class Spool:
         rows = Rows.empty()
         taken: list[int] = []
         freed = 0
-        for identifier, _, count, data in self._db.execute(
-            SQL["select_chunks"], {"most": MAX_CHUNKS_PER_BATCH}
-        ):
+        for identifier, _, count, data in self._db.execute(SQL["select_chunks"], {"most": MAX_CHUNKS_PER_BATCH}):
             if taken and len(rows) + count > self._limits.max_rows:
                 break
             extend(rows, count, data)

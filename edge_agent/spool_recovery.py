@@ -90,9 +90,7 @@ def _open_sound(path: Path) -> sqlite3.Connection | None:
         reason = str(err)
     if connection is not None:
         connection.close()
-    log.critical(
-        "the spool is damaged and is moved aside; a new epoch begins: path=%s reason=%r", path, reason
-    )
+    log.critical("the spool is damaged and is moved aside; a new epoch begins: path=%s reason=%r", path, reason)
     return None
 
 
@@ -121,9 +119,7 @@ def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int
         with suppress(FileNotFoundError):
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
     replacement.replace(path)
-    log.critical(
-        "carried over from the damaged spool: batches=%d kept=%s new_epoch=%d", len(saved), aside, epoch
-    )
+    log.critical("carried over from the damaged spool: batches=%d kept=%s new_epoch=%d", len(saved), aside, epoch)
 
 
 def _earlier_losses(path: Path) -> list[int]:

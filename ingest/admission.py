@@ -165,9 +165,7 @@ def advance(state: State, decision: Decision) -> State:
     header = batch.header
     device = state.devices[header.device]
     entries = {**state.entries, decision.arrival.order: Entry(batch.sha256, header.previous)}
-    epoch = state.epochs.get((header.device, header.epoch)) or Epoch(
-        {}, stale=decision.code is Code.STALE_EPOCH
-    )
+    epoch = state.epochs.get((header.device, header.epoch)) or Epoch({}, stale=decision.code is Code.STALE_EPOCH)
     through = epoch.through
     while (header.device, header.epoch, through + 1) in entries:
         through += 1
@@ -185,17 +183,11 @@ def advance(state: State, decision: Decision) -> State:
 def _prove(state: State, arrival: Arrival, batch: Batch, received_at_us: int) -> None:
     """Steps 2 to 7: an enrolled device sent this batch, and its place in the chain is free."""
     header = batch.header
-    if (
-        arrival.topic_device != header.device
-    ):  # step 2: the broker let this device in, so it may speak for itself only
-        raise _Refused(
-            Code.DEVICE_MISMATCH, f"{arrival.topic_device!r} sent a batch that names {header.device!r}"
-        )
+    if arrival.topic_device != header.device:  # step 2: the broker let this device in, so it may speak for itself only
+        raise _Refused(Code.DEVICE_MISMATCH, f"{arrival.topic_device!r} sent a batch that names {header.device!r}")
     device = state.devices.get(header.device)
     if device is None:  # step 3
-        raise _Refused(
-            Code.UNKNOWN_DEVICE, f"{header.device!r} is not enrolled; see: retroproof ingest enroll --help"
-        )
+        raise _Refused(Code.UNKNOWN_DEVICE, f"{header.device!r} is not enrolled; see: retroproof ingest enroll --help")
     if device.revoked_at_us is not None and device.revoked_at_us <= received_at_us:
         raise _Refused(Code.REVOKED_DEVICE, f"{header.device!r} was revoked before this arrived")
     held = state.entries.get(arrival.order)
@@ -213,9 +205,7 @@ def _authenticate(device: Device, batch: Batch) -> None:
     if key is None:
         raise _Refused(Code.UNKNOWN_KEY, f"{name!r} has no key {key_id.hex()}")
     if signed_at_us < key.valid_from_us or (key.valid_to_us is not None and signed_at_us >= key.valid_to_us):
-        raise _Refused(
-            Code.KEY_NOT_VALID_AT_SIGNING, f"key {key_id.hex()} did not count at {signed_at_us} us"
-        )
+        raise _Refused(Code.KEY_NOT_VALID_AT_SIGNING, f"key {key_id.hex()} did not count at {signed_at_us} us")
     if not batch.envelope.signed_by(key.public_key):
         raise _Refused(Code.BAD_SIGNATURE, f"not signed by key {key_id.hex()}")
 
@@ -225,12 +215,8 @@ def _content(state: State, batch: Batch, received_at_us: int) -> Payload:
     header = batch.header
     epoch = state.epochs.get((header.device, header.epoch))
     newest = state.devices[header.device].newest_epoch
-    if (
-        epoch.stale if epoch else header.epoch < newest
-    ):  # step 8: an old spool that came back must not fork the history
-        raise _Refused(
-            Code.STALE_EPOCH, f"epoch {newest} of this device is newer, and this one was not seen before it"
-        )
+    if epoch.stale if epoch else header.epoch < newest:  # step 8: an old spool that came back must not fork the history
+        raise _Refused(Code.STALE_EPOCH, f"epoch {newest} of this device is newer, and this one was not seen before it")
     lead_us = header.signed_at_us - received_at_us
     if lead_us > MAX_CLOCK_LEAD_US:  # step 9
         raise _Refused(Code.CLOCK_IMPLAUSIBLE, f"signed {lead_us / 3.6e9:.1f} hours after it arrived")

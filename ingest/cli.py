@@ -46,9 +46,7 @@ def _plain_errors() -> Iterator[None]:
     except RetroProofError as err:
         raise click.ClickException(str(err)) from err
     except psycopg.errors.UndefinedTable as err:
-        raise click.ClickException(
-            "the database has no tables of ours; make them with: retroproof db migrate"
-        ) from err
+        raise click.ClickException("the database has no tables of ours; make them with: retroproof db migrate") from err
     except psycopg.Error as err:
         raise click.ClickException(f"database: {' '.join(str(err).split())}") from err
 
@@ -65,9 +63,7 @@ def ingest() -> None:
 
 
 @ingest.command()
-@click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where the private key goes; 0600."
-)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Where the private key goes; 0600.")
 def keygen(out: Path) -> None:
     """Make the key that signs acknowledgements; prints its public half, which agents need as ingest_key."""
     with _plain_errors():
@@ -112,9 +108,7 @@ def revoke(url: str, device: str, key_id: str | None) -> None:
     required=True,
     help="YAML: db, mqtt, password_file, signing_key.",
 )
-@click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True
-)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
 def run(config: Path, log_level: str) -> None:
     """Take batches from the broker into the database until SIGTERM or Ctrl-C."""
     logging.basicConfig(
@@ -145,9 +139,7 @@ def quarantine_list(url: str, most: int) -> None:
 
 @quarantine.command("show")
 @click.argument("number", type=int)
-@click.option(
-    "--out", type=click.File("wb"), default="-", help="Where its bytes go; - is the standard output."
-)
+@click.option("--out", type=click.File("wb"), default="-", help="Where its bytes go; - is the standard output.")
 @db_option
 def quarantine_show(url: str, number: int, out: Any) -> None:  # noqa: ANN401 - click's lazy file
     """The bytes of a refused batch, as they arrived."""
@@ -194,9 +186,7 @@ def status(url: str) -> None:
         if not pending:
             cursor = conn.execute(statement("status_counts"))
             counts = cursor.fetchone()
-            lines |= dict(
-                zip((column.name for column in cursor.description or ()), counts or (), strict=True)
-            )
+            lines |= dict(zip((column.name for column in cursor.description or ()), counts or (), strict=True))
     for name, value in lines.items():
         click.echo(f"{name:20}{value}")
 
@@ -221,9 +211,7 @@ def _moment(default_us: int) -> Callable[[click.Context, click.Parameter, str | 
 @db.command()
 @click.option("--device", required=True)
 @click.option("--point", help="Only this point.")
-@click.option(
-    "--start", "start_us", callback=_moment(NULL_TIME_US), help="Such as 2026-01-31T00:00:00+08:00."
-)
+@click.option("--start", "start_us", callback=_moment(NULL_TIME_US), help="Such as 2026-01-31T00:00:00+08:00.")
 @click.option("--end", "end_us", callback=_moment(MAX_TIME_US + 1), help="The first moment left out.")
 @click.option("--csv", "out", type=click.File("wb"), default="-", help="Where it goes; - is standard output.")
 @db_option
@@ -242,16 +230,12 @@ def readings(
 
 @db.command("rebuild")
 @click.option("--check", "action", flag_value="check", default=True, help="Only compare. The default.")
-@click.option(
-    "--write", "action", flag_value="write", help="Make the readings again; ingest waits meanwhile."
-)
+@click.option("--write", "action", flag_value="write", help="Make the readings again; ingest waits meanwhile.")
 @db_option
 def rebuild_command(url: str, action: str) -> None:
     """Prove that the readings equal the stored batches bit for bit; exit 1 if not."""
     with _plain_errors():
         found = rebuild.rebuild(url) if action == "write" else rebuild.compare(url)
     if found.first_difference:
-        raise click.ClickException(
-            f"the readings differ {found.first_difference}; mend: retroproof db rebuild --write"
-        )
+        raise click.ClickException(f"the readings differ {found.first_difference}; mend: retroproof db rebuild --write")
     click.echo(f"{found.readings} readings equal their {found.batches} batches")

@@ -65,9 +65,7 @@ def load_config(path: Path) -> IngestConfig:
     if url.scheme not in DEFAULT_PORTS or not host or url.path or url.query:
         raise ConfigError(f"{path}: mqtt: write an address such as mqtt://ingest@127.0.0.1:1883, or mqtts://")
     if url.password is not None:
-        raise ConfigError(
-            f"{path}: mqtt: put the password into a file of its own and name it with password_file"
-        )
+        raise ConfigError(f"{path}: mqtt: put the password into a file of its own and name it with password_file")
     if url.scheme == "mqtt" and (file.ca_file or file.cert_file or file.key_file):
         raise ConfigError(f"{path}: ca_file, cert_file and key_file need an mqtts:// address")
     if bool(file.cert_file) != bool(file.key_file):

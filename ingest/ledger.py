@@ -86,7 +86,4 @@ def _read_entries(conn: Connection, places: list[tuple[str, int, int]]) -> dict[
         "sequences": [sequence for _, _, sequence in places],
     }
     found = conn.execute(statement("entries"), columns)
-    return {
-        (device, epoch, sequence): Entry(sha256, previous)
-        for device, epoch, sequence, sha256, previous in found
-    }
+    return {(device, epoch, sequence): Entry(sha256, previous) for device, epoch, sequence, sha256, previous in found}

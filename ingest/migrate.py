@@ -44,9 +44,7 @@ def migrations(package: str) -> list[Migration]:
             found.append(Migration(int(match[1]), match[2], hashlib.sha256(script).digest(), script))
     found.sort(key=lambda one: one.version)
     if [one.version for one in found] != list(range(1, len(found) + 1)):
-        raise IngestError(
-            f"{package}: migrations must be numbered 0001, 0002, ... without a hole or a double"
-        )
+        raise IngestError(f"{package}: migrations must be numbered 0001, 0002, ... without a hole or a double")
     return found
 
 
@@ -81,9 +79,7 @@ def pending(conn: Connection, package: str = PACKAGE, schema: str = SCHEMA) -> l
     table = sql.Identifier(schema, "schema_migration")
     if conn.execute("SELECT to_regclass(%s)", (f"{schema}.schema_migration",)).fetchone() == (None,):
         return known
-    applied = conn.execute(
-        sql.SQL("SELECT version, name, sha256 FROM {} ORDER BY version").format(table)
-    ).fetchall()
+    applied = conn.execute(sql.SQL("SELECT version, name, sha256 FROM {} ORDER BY version").format(table)).fetchall()
     if len(applied) > len(known):
         raise IngestError(
             f"the database has migration {applied[-1][0]} of {schema}, this release only {len(known)}; "

@@ -106,9 +106,7 @@ def load_window(
     for name, found in named.items():
         if len({(point.unit, point.kind) for point in found}) > 1:
             kinds = ", ".join(sorted(f"{point.kind} in {point.unit}" for point in found))
-            raise IngestError(
-                f"{name} of {device} was sent as {kinds}; give the points different names at the edge"
-            )
+            raise IngestError(f"{name} of {device} was sent as {kinds}; give the points different names at the edge")
     wanted = {
         "points": [point.id for found in named.values() for point in found],
         "start_us": start_us,

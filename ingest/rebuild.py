@@ -90,10 +90,7 @@ def _projections(conn: Connection) -> Iterator[tuple[list[int], Records]]:
         yield (
             [batch_id for batch_id, *_ in page],
             to_records(
-                [
-                    (batch_id, _rows(batch_id, data), point_ids[device, epoch])
-                    for batch_id, data, device, epoch in page
-                ]
+                [(batch_id, _rows(batch_id, data), point_ids[device, epoch]) for batch_id, data, device, epoch in page]
             ),
         )
         after = page[-1][0]

@@ -31,13 +31,9 @@ def enroll(
             "SELECT enterprise, revoked_at FROM telemetry.device WHERE id = %s FOR NO KEY UPDATE", (device,)
         ).fetchone()
         if held is None or held[0] != enterprise:
-            raise IngestError(
-                f"{device} belongs to {held and held[0]!r}; a device keeps its owner: use a new id"
-            )
+            raise IngestError(f"{device} belongs to {held and held[0]!r}; a device keeps its owner: use a new id")
         if held[1] is not None:
-            raise IngestError(
-                f"{device} was revoked at {held[1]:%Y-%m-%d %H:%M} UTC; enrol it under a new id"
-            )
+            raise IngestError(f"{device} was revoked at {held[1]:%Y-%m-%d %H:%M} UTC; enrol it under a new id")
         added = conn.execute(
             "INSERT INTO telemetry.device_key (device, key_id, public_key, valid_from)"
             " VALUES (%s, %s, %s, coalesce(%s, now() - %s)) ON CONFLICT DO NOTHING",

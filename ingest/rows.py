@@ -16,9 +16,7 @@ from verification.model import Rows
 
 Records = npt.NDArray[np.void]
 
-PG_EPOCH_US = (
-    946_684_800_000_000  # 2000-01-01 UTC, from which PostgreSQL counts the microseconds of a timestamptz
-)
+PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC, from which PostgreSQL counts the microseconds of a timestamptz
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # flags and the length of the header's extension are zero
 TRAILER = b"\xff\xff"
 

@@ -22,9 +22,7 @@ from ingest.writer import Outcome, write_group
 from verification import ack
 from verification.batch import INT63_MAX
 
-MAX_GROUP = (
-    64  # batches to a transaction: past this a larger one is no faster, and holds locks and memory longer
-)
+MAX_GROUP = 64  # batches to a transaction: past this a larger one is no faster, and holds locks and memory longer
 MAX_GROUP_BYTES = 8 << 20
 POLL_S = 0.5
 RETRY_MIN_S, RETRY_MAX_S = 0.5, 5.0  # seconds: a server that is back should not wait for us
@@ -49,9 +47,7 @@ class Worker:
         if conn is None:
             return
         if migrate.pending(conn):
-            raise IngestError(
-                "the database lacks tables of this release; make them with: retroproof db migrate"
-            )
+            raise IngestError("the database lacks tables of this release; make them with: retroproof db migrate")
         self._inbox.start()
         try:
             while not self._stop.is_set():
@@ -65,9 +61,7 @@ class Worker:
 
     def _handle(self, group: list[Message]) -> None:
         arrivals = [Arrival.of(message.device, message.payload) for message in group if message.what == BATCH]
-        asked = [
-            chain for message in group if message.what != BATCH if (chain := read_sync(message)) is not None
-        ]
+        asked = [chain for message in group if message.what != BATCH if (chain := read_sync(message)) is not None]
         outcome = self._commit(arrivals, asked)
         if outcome is None:
             return
@@ -94,9 +88,7 @@ class Worker:
             try:
                 return write_group(conn, arrivals, received_at_us=time.time_ns() // 1000, asked=asked)
             except psycopg.Error as err:
-                log.error(
-                    "database: %s; the group of %s waits %.1f s", _one_line(err), len(arrivals), delay_s
-                )
+                log.error("database: %s; the group of %s waits %.1f s", _one_line(err), len(arrivals), delay_s)
             conn.close()
             if self._stop.wait(delay_s):
                 return None

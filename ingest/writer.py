@@ -34,9 +34,7 @@ MAX_QUARANTINED = 2_000
 MAX_DETAIL_CHARS = 500
 
 _UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_COPY_READINGS = (
-    f"COPY telemetry.reading ({', '.join(row_format.READING_COLUMNS)}) FROM STDIN (FORMAT binary)".encode()
-)
+_COPY_READINGS = f"COPY telemetry.reading ({', '.join(row_format.READING_COLUMNS)}) FROM STDIN (FORMAT binary)".encode()
 # What the database says to a value it will not take, now or ever; and to too many locks for one transaction.
 _VALUE_REFUSED = (psycopg.DataError, psycopg.errors.CheckViolation)
 _GROUP_REFUSED = (*_VALUE_REFUSED, psycopg.errors.OutOfMemory)
@@ -97,9 +95,7 @@ def _write(
             state = advance(state, decision)
             decisions.append(decision)
         received_at = _UNIX_EPOCH + dt.timedelta(microseconds=received_at_us)
-        _store(
-            conn, [decision for decision in decisions if decision.settles], snapshot.point_ids, received_at
-        )
+        _store(conn, [decision for decision in decisions if decision.settles], snapshot.point_ids, received_at)
         for decision in decisions:
             if not decision.settles and decision.code not in {Code.DUPLICATE, Code.DEFERRED}:
                 _quarantine(conn, decision, received_at)
@@ -167,9 +163,7 @@ def _ledger_line(decision: Decision) -> dict[str, Any]:
     return line
 
 
-def _insert_catalogue(
-    conn: Connection, header: Header, catalogue: Catalogue, known: PointIds | None
-) -> PointIds:
+def _insert_catalogue(conn: Connection, header: Header, catalogue: Catalogue, known: PointIds | None) -> PointIds:
     """Points that are new, and what their indices mean in this epoch; returns the point ids including the new ones."""
     columns: dict[str, Any] = {
         name: [str(getattr(point, name)) for point in catalogue.points]
@@ -235,9 +229,7 @@ def _quarantine(conn: Connection, decision: Decision, received_at: dt.datetime) 
         log.warning("quarantine full: topic=%s code=%s not kept", arrival.topic_device, decision.code)
 
 
-def _acknowledgements(
-    conn: Connection, decisions: Sequence[Decision], asked: tuple[EpochKey, ...]
-) -> tuple[Ack, ...]:
+def _acknowledgements(conn: Connection, decisions: Sequence[Decision], asked: tuple[EpochKey, ...]) -> tuple[Ack, ...]:
     """The state of every chain that this group touched or an agent asked for, with what was just refused."""
     refusals: dict[EpochKey, list[Refusal]] = {chain: [] for chain in asked}
     for decision in decisions:

@@ -77,9 +77,7 @@ WIDE = Frame(1080, 400)
 NARROW = Frame(360, 350, left=48.0, right=8.0, top=122.0)
 
 
-def before_after(
-    before: WindowDays, after: WindowDays, labels: Labels, frame: Frame, element_id: str
-) -> Markup:
+def before_after(before: WindowDays, after: WindowDays, labels: Labels, frame: Frame, element_id: str) -> Markup:
     """The chart as one <svg> element.
 
     `element_id` must be unique on the page. Both windows need at least one day.
@@ -148,9 +146,7 @@ def _value_axis(y: Scale, labels: Labels, frame: Frame) -> Markup:
     parts = [element("text", f"{labels.axis} · {labels.axis_note}", class_="axis-name", x=2, y=14)]
     for value in ticks(y.low, y.high, 5):
         at = y(value)
-        parts.append(
-            element("line", class_="grid", x1=frame.left, x2=frame.width - frame.right, y1=at, y2=at)
-        )
+        parts.append(element("line", class_="grid", x1=frame.left, x2=frame.width - frame.right, y1=at, y2=at))
         text = number(f"{value:.10f}".rstrip("0").rstrip("."))
         parts.append(element("text", text, class_="tick", x=frame.left - 7, y=at + 4, text_anchor="end"))
     return group(parts)
@@ -166,16 +162,12 @@ def _month_axis(start: dt.date, end: dt.date, labels: Labels, x: Scale, frame: F
             parts.append(element("line", class_="month", x1=at, x2=at, y1=frame.floor, y2=frame.floor + 5))
             if at - last_label >= MONTH_LABEL_GAP and at + MONTH_LABEL_GAP <= frame.width:
                 parts.append(
-                    element(
-                        "text", month_name(month, labels.month), class_="tick", x=at + 3, y=frame.floor + 18
-                    )
+                    element("text", month_name(month, labels.month), class_="tick", x=at + 3, y=frame.floor + 18)
                 )
                 last_label = at
         month = (month + dt.timedelta(days=32)).replace(day=1)
     parts.append(
-        element(
-            "line", class_="axis", x1=frame.left, x2=frame.width - frame.right, y1=frame.floor, y2=frame.floor
-        )
+        element("line", class_="axis", x1=frame.left, x2=frame.width - frame.right, y1=frame.floor, y2=frame.floor)
     )
     return group(parts)
 
@@ -199,9 +191,7 @@ def _window(window: WindowDays, name: str, x: Scale, y: Scale) -> Markup:
         else:
             parts.append(element("path", d=f"M{at_x} {at_y - 3:.2f}l3 3l-3 3l-3 -3z"))
     line = " ".join(
-        f"{x(day.date.toordinal() + 0.5)},{y(day.expected)}"
-        for day in window.days
-        if day.expected is not None
+        f"{x(day.date.toordinal() + 0.5)},{y(day.expected)}" for day in window.days if day.expected is not None
     )
     left, right = x(window.start.toordinal()), x(window.end.toordinal())
     drawn = [group(parts, class_=f"points {name}")]

@@ -75,9 +75,7 @@ def _acceptance(values: GaugeValues, words: GaugeWords, x: Scale) -> Markup:
     parts = [
         element("rect", class_="accepts", x=EDGE, y=TOP_Y, width=max(limit - EDGE, 0), height=LINE_Y - TOP_Y),
         element("line", class_="limit", x1=limit, x2=limit, y1=20, y2=LINE_Y),
-        element(
-            "text", f"{words.limit} {number(f'{values.target:g}')}", class_="limit-name", x=limit + 5, y=22
-        ),
+        element("text", f"{words.limit} {number(f'{values.target:g}')}", class_="limit-name", x=limit + 5, y=22),
         element("text", f"← {words.accepts}", class_="accepts-name", x=limit - 7, y=22, text_anchor="end"),
     ]
     return group(parts)
@@ -88,9 +86,7 @@ def _axis(x: Scale) -> Markup:
     for value in ticks(x.low, x.high, TICKS):
         at = x(value)
         parts.append(element("line", class_="axis", x1=at, x2=at, y1=LINE_Y, y2=LINE_Y + 4))
-        parts.append(
-            element("text", number(f"{value:g}"), class_="tick", x=at, y=LINE_Y + 18, text_anchor="middle")
-        )
+        parts.append(element("text", number(f"{value:g}"), class_="tick", x=at, y=LINE_Y + 18, text_anchor="middle"))
     return group(parts)
 
 

@@ -157,9 +157,7 @@ def api_description(request: Request, description: dict[str, Any]) -> HTMLRespon
                 for status, answer in operation["responses"].items()
                 if int(status) < HTTPStatus.BAD_REQUEST
             ],
-            "refusals": [
-                status for status in operation["responses"] if int(status) >= HTTPStatus.BAD_REQUEST
-            ],
+            "refusals": [status for status in operation["responses"] if int(status) >= HTTPStatus.BAD_REQUEST],
         }
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
@@ -281,7 +279,5 @@ def _page(request: Request, template: str, /, *, status: int = 200, **values: An
         html, status_code=status, headers={"Content-Language": t.language, "Vary": "Accept-Language, Cookie"}
     )
     if "lang" in request.query_params:
-        answer.set_cookie(
-            LANGUAGE_COOKIE, t.language, max_age=LANGUAGE_COOKIE_S, httponly=True, samesite="strict"
-        )
+        answer.set_cookie(LANGUAGE_COOKIE, t.language, max_age=LANGUAGE_COOKIE_S, httponly=True, samesite="strict")
     return answer

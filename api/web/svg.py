@@ -29,10 +29,7 @@ class Scale:
 
 def element(tag: str, content: Markup | str = "", /, **attributes: str | float) -> Markup:
     """One element. Names are written with `_` for `-`, and `class_` for `class`; text content is escaped."""
-    parts = [
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value)
-        for name, value in attributes.items()
-    ]
+    parts = [Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), value) for name, value in attributes.items()]
     opening = Markup("<") + tag + Markup("").join(parts)
     if not content:
         return opening + Markup("/>")

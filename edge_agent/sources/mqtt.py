@@ -108,9 +108,7 @@ class MqttSource:
                     point.state, point.message = "waiting", ""
         self._status.connects += 1
         self._status.now("connected")
-        log.info(
-            "the source is connected: source=%s topics=%d refused=%d", self._name, len(topics), len(refused)
-        )
+        log.info("the source is connected: source=%s topics=%d refused=%d", self._name, len(topics), len(refused))
 
     async def _take(self, link: MqttLink, events: list[Event]) -> None:
         """Commit what arrived in one transaction, then acknowledge and receipt it."""
@@ -201,9 +199,7 @@ class MqttSource:
 
     def _note(self, rows: Rows) -> None:
         names = {index: name for name, index in self._indices.items()}
-        for index, time_us, value, status in zip(
-            rows.point, rows.time_us, rows.value, rows.status, strict=True
-        ):
+        for index, time_us, value, status in zip(rows.point, rows.time_us, rows.value, rows.status, strict=True):
             point = self._status.points[names[index]]
             point.state = "live"
             point.took(time_us, value, status)

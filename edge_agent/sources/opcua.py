@@ -132,9 +132,7 @@ class OpcUaSource:
                 raise SessionLostError("the connection to the server is lost")
             await live.raise_failure_within(CHECK_S)
             if live.silent_for_s() > silence_s:
-                raise SessionLostError(
-                    f"the server has sent nothing, not even a keep-alive, for {silence_s:.0f} s"
-                )
+                raise SessionLostError(f"the server has sent nothing, not even a keep-alive, for {silence_s:.0f} s")
 
     async def _prepare(self, client: Client, history: HistoryReader, items: Sequence[Item]) -> None:
         """Ask what the nodes are, and read the history of those that have one."""
@@ -161,9 +159,7 @@ class OpcUaSource:
         if broken:
             await self._prepare(client, history, broken)
         good = [item for item in missing if item.status.state != "error"]
-        await monitor(
-            client, subscription_id, good, sampling_ms=self._config.sampling_ms, queue_size=QUEUE_SIZE
-        )
+        await monitor(client, subscription_id, good, sampling_ms=self._config.sampling_ms, queue_size=QUEUE_SIZE)
         for item in missing:
             if item.status.state == "error":
                 log.warning("cannot read: point=%s reason=%r", item.name, item.status.message)

@@ -33,9 +33,7 @@ async def describe(client: Client, items: Sequence[Item]) -> None:
     """Find out of each item whether it can be read and has a history; an item that cannot be read gets its error."""
     for part in _parts(items):
         wanted = [
-            ua.ReadValueId(NodeId=item.node_id, AttributeId=attribute)
-            for item in part
-            for attribute in ATTRIBUTES
+            ua.ReadValueId(NodeId=item.node_id, AttributeId=attribute) for item in part for attribute in ATTRIBUTES
         ]
         answers = await client.uaclient.session.read(ua.ReadParameters(NodesToRead=wanted))
         width = len(ATTRIBUTES)
@@ -68,9 +66,7 @@ async def monitor(
             item.seam_due = True
             item.status.asked_sampling_ms, item.status.asked_queue = sampling_ms, queue_size
         results = await _create(client, subscription_id, part, sampling_ms, queue_size, EVERY_SAMPLE)
-        plain = [
-            item for item, result in zip(part, results, strict=True) if result.StatusCode.value in NO_FILTER
-        ]
+        plain = [item for item, result in zip(part, results, strict=True) if result.StatusCode.value in NO_FILTER]
         for item, result in zip(part, results, strict=True):
             if item not in plain:
                 _note(item, result)
@@ -108,9 +104,7 @@ async def _create(
         TimestampsToReturn=ua.TimestampsToReturn.Both,
         ItemsToCreate=requests,
     )
-    results: Sequence[ua.MonitoredItemCreateResult] = await client.uaclient.session.create_monitored_items(
-        parameters
-    )
+    results: Sequence[ua.MonitoredItemCreateResult] = await client.uaclient.session.create_monitored_items(parameters)
     return results
 
 

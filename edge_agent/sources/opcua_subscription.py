@@ -42,9 +42,7 @@ class SubscriptionEndedError(RetroProofError):
 class LiveValues:
     """The receiving end of one subscription over `items`, whose indices are the client handles."""
 
-    def __init__(
-        self, items: Sequence[Item], history: HistoryReader, spool: SpoolThread, status: SourceStatus
-    ) -> None:
+    def __init__(self, items: Sequence[Item], history: HistoryReader, spool: SpoolThread, status: SourceStatus) -> None:
         self._items = {item.index: item for item in items}
         self._history = history
         self._spool = spool
@@ -82,9 +80,7 @@ class LiveValues:
                 case ua.DataChangeNotification():
                     values += self._read(notification.MonitoredItems)
                 case ua.StatusChangeNotification():
-                    raise SubscriptionEndedError(
-                        f"the server ended the subscription: {notification.Status.name}"
-                    )
+                    raise SubscriptionEndedError(f"the server ended the subscription: {notification.Status.name}")
         gaps = await self._close_seams(values)
         rows = Rows.empty()
         taken: list[tuple[Item, Reading]] = []
@@ -95,9 +91,7 @@ class LiveValues:
                     continue
                 if item.seam.ends_before(one):
                     item.seam = None
-            rows.append(
-                item.index, one.time_us, one.value, status=one.status, server_time_us=one.server_time_us
-            )
+            rows.append(item.index, one.time_us, one.value, status=one.status, server_time_us=one.server_time_us)
             taken.append((item, one))
         if rows or gaps:
             await self._spool.call(Spool.append, rows, gaps=gaps)

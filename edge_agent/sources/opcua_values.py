@@ -82,11 +82,7 @@ def to_datetime(time_us: int) -> datetime:
 
 def refused_type(data_type: object) -> str:
     """The name of a built-in type that holds no numbers; empty for every other type."""
-    if (
-        isinstance(data_type, ua.NodeId)
-        and data_type.NamespaceIndex == 0
-        and isinstance(data_type.Identifier, int)
-    ):
+    if isinstance(data_type, ua.NodeId) and data_type.NamespaceIndex == 0 and isinstance(data_type.Identifier, int):
         return NOT_NUMERIC.get(data_type.Identifier, "")
     return ""
 

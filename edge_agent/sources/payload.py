@@ -87,9 +87,7 @@ def _time_us(found: object) -> int:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise PayloadError(
-            f"not a time with an offset, such as 2026-03-01T08:00:00+08:00: {str(found)[:MAX_SHOWN]!r}"
-        )
+        raise PayloadError(f"not a time with an offset, such as 2026-03-01T08:00:00+08:00: {str(found)[:MAX_SHOWN]!r}")
     time_us = (moment - _EPOCH) // timedelta(microseconds=1)
     if not NULL_TIME_US <= time_us <= MAX_TIME_US:
         raise PayloadError(f"a time outside the years 1601 to 2200: {found!r}")
@@ -101,6 +99,4 @@ def _status(found: object) -> int:
         return QUALITIES[found.lower()]
     if isinstance(found, int) and not isinstance(found, bool) and 0 <= found <= MAX_STATUS:
         return found
-    raise PayloadError(
-        f"not a quality (good, uncertain, bad, or an OPC UA status code): {str(found)[:MAX_SHOWN]!r}"
-    )
+    raise PayloadError(f"not a quality (good, uncertain, bad, or an OPC UA status code): {str(found)[:MAX_SHOWN]!r}")

@@ -126,9 +126,7 @@ def file_plan(client: httpx.Client, text: str, project: str = PROJECT) -> httpx.
 
 
 @pytest.fixture
-def judged(
-    served: Served, line: MeteredLine, project: Callable[[MeteredLine], httpx.Response]
-) -> dict[str, object]:
+def judged(served: Served, line: MeteredLine, project: Callable[[MeteredLine], httpx.Response]) -> dict[str, object]:
     """The whole story: baseline, plan locked, retrofit, reporting period, one run. Gives the run."""
     assert project(line).status_code == 201
     line.deliver_the_rest()

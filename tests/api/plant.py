@@ -82,9 +82,7 @@ class MeteredLine:
         return sealed
 
 
-def plan_text(
-    timeline: Timeline, *, project: str = PROJECT, at_most: float = -200.0, energy_unit: str = "kWh"
-) -> str:
+def plan_text(timeline: Timeline, *, project: str = PROJECT, at_most: float = -200.0, energy_unit: str = "kWh") -> str:
     """The plan that fits `timeline`, as a person would write it."""
     return f"""\
 retroproof_plan: 1

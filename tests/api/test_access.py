@@ -177,9 +177,7 @@ def test_the_database_holds_no_token_and_no_session_in_the_clear(served: Served)
     held = served.token(Role.AUDITOR)
     with connect(served.db) as conn:
         session = tokens.open_session(conn, held, now=dt.datetime.now(dt.UTC))
-        stored: list[Any] = conn.execute(
-            "SELECT t::text, s::text FROM dossier.token t, dossier.session s"
-        ).fetchall()
+        stored: list[Any] = conn.execute("SELECT t::text, s::text FROM dossier.token t, dossier.session s").fetchall()
     assert held not in str(stored)
     assert session not in str(stored)
 

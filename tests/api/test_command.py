@@ -47,18 +47,14 @@ def config(tmp_path: Path, database: str) -> Path:
 
 
 def test_serve_says_ready_when_it_answers_and_stops_on_sigterm(config: Path, database: str) -> None:
-    server = subprocess.Popen(
-        [*RETROPROOF, "serve", "--config", str(config)], stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([*RETROPROOF, "serve", "--config", str(config)], stdout=subprocess.PIPE, text=True)
     try:
         assert server.stdout is not None
         word, url = server.stdout.readline().split()
         assert word == "ready"
         assert url.startswith("http://127.0.0.1:")
         assert httpx.get(url + "ready").json() == {"status": "ok"}
-        token = run(
-            "token", "add", "--role", "auditor", "--subject", "A. Auditor", db=database
-        ).stdout.strip()
+        token = run("token", "add", "--role", "auditor", "--subject", "A. Auditor", db=database).stdout.strip()
         header = {"Authorization": f"Bearer {token}"}
         assert httpx.get(url + "api/v1/projects", headers=header).json() == []
         [row] = run("token", "list", db=database).stdout.splitlines()

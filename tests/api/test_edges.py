@@ -26,9 +26,7 @@ def test_every_answer_carries_the_strict_headers(served: Served) -> None:
             assert "unsafe" not in headers["content-security-policy"]
             assert headers["x-content-type-options"] == "nosniff"
             assert headers["referrer-policy"] == "no-referrer"
-            assert headers["cache-control"] == (
-                "public, max-age=3600" if path.startswith("/static/") else "no-store"
-            )
+            assert headers["cache-control"] == ("public, max-age=3600" if path.startswith("/static/") else "no-store")
 
 
 def test_a_body_up_to_the_bound_is_read_and_one_byte_more_is_not(served: Served) -> None:
@@ -100,9 +98,7 @@ def test_a_database_that_is_away_is_503_and_the_server_stays_healthy(settings: S
     assert ask(app, "/health", "rp_none").json() == {"status": "ok"}
 
 
-def test_ready_says_so_with_all_tables_and_names_the_command_without(
-    served: Served, plain_database: str
-) -> None:
+def test_ready_says_so_with_all_tables_and_names_the_command_without(served: Served, plain_database: str) -> None:
     with served.client() as client:
         assert client.get("/ready").json() == {"status": "ok"}
     empty = create_app(dataclasses.replace(served.settings, db=plain_database))

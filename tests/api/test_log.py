@@ -80,12 +80,8 @@ def test_a_changed_entry_is_a_clear_error_to_the_client_and_no_checkpoint(served
 
 
 @pytest.mark.parametrize("foreign", ["key", "origin"])
-def test_another_log_key_or_name_does_not_go_on_with_this_log(
-    settings: Settings, log: Log, foreign: str
-) -> None:
-    other = (
-        Log(log.origin, Ed25519PrivateKey.generate()) if foreign == "key" else Log("other.test/log", log.key)
-    )
+def test_another_log_key_or_name_does_not_go_on_with_this_log(settings: Settings, log: Log, foreign: str) -> None:
+    other = Log(log.origin, Ed25519PrivateKey.generate()) if foreign == "key" else Log("other.test/log", log.key)
     with connect(settings.db) as conn, pytest.raises(LogTamperedError, match="Put back the log_key"):
         other.open(conn)
 

@@ -49,9 +49,7 @@ def test_a_package_with_one_byte_changed_is_refuted(served: Served, judged: dict
     assert Outcome.REFUTED in {axis.outcome for axis in report.axes}, judged["number"]
 
 
-def test_the_same_package_comes_down_twice_with_the_same_bytes(
-    served: Served, judged: dict[str, Any]
-) -> None:
+def test_the_same_package_comes_down_twice_with_the_same_bytes(served: Served, judged: dict[str, Any]) -> None:
     path = f"{PROJECT_PATH}/runs/{judged['number']}/package.zip"
     with served.as_role(Role.ENTERPRISE) as client:
         assert client.get(path).content == client.get(path).content
@@ -95,9 +93,7 @@ def test_every_run_counts_and_stays(served: Served, judged: dict[str, Any]) -> N
 
 
 @pytest.mark.usefixtures("judged")
-def test_a_second_plan_is_a_second_version_and_its_runs_are_counted_anew(
-    served: Served, line: MeteredLine
-) -> None:
+def test_a_second_plan_is_a_second_version_and_its_runs_are_counted_anew(served: Served, line: MeteredLine) -> None:
     with served.as_role(Role.ENTERPRISE) as client:
         other = file_plan(client, plan_text(line.timeline, at_most=-100.0))
         assert (other.status_code, other.json()["version"]) == (201, 2)
@@ -112,9 +108,7 @@ def test_a_second_plan_is_a_second_version_and_its_runs_are_counted_anew(
     assert kinds == first_plan_and_run * 2
 
 
-def test_filing_the_same_bytes_again_changes_nothing(
-    served: Served, line: MeteredLine, project: Enter
-) -> None:
+def test_filing_the_same_bytes_again_changes_nothing(served: Served, line: MeteredLine, project: Enter) -> None:
     first = project(line)
     with served.as_role(Role.ENTERPRISE) as client:
         again = file_plan(client, plan_text(line.timeline))
@@ -131,9 +125,7 @@ def test_the_plan_comes_back_byte_for_byte(served: Served, line: MeteredLine, pr
     assert hashlib.sha256(content).hexdigest() == filed["plan_sha256"]
 
 
-def test_a_typo_in_a_plan_is_refused_with_its_line_and_the_right_word(
-    served: Served, line: MeteredLine
-) -> None:
+def test_a_typo_in_a_plan_is_refused_with_its_line_and_the_right_word(served: Served, line: MeteredLine) -> None:
     with served.as_role(Role.ENTERPRISE) as client:
         client.post("/api/v1/projects", json=new_project()).raise_for_status()
         answer = file_plan(client, plan_text(line.timeline).replace("timezone:", "time_zone:"))
@@ -159,9 +151,7 @@ def test_a_plan_for_another_project_or_in_another_unit_than_the_device_sends_is_
     assert log_entries(served) == []
 
 
-def test_a_plan_whose_baseline_lies_outside_the_data_is_filed_with_a_finding(
-    served: Served, line: MeteredLine
-) -> None:
+def test_a_plan_whose_baseline_lies_outside_the_data_is_filed_with_a_finding(served: Served, line: MeteredLine) -> None:
     early = plan_text(line.timeline).replace("baseline: {start: 2026-03-01, end: 2026-04-10}", OUTSIDE)
     assert OUTSIDE in early
     with served.as_role(Role.ENTERPRISE) as client:
@@ -222,9 +212,7 @@ def test_coverage_counts_every_stored_reading(served: Served, line: MeteredLine)
     assert energy["first"].startswith("2026-02-28T16:00:00")
 
 
-def test_only_experts_and_auditors_leave_a_read_entry_and_it_names_them(
-    served: Served, judged: dict[str, Any]
-) -> None:
+def test_only_experts_and_auditors_leave_a_read_entry_and_it_names_them(served: Served, judged: dict[str, Any]) -> None:
     path = f"{PROJECT_PATH}/runs/{judged['number']}/package.zip"
     for role in (Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR):
         with served.as_role(role) as client:
@@ -258,9 +246,7 @@ def test_runs_started_at_once_get_numbers_without_hole_or_double(
     ]
 
 
-def test_keys_name_engine_log_and_the_device_of_the_project(
-    served: Served, line: MeteredLine, project: Enter
-) -> None:
+def test_keys_name_engine_log_and_the_device_of_the_project(served: Served, line: MeteredLine, project: Enter) -> None:
     project(line)
     with served.as_role(Role.AUDITOR) as client:
         trusted = parse_trust(client.get("/api/v1/keys").content, name="trust")

@@ -52,9 +52,7 @@ def test_a_judged_project_shows_verdict_change_interval_findings_and_evidence(
 def test_the_chart_has_a_mark_for_every_day_that_was_used(served: Served, judged: dict[str, Any]) -> None:
     with served.as_role(Role.AUDITOR) as client:
         page = client.get(PAGE).text
-        result = parse_result(
-            client.get(f"/api/v1/projects/{PROJECT}/runs/{judged['number']}/result").content
-        )
+        result = parse_result(client.get(f"/api/v1/projects/{PROJECT}/runs/{judged['number']}/result").content)
     charts = [drawing for drawing in drawings(page) if drawing.get("class") == "chart"]
     assert len(charts) == 2
     svg = "{http://www.w3.org/2000/svg}"

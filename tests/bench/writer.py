@@ -36,9 +36,7 @@ def measure(conn: Connection, copy_file: Path) -> Figure:
     """Fill the table in turns. `copy_file` is where the server, not we, can write and read."""
     writer_s: list[float] = []
     copy_s: list[float] = []
-    _write(
-        conn, "bench-0", seal_batches(conn, "bench-0")
-    )  # the server's first time, and the rows of the file
+    _write(conn, "bench-0", seal_batches(conn, "bench-0"))  # the server's first time, and the rows of the file
     conn.execute(f"COPY (TABLE telemetry.reading) TO '{copy_file}' (FORMAT binary)".encode())
     for number in range(1, ROUNDS + 1):
         device = f"bench-{number}"
@@ -94,6 +92,4 @@ def _write(conn: Connection, device: str, sealed: Sequence[bytes]) -> None:
 def _copy(conn: Connection, copy_file: Path) -> None:
     copied = conn.execute(f"COPY telemetry.reading FROM '{copy_file}' (FORMAT binary)".encode())
     if copied.rowcount != BATCHES * ROWS:
-        raise RuntimeError(
-            f"COPY took {copied.rowcount} rows; the comparison needs the same rows on both sides"
-        )
+        raise RuntimeError(f"COPY took {copied.rowcount} rows; the comparison needs the same rows on both sides")

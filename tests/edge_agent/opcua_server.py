@@ -67,9 +67,7 @@ class Ledger(HistoryStorageInterface):
         low, high = ((moment - EPOCH) // timedelta(microseconds=1) for moment in (start, end))
         seen_before = time.monotonic() - self.lag_s
         rows = self.rows.get(str(node_id.Identifier), [])
-        found = sorted(
-            (row for row in rows if low <= row[0] <= high and row[2] <= seen_before), key=lambda row: row[0]
-        )
+        found = sorted((row for row in rows if low <= row[0] <= high and row[2] <= seen_before), key=lambda row: row[0])
         most = min(nb_values or self.page, self.page)
         rest = EPOCH + timedelta(microseconds=found[most][0]) if len(found) > most else None
         return [data_value(time_us, value) for time_us, value, _ in found[:most]], rest
@@ -96,9 +94,7 @@ class TestServer:
     async def add(self, name: str, *, history: bool) -> None:
         rows = self.ledger.rows.get(name)
         first = (
-            data_value(rows[-1][0], rows[-1][1])
-            if rows
-            else data_value(None, "x" if name.endswith("text") else 0.0)
+            data_value(rows[-1][0], rows[-1][1]) if rows else data_value(None, "x" if name.endswith("text") else 0.0)
         )
         node = await self.server.nodes.objects.add_variable(f"ns=2;s={name}", f"2:{name}", first.Value)
         if rows:
@@ -134,9 +130,7 @@ async def main(options: dict[str, object]) -> None:
     async with plant.server:
         print("ready", flush=True)
         orders = asyncio.StreamReader(limit=1 << 28)
-        await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
-        )
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
         while line := await orders.readline():
             await plant.obey(json.loads(line))
             print("done", flush=True)

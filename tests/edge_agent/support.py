@@ -299,9 +299,7 @@ class Line:
 
     def tell(self, **orders: Sequence[Sequence[object]]) -> None:
         """Rows of (name, time, value[, status]) by what is to be done with them."""
-        named = {
-            what: [(f"{self._prefix}{name}", *rest) for name, *rest in rows] for what, rows in orders.items()
-        }
+        named = {what: [(f"{self._prefix}{name}", *rest) for name, *rest in rows] for what, rows in orders.items()}
         self.server.tell(**named)
 
     def restart(self) -> None:

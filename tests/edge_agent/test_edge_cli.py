@@ -98,9 +98,7 @@ def test_an_edge_box_needs_no_numpy_pandas_psycopg_or_fastapi(tmp_path, config_f
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
     source = tmp_path / "source"
-    names = subprocess.run(
-        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    ).stdout
+    names = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     for name in names.splitlines():
         if (REPOSITORY / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -110,9 +108,7 @@ def test_an_edge_box_needs_no_numpy_pandas_psycopg_or_fastapi(tmp_path, config_f
     subprocess.run(install, check=True, cwd=tmp_path)
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     look = "import importlib.util as u; print([n for n in ('numpy','pandas','psycopg','fastapi') if u.find_spec(n)])"
-    found = subprocess.run(
-        [python, "-c", look], capture_output=True, text=True, check=True, cwd=tmp_path, env=clean
-    )
+    found = subprocess.run([python, "-c", look], capture_output=True, text=True, check=True, cwd=tmp_path, env=clean)
     assert found.stdout.strip() == "[]"
     command = [tmp_path / "venv" / "bin" / "retroproof", "edge", "check-config", config_file]
     checked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=clean)

@@ -36,9 +36,7 @@ class Device:
         self.topic = topic
         self.receipts: Counter[bytes] = Counter()
         self._ready = threading.Event()
-        self._client = Client(
-            CallbackAPIVersion.VERSION2, client_id=topic, protocol=MQTTProtocolVersion.MQTTv5
-        )
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=topic, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.username_pw_set("gate", broker.password("gate"))
         self._client.on_connect = lambda client, *_: client.subscribe("receipt/test", qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
@@ -50,9 +48,7 @@ class Device:
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.receipts[message.properties.CorrelationData] += 1
 
-    def send(
-        self, payload: object, correlation: bytes | None = None, *, qos: int = 1, wait: bool = True
-    ) -> None:
+    def send(self, payload: object, correlation: bytes | None = None, *, qos: int = 1, wait: bool = True) -> None:
         properties = Properties(PacketTypes.PUBLISH)
         if correlation is not None:
             properties.ResponseTopic = "receipt/test"
@@ -150,9 +146,7 @@ def test_a_killed_agent_loses_no_message_of_a_device_without_receipts(agent, dev
     assert Counter(agent.ingest.rows()) == expected
 
 
-def take_without_acknowledging(
-    agent: AgentProcess, device: Device, broker: MosquittoBroker, payload: bytes
-) -> int:
+def take_without_acknowledging(agent: AgentProcess, device: Device, broker: MosquittoBroker, payload: bytes) -> int:
     """In the name of the agent, so that the broker must repeat the message to it; returns the packet id."""
     taken: list[MQTTMessage] = []
     client = Client(

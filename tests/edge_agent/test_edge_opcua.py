@@ -15,14 +15,10 @@ MINUTE_US = 60_000_000
 
 def opcua_source(server: Line, *names: str, **changes: object) -> dict[str, object]:
     points = {name: {"node": server.node(name), "unit": "kWh", "kind": "counter"} for name in names}
-    return {
-        "line": {"opcua": server.url, "sampling_ms": 50, "publishing_ms": 50, "points": points, **changes}
-    }
+    return {"line": {"opcua": server.url, "sampling_ms": 50, "publishing_ms": 50, "points": points, **changes}}
 
 
-def history(
-    name: str, count: int, *, start_us: int, step_us: int = MINUTE_US
-) -> list[tuple[str, int, float]]:
+def history(name: str, count: int, *, start_us: int, step_us: int = MINUTE_US) -> list[tuple[str, int, float]]:
     return [(name, start_us + i * step_us, float(i)) for i in range(count)]
 
 
@@ -246,9 +242,7 @@ def test_a_full_spool_makes_the_source_wait_and_history_fills_in_what_it_missed(
     start = now_us() - 100_000 * 1_000_000
     rows = [("a", start + i * 1_000_000 + noise.randrange(1_000_000), noise.random()) for i in range(80_000)]
     server.tell(history=rows)
-    agent = make_agent(
-        sources=opcua_source(server, "a"), spool={"path": "spool.sqlite", "max_bytes": 1 << 20}
-    )
+    agent = make_agent(sources=opcua_source(server, "a"), spool={"path": "spool.sqlite", "max_bytes": 1 << 20})
     agent.ingest.mute = True
     agent.ingest.start()
     agent.start()

@@ -21,9 +21,7 @@ def produced(ledger: Path) -> Counter[ReadingRow]:
 
 
 def make_potline_agent(make_agent, opcua_url: str, broker: MosquittoBroker) -> AgentProcess:
-    potline = {
-        name: {"node": f"ns=2;s=Potline1.{name}", "unit": "1", "kind": "gauge"} for name in OPCUA_POINTS
-    }
+    potline = {name: {"node": f"ns=2;s=Potline1.{name}", "unit": "1", "kind": "gauge"} for name in OPCUA_POINTS}
     staff = {"topic": "badge/potline1/staff_on_shift", "value": "value", "time": "time", "quality": "quality"}
     gate = {
         "mqtt": f"mqtt://edge@127.0.0.1:{broker.port}",

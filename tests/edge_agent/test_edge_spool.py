@@ -106,9 +106,7 @@ def test_batches_are_signed_chained_and_hold_the_rows_as_they_came(spool, clock)
 
 
 @pytest.mark.parametrize(("waited_us", "batches"), [(1_999_999, 0), (2_000_000, 1), (-2_000_000, 1)])
-def test_rows_are_sealed_after_the_longest_wait_also_when_the_clock_was_set_back(
-    spool, clock, waited_us, batches
-):
+def test_rows_are_sealed_after_the_longest_wait_also_when_the_clock_was_set_back(spool, clock, waited_us, batches):
     spool.append(rows_of((0, 1, 1.0)))
     clock.us += waited_us
     assert spool.seal_due(CLOCK) == batches
@@ -181,9 +179,7 @@ def test_an_acknowledgement_of_an_older_state_deletes_nothing_and_is_no_alarm(sp
         ((3, 4), 9, 0, 0),
     ],
 )
-def test_batches_behind_a_lost_one_of_an_older_epoch_do_not_wait_for_ever(
-    spool, held, through, kept_aside, left
-):
+def test_batches_behind_a_lost_one_of_an_older_epoch_do_not_wait_for_ever(spool, held, through, kept_aside, left):
     """Ingest acknowledges up to the first hole only; a broken spool may have left one."""
     epoch = spool.identity.epoch - 1
     items = {n: bytes([n]) * 100 for n in held}

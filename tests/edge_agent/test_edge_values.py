@@ -19,9 +19,7 @@ MOMENT_US = 1_772_323_200_000_000
 NULL_TIME = datetime(1601, 1, 1, tzinfo=UTC)
 
 
-def data(
-    value: object, kind: ua.VariantType, *, status: int = 0, source=MOMENT, server=MOMENT
-) -> ua.DataValue:
+def data(value: object, kind: ua.VariantType, *, status: int = 0, source=MOMENT, server=MOMENT) -> ua.DataValue:
     return ua.DataValue(
         ua.Variant(value, kind),
         StatusCode=ua.StatusCode(status),

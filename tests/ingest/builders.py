@@ -37,9 +37,7 @@ def rows(count: int = 10, *, start_us: int = START_US, points: int = 2) -> Rows:
     """`count` readings of the points in turn, each 15 minutes after the last of its own."""
     made = Rows.empty()
     for n in range(count):
-        made.append(
-            n % points, start_us + n // points * STEP_US, n * 0.1, status=0x80000000 * (n % 2), flags=n % 3
-        )
+        made.append(n % points, start_us + n // points * STEP_US, n * 0.1, status=0x80000000 * (n % 2), flags=n % 3)
     return made
 
 

@@ -41,9 +41,7 @@ def template(request: pytest.FixtureRequest) -> Callable[[str], tuple[PostgresSe
 
 
 @pytest.fixture(params=["timescale", "plain"])
-def migrated(
-    request: pytest.FixtureRequest, template: Callable[[str], tuple[PostgresServer, str]]
-) -> Iterator[str]:
+def migrated(request: pytest.FixtureRequest, template: Callable[[str], tuple[PostgresServer, str]]) -> Iterator[str]:
     """A migrated database of its own for each test, on each tier."""
     server, name = template(request.param)
     clone = f"ingest_{next(_numbers)}"

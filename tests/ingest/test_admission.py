@@ -287,16 +287,9 @@ def test_a_batch_may_spread_over_so_many_weeks(device, weeks, code):
 
 
 scalars = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**63)
-    | st.floats()
-    | st.text(max_size=5)
-    | st.binary(max_size=9)
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats() | st.text(max_size=5) | st.binary(max_size=9)
 )
-items = st.recursive(
-    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner)
-)
+items = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner))
 fields = st.sampled_from(
     ["point", "time_us", "value", "status", "flags", "server_time_us", "first_index", "points", "gaps"]
 )

@@ -70,14 +70,10 @@ def test_an_ended_key_counts_for_what_it_signed_before(migrated, deliver):
     key_id = keys.key_id(device.key).hex()
     run("ingest", "revoke", "--device", device.name, "--key-id", key_id, url=migrated)
     signed_before = device.seal(batch.Catalogue(POINTS))
-    signed_after = device.seal(
-        batch.Catalogue(POINTS, 2), signed_at_us=device.header.signed_at_us + 60_000_000
-    )
+    signed_after = device.seal(batch.Catalogue(POINTS, 2), signed_at_us=device.header.signed_at_us + 60_000_000)
     codes = [str(decision.code) for decision in deliver(signed_before, signed_after).decisions]
     assert codes == ["accepted", "key_not_valid_at_signing"]
-    assert "no key" in run(
-        "ingest", "revoke", "--device", device.name, "--key-id", key_id, url=migrated, code=1
-    )
+    assert "no key" in run("ingest", "revoke", "--device", device.name, "--key-id", key_id, url=migrated, code=1)
 
 
 @pytest.mark.parametrize("device", ["Potline", "../etc", "a" * 64, ""])

@@ -47,9 +47,7 @@ def package(tmp_path, monkeypatch):
     folder.mkdir()
     (folder / "__init__.py").touch()
     (folder / "0001_one.sql").write_text("CREATE TABLE other.one (n integer);")
-    (folder / "0002_two.sql").write_text(
-        "CREATE TABLE other.two (n integer); INSERT INTO other.two VALUES (2);"
-    )
+    (folder / "0002_two.sql").write_text("CREATE TABLE other.two (n integer); INSERT INTO other.two VALUES (2);")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
     yield folder
