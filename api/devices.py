@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from api.database import Connection, statement
 from ingest.database import statement as ingest_statement
-from verification.keyring import DeviceKey
+from verification.evidence.keyring import DeviceKey
 
 
 def owner(conn: Connection, device: str) -> str | None:

@@ -20,14 +20,14 @@ from api.errors import ApiError
 from api.log import Log, stored_entries
 from api.readings import load
 from ingest import read
-from verification import logentry
-from verification.deliveries import Delivery, decode_all
-from verification.engine import verify
+from verification.engine.result import Context
+from verification.engine.verify import verify
 from verification.errors import ConfigError, FormatError
+from verification.evidence import logentry
+from verification.evidence.deliveries import Delivery, decode_all
+from verification.evidence.package import baseline_of
 from verification.findings import Finding
-from verification.package import baseline_of
 from verification.plan import Plan, parse_plan, plan_digest
-from verification.result import Context
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from psycopg.rows import class_row
 
 from api.database import Connection, statement
 from api.errors import ApiError, LogTamperedError
-from verification import merkle, note
 from verification.errors import FormatError
+from verification.evidence import merkle, note
 
 MAX_ENTRIES_PER_PAGE = 1000
 WHAT_TO_DO = (

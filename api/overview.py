@@ -11,9 +11,9 @@ from api.database import Connection
 from api.dossier import FiledPlan, Project, Run
 from api.filing import baseline_entry
 from ingest import read
-from verification.logentry import BaselineEntry
+from verification.engine.result import Result, parse_result
+from verification.evidence.logentry import BaselineEntry
 from verification.plan import Plan, parse_plan
-from verification.result import Result, parse_result
 
 
 @dataclass(frozen=True, slots=True)

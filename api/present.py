@@ -9,8 +9,8 @@ from api.clock import from_microseconds
 from api.dossier import FiledPlan, Project, Run
 from api.filing import Filing, findings_of
 from api.web.texts import TEXTS
+from verification.engine.result import Result
 from verification.findings import Finding
-from verification.result import Result
 
 
 def finding(found: Finding) -> schemas.FindingOut:

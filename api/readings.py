@@ -5,9 +5,9 @@ from __future__ import annotations
 from api.database import Connection
 from api.errors import ApiError
 from ingest import read
+from verification.engine.series import Series
+from verification.engine.sufficiency import calendars, needed_points
 from verification.plan import Plan
-from verification.series import Series
-from verification.sufficiency import calendars, needed_points
 
 
 def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = False) -> dict[str, Series]:

@@ -15,7 +15,8 @@ from api.log import MAX_ENTRIES_PER_PAGE, stored_entries
 from api.routes_projects import EVERYONE, REFUSALS
 from api.services import Here
 from api.tokens import Role
-from verification import keys, merkle
+from verification import keys
+from verification.evidence import merkle
 
 router = APIRouter(prefix="/api/v1", responses=REFUSALS)
 Index = Annotated[int, Path(ge=0)]

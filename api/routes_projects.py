@@ -15,7 +15,7 @@ from api.errors import ApiError
 from api.overview import coverage_of
 from api.services import Here
 from api.tokens import Role
-from verification.result import parse_result
+from verification.engine.result import parse_result
 
 EVERYONE = allow(Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR, Role.OPERATOR)
 READERS = allow(Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR)

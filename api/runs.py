@@ -24,10 +24,13 @@ from api.log import Log, stored_entries
 from api.readings import load
 from api.tokens import Principal
 from ingest import read
-from verification import archive, keys, logentry
-from verification.engine import verify
-from verification.keyring import DeviceKey, KeyRegister, LogKey
-from verification.package import (
+from verification import keys
+from verification.engine.result import Context, Result
+from verification.engine.series import Series
+from verification.engine.verify import verify
+from verification.evidence import archive, logentry
+from verification.evidence.keyring import DeviceKey, KeyRegister, LogKey
+from verification.evidence.package import (
     CHECKPOINT,
     RESULT,
     Logged,
@@ -38,8 +41,6 @@ from verification.package import (
     seal,
 )
 from verification.plan import Plan, parse_plan
-from verification.result import Context, Result
-from verification.series import Series
 
 ACCEPTED = "accepted"
 ENGINE_PACKAGES = ("numpy", "pint", "rfc8785", "scipy", "tzdata")  # what a recomputation could differ by

@@ -1,7 +1,7 @@
 """The ground floor: every meaning and every format that an auditor must be able to re-check offline.
 
-Owns readings, points, meters, units, the signed batch, the plan, the metrics, the engine, the evidence package and the
-Merkle log's arithmetic. Pure: no sockets, no database; only `cli.py`, `check_command.py` and `keys.py` touch files.
-Imports no other room. What an edge box or an auditor's laptop needs (batch, package and their like; pyproject.toml
-lists them) never imports numpy or pandas.
+This folder holds what all rooms share: readings, points, units, keys, the signed batch, its acknowledgement, the plan,
+findings. `engine/` judges a plan on readings, `evidence/` makes and checks packages, `table/` reads plain tables. Pure:
+no sockets, no database; only `cli.py`, `check_command.py` and `keys.py` touch files. Imports no other room. What an
+edge box or an auditor's laptop needs (pyproject.toml lists it) never imports numpy or pandas.
 """

@@ -17,8 +17,8 @@ import click
 from verification.errors import ConfigError, FormatError
 
 if TYPE_CHECKING:
-    from verification.check_report import Report
-    from verification.keyring import TrustedKeys
+    from verification.evidence.check_report import Report
+    from verification.evidence.keyring import TrustedKeys
 
 EXIT_USAGE = 64
 MAX_TRUST_BYTES = 1 << 20
@@ -66,8 +66,8 @@ def check(
 
 
 def _check_path(path: Path, trusted: TrustedKeys | None, *, recompute: bool) -> Report:
-    from verification.check import check as check_files  # noqa: PLC0415 - see the module's docstring
-    from verification.check import check_archive, unreadable  # noqa: PLC0415
+    from verification.evidence.check import check as check_files  # noqa: PLC0415 - see the module's docstring
+    from verification.evidence.check import check_archive, unreadable  # noqa: PLC0415
 
     try:
         if path.is_dir():
@@ -80,7 +80,7 @@ def _check_path(path: Path, trusted: TrustedKeys | None, *, recompute: bool) -> 
 
 
 def _read_archive(path: Path) -> bytes:
-    from verification.archive import MAX_ARCHIVE_BYTES  # noqa: PLC0415
+    from verification.evidence.archive import MAX_ARCHIVE_BYTES  # noqa: PLC0415
 
     data = _read_regular(path.resolve(strict=True), limit=MAX_ARCHIVE_BYTES)
     if data is None:
@@ -90,7 +90,7 @@ def _read_archive(path: Path) -> bytes:
 
 def read_folder(root: Path) -> dict[str, bytes]:
     """Every file below `root`, by its name with forward slashes. Raises FormatError at what a package may not hold."""
-    from verification.package import MAX_TOTAL_BYTES, check_bounds  # noqa: PLC0415
+    from verification.evidence.package import MAX_TOTAL_BYTES, check_bounds  # noqa: PLC0415
 
     files: dict[str, bytes] = {}
     total = 0
@@ -129,7 +129,7 @@ def _read_regular(path: Path, *, limit: int) -> bytes | None:
 
 
 def _read_trust(path: Path) -> TrustedKeys:
-    from verification.keyring import parse_trust  # noqa: PLC0415
+    from verification.evidence.keyring import parse_trust  # noqa: PLC0415
 
     try:
         data = _read_regular(path.resolve(strict=True), limit=MAX_TRUST_BYTES)

@@ -16,7 +16,7 @@ from verification.check_command import check
 
 if TYPE_CHECKING:
     from verification.plan import Plan
-    from verification.table import Table
+    from verification.table.read import Table
 
 __all__ = ["check", "verify"]
 
@@ -55,9 +55,9 @@ def verify(
     offset, its values in the units of the plan. Exit status: 0 met, 1 not met, 2 inconclusive, 3 invalid data or not
     verifiable, 64 usage (also a plan or a file that cannot be read).
     """
-    from verification.engine import Context  # noqa: PLC0415 - see the module docstring
-    from verification.engine import verify as judge  # noqa: PLC0415
-    from verification.report import render  # noqa: PLC0415
+    from verification.engine.report import render  # noqa: PLC0415
+    from verification.engine.verify import Context  # noqa: PLC0415 - see the module docstring
+    from verification.engine.verify import verify as judge  # noqa: PLC0415
 
     plan, digest = _read_plan(plan_file)
     table = _read_table(table_file, plan)
@@ -85,7 +85,7 @@ def _read_plan(path: Path) -> tuple[Plan, str]:
 
 def _read_table(path: Path, plan: Plan) -> Table:
     from verification.errors import FormatError  # noqa: PLC0415
-    from verification.table import MAX_TABLE_BYTES, read_table  # noqa: PLC0415
+    from verification.table.read import MAX_TABLE_BYTES, read_table  # noqa: PLC0415
 
     data = _read_file(path, MAX_TABLE_BYTES)
     try:

@@ -26,11 +26,11 @@ from api.tokens import Principal
 from api.web.numbers import bytes_size, moment, number, zone_of
 from api.web.pictures import charts, interval_gauges
 from api.web.texts import Words, choose
-from verification.bridge import round_to_sum
+from verification.engine.bridge import round_to_sum
+from verification.engine.result import Effect, Result
+from verification.engine.rounding import short, significant
 from verification.findings import Finding
 from verification.plan import Window
-from verification.result import Effect, Result
-from verification.rounding import short, significant
 
 LANGUAGE_COOKIE = "retroproof_lang"
 LANGUAGE_COOKIE_S = 365 * 24 * 3600

@@ -15,8 +15,8 @@ from api.web.gauge import WIDE as WIDE_GAUGE
 from api.web.gauge import GaugeValues, GaugeWords, gauge
 from api.web.numbers import number
 from api.web.texts import Words
-from verification.result import DayRow, Effect, Result, WindowTotals
-from verification.rounding import short, significant
+from verification.engine.result import DayRow, Effect, Result, WindowTotals
+from verification.engine.rounding import short, significant
 from verification.units import scale_factor
 
 RESULT_UNIT = "kWh/t"  # of a day's integers: Wh over g is 1000 kWh/t

@@ -17,7 +17,7 @@ from api.log import Log
 from api.tokens import Role
 from tests.api.conftest import Served
 from tests.api.plant import PROJECT, MeteredLine
-from verification import merkle, note
+from verification.evidence import merkle, note
 
 EVIDENCE = {"log_entry": "bytes", "checkpoint": "note", "plan": "bytes", "run": "result"}
 

@@ -13,11 +13,11 @@ import pytest
 from api.tokens import Role
 from tests.api.conftest import Served, file_plan, new_project
 from tests.api.plant import DEVICE, PROJECT, MeteredLine, plan_text
-from verification import logentry
-from verification.archive import pack, unpack
-from verification.check import check_archive
-from verification.check_report import Axis, Outcome
-from verification.keyring import parse_trust
+from verification.evidence import logentry
+from verification.evidence.archive import pack, unpack
+from verification.evidence.check import check_archive
+from verification.evidence.check_report import Axis, Outcome
+from verification.evidence.keyring import parse_trust
 
 Enter = Callable[[MeteredLine], httpx.Response]
 PROJECT_PATH = f"/api/v1/projects/{PROJECT}"

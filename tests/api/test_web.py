@@ -17,7 +17,7 @@ from api.web.svg import element, ticks
 from api.web.texts import choose
 from tests.api.conftest import Served, new_project
 from tests.api.plant import PROJECT, MeteredLine
-from verification.result import parse_result
+from verification.engine.result import parse_result
 
 PAGE = f"/projects/{PROJECT}"
 CHINESE = re.compile(r"[\u4e00-\u9fff]")

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from verification.engine.series import Series
 from verification.plan import Plan, Window, parse_plan
-from verification.series import Series
 
 PLAN_FILE = Path(__file__).parent / "data" / "hengkang.yaml"
 PLAN_BYTES = PLAN_FILE.read_bytes()

@@ -17,25 +17,14 @@ from zoneinfo import ZoneInfo
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from verification import (
-    batch,
-    check,
-    dsse,
-    engine,
-    keyring,
-    keys,
-    logentry,
-    merkle,
-    note,
-    package,
-    readings_table,
-    strictjson,
-)
-from verification.check_report import Axis, Outcome, Report
-from verification.deliveries import decode_all
+from verification import batch, keys, strictjson
+from verification.engine import verify as engine
+from verification.engine.result import Context
+from verification.evidence import check, dsse, keyring, logentry, merkle, note, package, readings_table
+from verification.evidence.check_report import Axis, Outcome, Report
+from verification.evidence.deliveries import decode_all
 from verification.model import Point, PointKind, Rows
 from verification.plan import parse_plan, plan_digest
-from verification.result import Context
 
 PLAN = """\
 retroproof_plan: 1

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from verification import archive, package
-from verification.check import check_archive
 from verification.errors import FormatError
+from verification.evidence import archive, package
+from verification.evidence.check import check_archive
 
 FILES = {"manifest.json": b"{}", "batches/a/1/000000000000.cose": b"\x00\x01", "empty": b""}
 PACKED = archive.pack(FILES)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from verification.baseline import Fit, effective_size, fit_ols
+from verification.engine.baseline import Fit, effective_size, fit_ols
 from verification.findings import Finding
 
 # NIST StRD, Norris: observed y against x; certified values below.

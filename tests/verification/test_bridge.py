@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verification.test_baseline import by_hand
-from verification.bridge import bridge_steps, plain_ratio, round_to_sum
-from verification.sufficiency import WindowData
+from verification.engine.bridge import bridge_steps, plain_ratio, round_to_sum
+from verification.engine.sufficiency import WindowData
 
 
 def window(label: str, tons: list[float], energy_kwh: list[int], others: list[float] | None = None) -> WindowData:

@@ -31,12 +31,13 @@ from package_builder import (
     seal_chain,
 )
 
-from verification import archive, batch, keyring, keys, note, package, strictjson
-from verification.check import check, check_archive
-from verification.check_bytes import check_bytes
-from verification.check_evidence import Evidence
-from verification.check_messages import MESSAGES, Weight
-from verification.check_report import Axis, AxisReport, Outcome, Reason, Report
+from verification import batch, keys, strictjson
+from verification.evidence import archive, keyring, note, package
+from verification.evidence.check import check, check_archive
+from verification.evidence.check_bytes import check_bytes
+from verification.evidence.check_evidence import Evidence
+from verification.evidence.check_messages import MESSAGES, Weight
+from verification.evidence.check_report import Axis, AxisReport, Outcome, Reason, Report
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
 VERIFIED, REFUTED, OPEN, NOT_RUN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY, Outcome.NOT_RUN
@@ -300,7 +301,7 @@ import sys
 for name in ("numpy", "pandas", "scipy", "pyarrow"):
     sys.modules[name] = None
 from pathlib import Path
-from verification.check import check_archive
+from verification.evidence.check import check_archive
 report = check_archive(Path(sys.argv[1]).read_bytes(), recompute=sys.argv[2] == "1")
 print(report.text())
 raise SystemExit(report.exit_code)

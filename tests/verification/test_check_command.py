@@ -10,7 +10,8 @@ import pytest
 from package_builder import DEVICE, DEVICE_ID, ENGINE, LOG, STRANGER, good_package
 
 import retroproof
-from verification import archive, keys, package
+from verification import keys
+from verification.evidence import archive, package
 
 
 @pytest.fixture

@@ -31,13 +31,15 @@ from package_builder import (
     seal_chain,
 )
 
-from verification import batch, daily, keyring, keys, package, readings_table, strictjson
-from verification.check import check
-from verification.check_report import Axis, Outcome, Report
-from verification.deliveries import decode_all
+from verification import batch, keys, strictjson
+from verification.engine import daily
+from verification.engine.result import Context
+from verification.evidence import keyring, package, readings_table
+from verification.evidence.check import check
+from verification.evidence.check_report import Axis, Outcome, Report
+from verification.evidence.deliveries import decode_all
 from verification.model import Rows
 from verification.plan import EDGE_TOLERANCE_US, parse_plan
-from verification.result import Context
 
 VERIFIED, REFUTED, OPEN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.verification.lines import hengkang_plan, with_meter, with_point
-from verification.daily import Calendar, daily_values
+from verification.engine.daily import Calendar, daily_values
+from verification.engine.series import Series
 from verification.plan import Window
-from verification.series import Series
 
 HOUR_US = 3_600_000_000
 PLAN = with_point(hengkang_plan(), "ac_energy", cadence_s=3600)

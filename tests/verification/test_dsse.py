@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verification import dsse, strictjson
+from verification import strictjson
 from verification.errors import FormatError
+from verification.evidence import dsse
 
 ENGINE, EXPERT, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3))
 PAYLOAD = b'{"a":1}'

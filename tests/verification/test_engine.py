@@ -27,12 +27,12 @@ from tests.verification.lines import (
     with_meter,
     with_point,
 )
-from verification.engine import Context, readings_used, verify
+from verification.engine.result import Result, parse_result
+from verification.engine.series import STATUS_BAD, Series
+from verification.engine.verify import Context, readings_used, verify
 from verification.errors import FormatError
 from verification.findings import Finding
 from verification.plan import Claim, MeterChange, Model, Plan, Target, Window, plan_digest
-from verification.result import Result, parse_result
-from verification.series import STATUS_BAD, Series
 
 DIGEST = plan_digest(PLAN_BYTES)
 PLAN = hengkang_plan()

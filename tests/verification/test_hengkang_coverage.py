@@ -15,10 +15,10 @@ from simulators.potline import Potline
 from simulators.scenarios import scenario
 from simulators.timeline import Timeline
 from tests.verification.lines import PLAN_BYTES, hengkang_plan
-from verification.engine import needed_points, verify
+from verification.engine.result import Result
+from verification.engine.series import Series
+from verification.engine.verify import needed_points, verify
 from verification.plan import plan_digest
-from verification.result import Result
-from verification.series import Series
 
 SEEDS = range(1, 21)
 PLAN = hengkang_plan()

@@ -9,7 +9,7 @@ import hashlib
 import pymerkle
 import pytest
 
-from verification import merkle
+from verification.evidence import merkle
 
 MAX_LEAVES = 256
 ENTRIES = [b"entry %d" % number for number in range(MAX_LEAVES)]

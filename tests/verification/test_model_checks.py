@@ -7,9 +7,9 @@ import datetime as dt
 import numpy as np
 import pytest
 
-from verification.baseline import EffectiveSize, Fit, fit_ols
-from verification.model_checks import check_fit, check_outliers, check_size, check_support
-from verification.sufficiency import WindowData
+from verification.engine.baseline import EffectiveSize, Fit, fit_ols
+from verification.engine.model_checks import check_fit, check_outliers, check_size, check_support
+from verification.engine.sufficiency import WindowData
 
 N = 8
 DRIVER = np.tile([-1.0, 1.0], N // 2)

@@ -22,9 +22,10 @@ from package_builder import (
     seal_chain,
 )
 
-from verification import batch, keyring, logentry, package, strictjson
-from verification.deliveries import decode_all, heads, negative_evidence, readings_csv, utc_text
+from verification import batch, strictjson
 from verification.errors import ConfigError, FormatError
+from verification.evidence import keyring, logentry, package
+from verification.evidence.deliveries import decode_all, heads, negative_evidence, readings_csv, utc_text
 from verification.model import NULL_TIME_US, Rows
 from verification.plan import parse_plan
 

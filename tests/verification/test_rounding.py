@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from verification.rounding import fixed, reported, short, significant
+from verification.engine.rounding import fixed, reported, short, significant
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verification.lines import hengkang_plan
-from verification import table as table_module
+from verification.engine.series import STATUS_BAD, STATUS_UNCERTAIN
 from verification.errors import FormatError
-from verification.series import STATUS_BAD, STATUS_UNCERTAIN
-from verification.table import Table, read_table
+from verification.table import read as table_module
+from verification.table.read import Table, read_table
 
 PLAN = hengkang_plan()
 BERLIN = hengkang_plan(timezone="Europe/Berlin")

@@ -13,9 +13,8 @@ from scipy.stats import binom
 
 from tests.verification.lines import daily_noise, hengkang_plan, with_meter, with_point
 from tests.verification.test_baseline import by_hand
-from verification.baseline import EffectiveSize, Fit, effective_size, fit_ols
-from verification.plan import MeterChange
-from verification.uncertainty import (
+from verification.engine.baseline import EffectiveSize, Fit, effective_size, fit_ols
+from verification.engine.uncertainty import (
     Continuity,
     Contribution,
     combine,
@@ -25,6 +24,7 @@ from verification.uncertainty import (
     model_uncertainty,
     output_meter_uncertainty,
 )
+from verification.plan import MeterChange
 
 PLAN = hengkang_plan()
 ROOT3 = math.sqrt(3)

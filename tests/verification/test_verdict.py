@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from verification.engine.result import Effect
+from verification.engine.verdict import assess_claim, decide
 from verification.findings import Finding
-from verification.result import Effect
-from verification.verdict import assess_claim, decide
 
 LIMIT = Decimal("-200.0000")
 INVALID = Finding.of("NAIVE_TIMES", count=1, line=2, example="x")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tests.verification.lines import PLAN_BYTES, PLAN_FILE, hengkang_plan, line
+from verification.engine.result import parse_result
+from verification.engine.series import Series
 from verification.plan import plan_digest
-from verification.result import parse_result
-from verification.series import Series
 
 HEADER = "point,time,value\n"
 

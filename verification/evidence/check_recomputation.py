@@ -8,16 +8,18 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterator
 
-from verification import package, strictjson
-from verification.check_evidence import Evidence
-from verification.check_report import Reason
+from verification import strictjson
+from verification.evidence import package
+from verification.evidence.check_evidence import Evidence
+from verification.evidence.check_report import Reason
 from verification.plan import plan_digest
 
 
 def check_recomputation(evidence: Evidence) -> Iterator[Reason]:
     """Every reason to doubt that the result comes from these batches."""
     try:
-        from verification import engine, readings_table  # noqa: PLC0415 - heavy, and optional
+        from verification.engine import verify as engine  # noqa: PLC0415 - heavy, and optional
+        from verification.evidence import readings_table  # noqa: PLC0415 - heavy, and optional
     except ModuleNotFoundError as err:
         yield Reason("ANALYSIS_MISSING", data={"module": err.name or "numpy"})
         return

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verification.table_errors import refuse
+from verification.table.errors import refuse
 
 MAX_CELLS = 100_000_000  # a small file may declare any number of rows: a decompression bomb is refused before it opens
 

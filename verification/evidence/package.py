@@ -17,10 +17,11 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from verification import dsse, logentry, merkle, note, strictjson
-from verification.deliveries import Delivery, decode_all, heads, negative_evidence, readings_csv
+from verification import strictjson
 from verification.errors import FormatError
-from verification.keyring import KeyRegister
+from verification.evidence import dsse, logentry, merkle, note
+from verification.evidence.deliveries import Delivery, decode_all, heads, negative_evidence, readings_csv
+from verification.evidence.keyring import KeyRegister
 from verification.plan import Plan, parse_plan, plan_digest
 
 SCHEMA = "retroproof.package/1"

@@ -17,11 +17,11 @@ from unicodedata import normalize
 
 import numpy as np
 
+from verification.engine.series import Series
 from verification.findings import Finding
 from verification.plan import Plan
-from verification.series import Series
-from verification.table_cells import Problem, TimeCells, ValueCells, parse_status
-from verification.table_errors import refuse
+from verification.table.cells import Problem, TimeCells, ValueCells, parse_status
+from verification.table.errors import refuse
 
 MAX_TABLE_BYTES = 256 << 20  # two years of ten points at 15 minutes are 30 MB; more belongs in the platform
 MAX_NAMES_SHOWN = 10
@@ -46,7 +46,7 @@ def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
     if not data.strip():
         refuse(name, "TABLE_EMPTY", "it is empty; a header and readings are needed")
     if data.startswith(PARQUET_MAGIC):
-        from verification.table_parquet import parquet_rows  # noqa: PLC0415 - pyarrow is slow to load
+        from verification.table.parquet import parquet_rows  # noqa: PLC0415 - pyarrow is slow to load
 
         header, rows = parquet_rows(data, name)
         return _Reader(plan, name, header).read(enumerate(rows, start=1))

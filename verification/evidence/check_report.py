@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from verification.check_messages import MESSAGES, WORDS_ZH, Weight
+from verification.evidence.check_messages import MESSAGES, WORDS_ZH, Weight
 from verification.findings import Finding, Language
 
 MAX_NAME_SHOWN = 200

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verification import keyring, keys
-from verification.check_evidence import Evidence
-from verification.check_report import Reason
-from verification.keyring import TrustedKeys
+from verification import keys
+from verification.evidence import keyring
+from verification.evidence.check_evidence import Evidence
+from verification.evidence.check_report import Reason
+from verification.evidence.keyring import TrustedKeys
 
 
 def check_signer(evidence: Evidence, trusted: TrustedKeys | None) -> Iterator[Reason]:

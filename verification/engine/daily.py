@@ -13,10 +13,10 @@ import zoneinfo
 
 import numpy as np
 
+from verification.engine.series import Booleans, Floats, Integers, Series
 from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan import EDGE_TOLERANCE_US, Meter, Plan, Window, WindowName
-from verification.series import Booleans, Floats, Integers, Series
 
 MIN_DAY_COVERAGE = 0.5  # CalTRACK: a day may miss at most 50 % of its sub-daily values
 HOUR_US = 3_600_000_000

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from verification import batch as batches
 from verification.errors import FormatError
-from verification.logentry import Head
+from verification.evidence.logentry import Head
 from verification.model import Point, Rows
 
 CSV_HEADER = "point,time,value,status"

@@ -11,8 +11,8 @@ import math
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 
-from verification.baseline import Fit
-from verification.sufficiency import WindowData
+from verification.engine.baseline import Fit
+from verification.engine.sufficiency import WindowData
 
 
 def plain_ratio(window: WindowData) -> Fraction | None:

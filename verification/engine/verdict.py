@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import get_args
 
+from verification.engine.result import Assessment, ClaimAssessment, Effect, State, Verdict
+from verification.engine.rounding import short, significant
 from verification.findings import Finding, Outcome
-from verification.result import Assessment, ClaimAssessment, Effect, State, Verdict
-from verification.rounding import short, significant
 
 
 def decide(effect: Effect | None, limit: Decimal, unit: str, findings: Sequence[Finding]) -> Verdict:

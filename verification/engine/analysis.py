@@ -11,14 +11,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from verification.baseline import EffectiveSize, Fit, effective_size, fit_ols
-from verification.bridge import bridge_steps
-from verification.findings import Finding
-from verification.model_checks import check_fit, check_outliers, check_size, check_support
-from verification.plan import Plan
-from verification.series import Floats
-from verification.sufficiency import WindowData
-from verification.uncertainty import (
+from verification.engine.baseline import EffectiveSize, Fit, effective_size, fit_ols
+from verification.engine.bridge import bridge_steps
+from verification.engine.model_checks import check_fit, check_outliers, check_size, check_support
+from verification.engine.series import Floats
+from verification.engine.sufficiency import WindowData
+from verification.engine.uncertainty import (
     Budget,
     Continuity,
     Contribution,
@@ -27,6 +25,8 @@ from verification.uncertainty import (
     model_uncertainty,
     output_meter_uncertainty,
 )
+from verification.findings import Finding
+from verification.plan import Plan
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from verification.archive import unpack
-from verification.check_bytes import check_bytes, unknown_schema
-from verification.check_claim import check_claim
-from verification.check_completeness import check_completeness
-from verification.check_evidence import Evidence, UnusableError
-from verification.check_plausibility import check_plausibility
-from verification.check_recomputation import check_recomputation
-from verification.check_report import Axis, AxisReport, Reason, Report
-from verification.check_signer import check_signer
 from verification.errors import FormatError
-from verification.keyring import TrustedKeys
-from verification.package import READINGS_PARQUET, check_bounds
+from verification.evidence.archive import unpack
+from verification.evidence.check_bytes import check_bytes, unknown_schema
+from verification.evidence.check_claim import check_claim
+from verification.evidence.check_completeness import check_completeness
+from verification.evidence.check_evidence import Evidence, UnusableError
+from verification.evidence.check_plausibility import check_plausibility
+from verification.evidence.check_recomputation import check_recomputation
+from verification.evidence.check_report import Axis, AxisReport, Reason, Report
+from verification.evidence.check_signer import check_signer
+from verification.evidence.keyring import TrustedKeys
+from verification.evidence.package import READINGS_PARQUET, check_bounds
 
 __all__ = ["check", "check_archive", "unreadable"]
 

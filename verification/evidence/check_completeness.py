@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verification import package, strictjson
+from verification import strictjson
 from verification.batch import NO_PREVIOUS
-from verification.check_evidence import Evidence
-from verification.check_report import Reason
-from verification.deliveries import Delivery, heads, is_locked, negative_evidence, readings_csv
 from verification.errors import FormatError
-from verification.logentry import Head
+from verification.evidence import package
+from verification.evidence.check_evidence import Evidence
+from verification.evidence.check_report import Reason
+from verification.evidence.deliveries import Delivery, heads, is_locked, negative_evidence, readings_csv
+from verification.evidence.logentry import Head
 
 
 def check_completeness(evidence: Evidence) -> Iterator[Reason]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import math
 from decimal import Decimal
 
-from verification.analysis import Analysis
-from verification.bridge import plain_ratio, round_to_sum
-from verification.plan import Plan, Window
-from verification.result import (
+from verification.engine.analysis import Analysis
+from verification.engine.bridge import plain_ratio, round_to_sum
+from verification.engine.result import (
     BridgeRow,
     BudgetRow,
     Coefficient,
@@ -20,10 +19,11 @@ from verification.result import (
     ModelStatistics,
     WindowTotals,
 )
-from verification.rounding import fixed, reported, significant
-from verification.series import Floats
-from verification.sufficiency import WindowData
-from verification.uncertainty import Budget
+from verification.engine.rounding import fixed, reported, significant
+from verification.engine.series import Floats
+from verification.engine.sufficiency import WindowData
+from verification.engine.uncertainty import Budget
+from verification.plan import Plan, Window
 from verification.units import scale_factor
 
 KERNEL_UNIT = "kWh/t"

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verification.deliveries import Delivery, Reading
-from verification.series import Series
+from verification.engine.series import Series
+from verification.evidence.deliveries import Delivery, Reading
 
 _SCHEMA = pa.schema(
     [

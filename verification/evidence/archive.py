@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Mapping
 
 from verification.errors import FormatError
-from verification.package import MAX_FILES, MAX_NAME_CHARS, MAX_TOTAL_BYTES, check_bounds
+from verification.evidence.package import MAX_FILES, MAX_NAME_CHARS, MAX_TOTAL_BYTES, check_bounds
 
 _LOCAL_HEADER_BYTES = 30  # PKWARE APPNOTE 4.3.7, before name and extra field
 _END_RECORD = struct.Struct("<4s4H2LH")  # APPNOTE 4.3.16; the last thing in an archive without a comment

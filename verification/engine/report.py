@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from verification.engine.result import Result, WindowTotals
+from verification.engine.rounding import short
 from verification.findings import Finding, Language
-from verification.result import Result, WindowTotals
-from verification.rounding import short
 
 _WORDS: dict[Language, dict[str, str]] = {
     "en": {

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from verification import package
 from verification.batch import Catalogue
-from verification.check_evidence import Evidence
-from verification.check_report import Reason
+from verification.evidence import package
+from verification.evidence.check_evidence import Evidence
+from verification.evidence.check_report import Reason
 
 _CODES = {"error": "DATA_FINDING_ERROR", "warning": "DATA_FINDING_WARNING"}
 

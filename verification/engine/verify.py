@@ -11,15 +11,15 @@ import datetime as dt
 import importlib.metadata
 from collections.abc import Mapping
 
-from verification import present
-from verification.analysis import analyse
+from verification.engine import present
+from verification.engine.analysis import analyse
+from verification.engine.result import ClaimAssessment, Context, Effect, MetricInfo, Result
+from verification.engine.series import Series, input_digest
+from verification.engine.sufficiency import calendars, gate, needed_points, readings_used
+from verification.engine.uncertainty import continuity
+from verification.engine.verdict import assess_claim, decide
 from verification.findings import Finding
 from verification.plan import EDGE_TOLERANCE_US, Plan
-from verification.result import ClaimAssessment, Context, Effect, MetricInfo, Result
-from verification.series import Series, input_digest
-from verification.sufficiency import calendars, gate, needed_points, readings_used
-from verification.uncertainty import continuity
-from verification.verdict import assess_claim, decide
 
 __all__ = ["Context", "Result", "needed_points", "readings_used", "verify"]
 

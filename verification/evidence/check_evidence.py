@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
-from verification import logentry, merkle, note, package, strictjson
+from verification import strictjson
 from verification.batch import Batch, open_batch
-from verification.check_report import Reason
-from verification.deliveries import Decoder, Delivery, utc_text
+from verification.engine.result import Result, parse_result
 from verification.errors import FormatError, RetroProofError
-from verification.keyring import KeyRegister, parse_register
+from verification.evidence import logentry, merkle, note, package
+from verification.evidence.check_report import Reason
+from verification.evidence.deliveries import Decoder, Delivery, utc_text
+from verification.evidence.keyring import KeyRegister, parse_register
 from verification.plan import Plan, parse_plan
-from verification.result import Result, parse_result
 
 RESULT_SCHEMA = 1
 EntryT = TypeVar("EntryT", bound=logentry.Entry)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from verification import keys, strictjson
 from verification.errors import FormatError
-from verification.note import decode_base64
+from verification.evidence.note import decode_base64
 
 IN_TOTO_TYPE = "application/vnd.in-toto+json"
 MAX_SIGNATURES = 100

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from verification.baseline import MIN_EFFECTIVE_DAYS, EffectiveSize, Fit
+from verification.engine.baseline import MIN_EFFECTIVE_DAYS, EffectiveSize, Fit
+from verification.engine.rounding import significant
+from verification.engine.series import Floats
+from verification.engine.sufficiency import WindowData
 from verification.findings import Finding
-from verification.rounding import significant
-from verification.series import Floats
-from verification.sufficiency import WindowData
 
 EXTRAPOLATION_PERCENT = 10  # CalTRACK: of the driver's range
 CV_RMSE_LIMIT_PERCENT = 25  # CPUC NMEC

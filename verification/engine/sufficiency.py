@@ -13,11 +13,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from verification.daily import Calendar, DayValues, daily_values
+from verification.engine.daily import Calendar, DayValues, daily_values
+from verification.engine.series import Booleans, Floats, Integers, Series, clean, empty_series
 from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan import Plan, WindowName
-from verification.series import Booleans, Floats, Integers, Series, clean, empty_series
 from verification.units import scale_factor
 
 MIN_DAYS_PERCENT = 90  # CalTRACK and China's online energy monitoring: at most 10 % missing

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtr
 
+from verification.engine.series import Booleans, Floats
 from verification.findings import Finding
-from verification.series import Booleans, Floats
 
 MAX_CONDITION = 1e6  # of the centred, scaled drivers: beyond it fewer than about nine digits of a coefficient are left
 # With fewer, the estimate of the autocorrelation itself decides the width; at this gate P(conclusive and wrong) is

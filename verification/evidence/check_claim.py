@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
-from verification import package
-from verification.check_evidence import Evidence, UnusableError
-from verification.check_report import Reason
-from verification.deliveries import Reading, is_locked, utc_text
+from verification.engine.rounding import fixed, reported, short
+from verification.engine.verdict import assess_claim, decide
+from verification.evidence import package
+from verification.evidence.check_evidence import Evidence, UnusableError
+from verification.evidence.check_report import Reason
+from verification.evidence.deliveries import Reading, is_locked, utc_text
 from verification.findings import Finding
 from verification.plan import EDGE_TOLERANCE_US, plan_digest
-from verification.rounding import fixed, reported, short
 from verification.units import scale_factor
-from verification.verdict import assess_claim, decide
 
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")

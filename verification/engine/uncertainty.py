@@ -14,10 +14,10 @@ from typing import Literal
 
 from scipy.special import ndtri, stdtrit
 
-from verification.baseline import EffectiveSize, Fit
+from verification.engine.baseline import EffectiveSize, Fit
+from verification.engine.series import Floats
 from verification.findings import Finding
 from verification.plan import Meter, Plan, Window
-from verification.series import Floats
 
 Source = Literal["model", "energy_meter", "output_meter"]
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from verification import dsse, merkle, package, strictjson
-from verification.check_evidence import Evidence, LogProof, UnusableError
-from verification.check_report import Reason
+from verification import strictjson
 from verification.errors import FormatError
-from verification.keyring import public
-from verification.logentry import BaselineEntry, PlanEntry, RunEntry
+from verification.evidence import dsse, merkle, package
+from verification.evidence.check_evidence import Evidence, LogProof, UnusableError
+from verification.evidence.check_report import Reason
+from verification.evidence.keyring import public
+from verification.evidence.logentry import BaselineEntry, PlanEntry, RunEntry
 
 
 def unknown_schema(evidence: Evidence) -> Reason | None:
