@@ -12,20 +12,18 @@ import click
 
 from deploy.local.errors import DeployError
 from deploy.local.home import home_folder
+from deploy.local.lock import only_one
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
 from deploy.local.servers import Servers, ensure_servers
 from deploy.stack import RETROPROOF, Stack
 from deploy.story import (
     Narrator,
-    collect,
     compare_with_truth,
     count_exactly,
     fetch_package,
     judge,
-    lock_the_plan,
-    meter_the_baseline,
-    retrofit,
+    meter_before_and_after,
     stand_still,
 )
 
@@ -44,30 +42,24 @@ def run_demo(plant: Sequence[str]) -> None:
         servers = ensure_servers(home, progress)
         _say_servers(narrator, servers)
     folder = home / "demo"
-    _remove(folder)
-    with Supervisor() as supervisor:
+    with only_one(folder), Supervisor() as supervisor:
+        _remove(folder)
         stack = Stack(folder, servers, supervisor, progress, plant)
         with narrator.stage("Platform: tables, keys, enrolled device, ingest, API", "平台启动"):
             stack.start_servers()
             stack.start_platform()
-        with narrator.stage("Baseline: 120 days collected, signed, stored", "基准期采集"):
-            meter_the_baseline(stack, narrator)
-        with narrator.stage("Plan locked: plan and baseline into the log", "方案锁定、基准托管"):
-            lock_the_plan(stack, narrator)
-        with narrator.stage("Retrofit", "实施改造"):
-            retrofit(stack, narrator)
-        with narrator.stage("Reporting period: 120 days collected, then live", "报告期采集"):
-            collect(stack, narrator)
+        meter_before_and_after(stack, narrator)
+        with narrator.stage("Live for a moment, then every reading counted", "实时采集、逐条清点"):
             time.sleep(LIVE_SECONDS)
             stand_still(stack, narrator)
-        with narrator.stage("Verdict", "核证结论"):
-            run = judge(stack, narrator)
-        with narrator.stage("Against the truth", "与真值对照"):
-            compare_with_truth(stack, narrator, run)
             counted = count_exactly(stack)
             narrator.say(f"readings: {counted}")
             if not counted.exact:
                 raise DeployError(f"Readings were lost or doubled: {counted}")
+        with narrator.stage("Verdict", "核证结论"):
+            run = judge(stack, narrator)
+        with narrator.stage("Against the truth", "与真值对照"):
+            compare_with_truth(stack, narrator, run)
         package = fetch_package(stack, run)
         with narrator.stage("Offline check of the evidence package", "离线复核证据包"):
             narrator.say(f"package: {package}")

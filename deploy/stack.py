@@ -121,6 +121,9 @@ class Stack:
         child.wait_ready(lambda: '"ready": true' in _written_since(log, mark), deadline_s=READY_DEADLINE_S)
         said = next(line for line in _written_since(log, mark).splitlines() if '"ready": true' in line)
         ready: dict[str, object] = json.loads(said)
+        # Without a first day the simulator counts back from today; from now on the day is this plant's own.
+        if "--first-day" not in self.plant:
+            self.plant += ("--first-day", str(ready["baseline_start"])[:10])
         return ready
 
     def start_agent(self) -> None:

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,41 @@ class Narrator:
         self.progress.step(f"      {text}")
 
 
+class Chapter(IntEnum):
+    """How far the story has come in a stack folder, as the platform remembers it."""
+
+    NOTHING = 0
+    REGISTERED = 1
+    LOCKED = 2
+    JUDGED = 3
+
+
+def chapter(stack: Stack) -> Chapter:
+    """Where to go on: a story that was interrupted is not told from the beginning."""
+    projects = stack.client("auditor").json("/api/v1/projects")
+    project = next((project for project in projects if project["id"] == PROJECT), None)
+    if project is None:
+        return Chapter.NOTHING
+    if project["verdict"]:
+        return Chapter.JUDGED
+    return Chapter.LOCKED if project["plan_version"] else Chapter.REGISTERED
+
+
+def meter_before_and_after(stack: Stack, narrator: Narrator) -> None:
+    """Meter the baseline, lock the plan, retrofit, meter the reporting period: whatever of it is left to do."""
+    reached = chapter(stack)
+    if reached < Chapter.REGISTERED:
+        register_project(stack)
+    if reached < Chapter.LOCKED:
+        with narrator.stage("Baseline: 120 days collected, signed, stored", "基准期采集"):
+            meter_the_baseline(stack, narrator)
+        with narrator.stage("Plan locked: plan and baseline into the log", "方案锁定、基准托管"):
+            lock_the_plan(stack, narrator)
+    with narrator.stage("Retrofit; the reporting period collected, then live", "实施改造、报告期采集"):
+        live_on(stack, narrator)
+        collect(stack, narrator)
+
+
 def register_project(stack: Stack) -> None:
     """The enterprise enters its project: one line, one device."""
     title = {"title_en": "Hengkang Aluminium, potline 1", "title_zh": "恒康铝业电解一系列"}
@@ -60,7 +96,6 @@ def register_project(stack: Stack) -> None:
 
 def meter_the_baseline(stack: Stack, narrator: Narrator) -> None:
     """The plant up to the end of its baseline, collected through the agent until everything produced is stored."""
-    register_project(stack)
     ready = stack.start_plant("baseline")
     narrator.say(f"OPC UA server and badge gate of a simulated potline; {ready['produced']:,} readings of history")
     stack.start_agent()
@@ -77,11 +112,14 @@ def lock_the_plan(stack: Stack, narrator: Narrator) -> None:
     narrator.say(f"baseline {locked['readings_sha256'][:16]}… is log entry {locked['baseline_log_index']}")
 
 
-def retrofit(stack: Stack, narrator: Narrator) -> None:
-    """The plant goes on: works, then the reporting period up to now, then live."""
-    stack.stop("plant")
+def live_on(stack: Stack, narrator: Narrator) -> None:
+    """The plant as it is today, works and reporting period behind it, live; and the agent that reads it."""
+    if "plant" in stack.children:
+        stack.stop("plant")
     ready = stack.start_plant("now")
-    narrator.say(f"works done; the line runs again, live at 1 Hz; {ready['produced']:,} readings in all")
+    narrator.say(f"the line runs, live at 1 Hz; {ready['produced']:,} readings so far")
+    if "agent" not in stack.children:
+        stack.start_agent()
 
 
 def stand_still(stack: Stack, narrator: Narrator) -> None:

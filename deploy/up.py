@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-import threading
+import time
 import webbrowser
 from collections.abc import Sequence
 
@@ -11,56 +11,50 @@ import click
 
 from deploy.local.errors import DeployError
 from deploy.local.home import home_folder
+from deploy.local.lock import only_one
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
 from deploy.local.servers import ensure_servers
 from deploy.stack import ROLES, Stack
-from deploy.story import PROJECT, Narrator, collect, judge, lock_the_plan, meter_the_baseline, retrofit
+from deploy.story import PROJECT, Chapter, Narrator, chapter, judge, live_on, meter_before_and_after
 
-FIRST_STAGES, LATER_STAGES = 6, 2
+STAGES = {Chapter.NOTHING: 4, Chapter.REGISTERED: 4, Chapter.LOCKED: 2, Chapter.JUDGED: 1}
 WATCH_S = 1.0
 
 
 def run_up(plant: Sequence[str], *, browser: bool) -> None:
-    """Start everything, tell the story if this folder has not heard it, and stay until SIGINT or SIGTERM."""
-    stopped = threading.Event()
+    """Start everything, tell the story as far as this folder has not heard it, and stay until Ctrl-C or SIGTERM."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, signal.default_int_handler)  # also where a shell started us with SIGINT ignored
     progress = Progress()
     home = home_folder()
-    told = home / "up" / "story-told"
-    narrator = Narrator(LATER_STAGES if told.exists() else FIRST_STAGES, progress)
     servers = ensure_servers(home, progress)
-    with Supervisor() as supervisor:
-        stack = Stack(home / "up", servers, supervisor, progress, plant)
-        with narrator.stage("Servers and platform", "服务器与平台启动"):
-            stack.start_servers()
-            stack.start_platform()
-        if told.exists():
-            with narrator.stage("The plant goes on, live", "产线继续运行"):
-                stack.start_plant("now")
-                stack.start_agent()
-        else:
-            _tell(stack, narrator)
-            told.touch()
-        _say_where(stack, progress, browser=browser)
-        _watch(supervisor, stopped)
-        progress.step("Stopping; nothing that was collected is lost. 正在停止……")
-        for name in ("plant", "agent", "api", "ingest"):
-            stack.stop(name)
+    with only_one(home / "up"), Supervisor() as supervisor:
+        try:
+            stack = Stack(home / "up", servers, supervisor, progress, plant)
+            _start(stack, progress)
+            _say_where(stack, progress, browser=browser)
+            _watch(supervisor)
+        except KeyboardInterrupt:
+            # A second Ctrl-C must not cut the orderly stop short: everything here ends by itself within seconds.
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
+            progress.step("\nStopping; nothing that was collected is lost. 正在停止……")
     progress.step("Stopped. `make up` goes on from here. 已停止。")
 
 
-def _tell(stack: Stack, narrator: Narrator) -> None:
-    """The story up to its first verdict, so that the page has something to show."""
-    with narrator.stage("Baseline: 120 days collected, signed, stored", "基准期采集"):
-        meter_the_baseline(stack, narrator)
-    with narrator.stage("Plan locked: plan and baseline into the log", "方案锁定、基准托管"):
-        lock_the_plan(stack, narrator)
-    with narrator.stage("Retrofit", "实施改造"):
-        retrofit(stack, narrator)
-    with narrator.stage("Reporting period: 120 days collected, then live", "报告期采集"):
-        collect(stack, narrator)
+def _start(stack: Stack, progress: Progress) -> None:
+    """Servers and platform, then whatever the story still lacks, so that the page has something to show."""
+    progress.step("Starting servers and platform 服务器与平台启动")
+    stack.start_servers()
+    stack.start_platform()
+    reached = chapter(stack)
+    narrator = Narrator(STAGES[reached], progress)
+    if reached is Chapter.JUDGED:
+        with narrator.stage("The plant goes on, live", "产线继续运行"):
+            live_on(stack, narrator)
+        return
+    meter_before_and_after(stack, narrator)
     with narrator.stage("Verdict", "核证结论"):
         judge(stack, narrator)
 
@@ -75,8 +69,9 @@ def _say_where(stack: Stack, progress: Progress, *, browser: bool) -> None:
         webbrowser.open(stack.url)
 
 
-def _watch(supervisor: Supervisor, stopped: threading.Event) -> None:
-    """Stay until asked to stop. Raises DeployError when a part ends by itself: half a stack must not pass for one."""
-    while not stopped.wait(WATCH_S):
+def _watch(supervisor: Supervisor) -> None:
+    """Stay until interrupted. Raises DeployError when a part ends by itself: half a stack must not pass for one."""
+    while True:
         for child in supervisor.ended():
             raise DeployError(f"{child.name} ended by itself with code {child.exit_code}.{child.log_tail()}")
+        time.sleep(WATCH_S)

@@ -95,7 +95,7 @@ def test_status_shows_a_running_agent_and_its_end(make_agent, make_opcua):
 @pytest.mark.slow
 def test_an_edge_box_needs_no_numpy_pandas_psycopg_or_fastapi(tmp_path, config_file):
     """Installs the `edge` extra into an empty environment and uses it there."""
-    venv.create(tmp_path / "venv", with_pip=True)
+    venv.create(tmp_path / "venv", with_pip=False)  # Debian's Python may lack ensurepip; our own pip installs into it
     python = tmp_path / "venv" / "bin" / "python"
     source = tmp_path / "source"
     names = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
@@ -104,7 +104,8 @@ def test_an_edge_box_needs_no_numpy_pandas_psycopg_or_fastapi(tmp_path, config_f
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             (source / name).write_bytes((REPOSITORY / name).read_bytes())
     constraints = REPOSITORY / "constraints.txt"
-    install = [python, "-m", "pip", "install", "-q", "-c", constraints, f"{source}[edge]"]
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    install = [*pip, "install", "-q", "-c", constraints, f"{source}[edge]"]
     subprocess.run(install, check=True, cwd=tmp_path)
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     look = "import importlib.util as u; print([n for n in ('numpy','pandas','psycopg','fastapi') if u.find_spec(n)])"
