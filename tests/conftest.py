@@ -26,6 +26,11 @@ from tests.support.plain import without_timescaledb
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests of the whole stack: they take longest, and the workers should end together."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
 @pytest.fixture(scope="session")
 def servers() -> Servers:
     """PostgreSQL and Mosquitto as `make demo` would find or fetch them; must have TimescaleDB."""
