@@ -25,7 +25,8 @@ from edge_agent.status import UplinkStatus
 from verification import ack
 from verification.errors import ConfigError, FormatError
 
-FIRST_RESEND_S = 10.0
+FIRST_RESEND_S = 10.0  # without a word from anyone: it may still be on its way
+FIRST_UNDELIVERED_S = 1.0  # the broker said that nobody got it: ask again soon, then ever less often
 LAST_RESEND_S = 60.0
 SYNC_WAIT_S = 2.0
 IDLE_S = 5.0
@@ -42,6 +43,7 @@ class _UnderWay:
 
     due_s: float
     wait_s: float = FIRST_RESEND_S
+    undelivered: bool = False
 
 
 class Uplink:
@@ -64,6 +66,7 @@ class Uplink:
         self._under_way: dict[BatchKey, _UnderWay] = {}
         self._packets: dict[int, BatchKey] = {}
         self._sent_up_to: BatchKey = BEFORE_ALL
+        self._ask_again_s = FIRST_UNDELIVERED_S
 
     def notify(self) -> None:
         """Something may be there to send."""
@@ -125,6 +128,7 @@ class Uplink:
             for item in await self._spool.call(Spool.pending, (epoch, sequence - 1), 1):
                 self._send(link, item)
                 self._status.resent += 1
+            waiting.undelivered = False
             waiting.wait_s = min(waiting.wait_s * 2, LAST_RESEND_S)
             waiting.due_s = time.monotonic() + waiting.wait_s
         self._status.in_flight = len(self._under_way)
@@ -143,16 +147,27 @@ class Uplink:
                 self._note_puback(event)
 
     def _note_puback(self, event: Published) -> None:
-        """Believe only the bad news: a batch that the broker did not pass on stays under way until it is due again."""
+        """Believe only the bad news: a batch that the broker did not pass on stays under way, due again sooner."""
         key = self._packets.pop(event.packet_id, None)
         if event.delivered:
             return
+        if key in self._under_way:
+            self._ask_again(self._under_way[key])
         self._status.undelivered += 1
         what = f"batch {key[1]} of epoch {key[0]}" if key else "a question for the last acknowledgement"
         self._status.message = (
             f"the broker did not deliver {what}: {event.reason}; does ingest listen, and may we write?"
         )
         log.warning("not delivered: what=%r reason=%r code=0x%02x", what, event.reason, event.reason_code)
+
+    def _ask_again(self, refused: _UnderWay) -> None:
+        """All that nobody got is due at one moment, so that it goes out in its order: a catalogue before its rows."""
+        others = [waiting.due_s for waiting in self._under_way.values() if waiting.undelivered]
+        if not others:
+            others = [time.monotonic() + self._ask_again_s]
+            self._ask_again_s = min(2 * self._ask_again_s, LAST_RESEND_S)
+        refused.undelivered = True
+        refused.due_s = min(others)
 
     async def _take_acknowledgement(self, link: MqttLink, message: Message) -> None:
         try:
@@ -173,12 +188,13 @@ class Uplink:
         link.acknowledge(message)
 
     def _note_settled(self, said: ack.Ack) -> None:
-        """Strike what is settled; ingest is at work, so what else is under way gets its full time again."""
+        """Strike what is settled; ingest is at work: what it never got is due now, the rest gets its time again."""
         for key in [key for key in self._under_way if key[0] == said.epoch and key[1] <= said.through]:
             del self._under_way[key]
         now_s = time.monotonic()
+        self._ask_again_s = FIRST_UNDELIVERED_S
         for waiting in self._under_way.values():
-            waiting.due_s = now_s + waiting.wait_s
+            waiting.due_s = now_s if waiting.undelivered else now_s + waiting.wait_s
         self._status.last_ack_us = clock.now_us()
         self._status.last_ack_epoch, self._status.last_ack_through = said.epoch, said.through
         self._status.message = ""

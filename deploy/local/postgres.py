@@ -40,7 +40,7 @@ SETTINGS = {
 }
 TIMESCALE_SETTINGS = {"shared_preload_libraries": "timescaledb", "timescaledb.telemetry_level": "off"}
 # For tests: a crash of the machine may lose everything, a crash of the server loses nothing that it had written out.
-FAST_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST_SETTINGS = {"fsync": "off", "full_page_writes": "off"}
 # TimescaleDB's background workers hold every database open, so that it can be neither cloned nor dropped.
 FAST_TIMESCALE_SETTINGS = {"timescaledb.max_background_workers": "0"}
 

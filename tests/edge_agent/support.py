@@ -136,7 +136,7 @@ class StandInIngest:
                     names |= {(epoch, first + i): point.name for i, point in enumerate(points)}
                 case Rows() as rows:
                     found += [
-                        (names[epoch, point], time_us, value, flags)
+                        (names.get((epoch, point), "not named yet"), time_us, value, flags)
                         for point, time_us, value, flags in zip(
                             rows.point, rows.time_us, rows.value, rows.flags, strict=True
                         )
