@@ -89,7 +89,6 @@ class Stack:
         self._make_tokens()
         self.start_ingest()
         self.start_api()
-        self.trust_file.write_text(self.client("auditor").text("/api/v1/keys"), encoding="utf-8")
 
     def start_ingest(self) -> None:
         """The ingest worker; returns when it listens to the broker."""

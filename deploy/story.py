@@ -159,8 +159,10 @@ def compare_with_truth(stack: Stack, narrator: Narrator, run: dict[str, Any]) ->
 
 
 def fetch_package(stack: Stack, run: dict[str, Any]) -> Path:
-    """Download the run's evidence package as the auditor and unpack it beside the stack."""
-    content = stack.client("auditor").bytes(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/package.zip")
+    """Download the run's evidence package and the keys to trust, as the auditor; unpack it beside the stack."""
+    auditor = stack.client("auditor")
+    stack.trust_file.write_text(auditor.text("/api/v1/keys"), encoding="utf-8")
+    content = auditor.bytes(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/package.zip")
     folder = stack.folder / "package"
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(folder)
