@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -116,14 +116,25 @@ class Site:
 
 
 @pytest.fixture
-def site(database: str, uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Site]:
-    with connect(database) as conn:
-        migrate(conn)
-    made = Site(tmp_path, database, uplink_broker)
-    yield made
-    for worker in made.workers:
+def new_site(uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Callable[[str], Site]]:
+    """Makes the site of a database; its workers end with the test, also with one that fails."""
+    made: list[Site] = []
+
+    def make(url: str) -> Site:
+        made.append(Site(tmp_path, url, uplink_broker))
+        return made[-1]
+
+    yield make
+    for worker in (worker for site in made for worker in site.workers):
         worker.kill()
         worker.wait()
+
+
+@pytest.fixture
+def site(database: str, new_site: Callable[[str], Site]) -> Site:
+    with connect(database) as conn:
+        migrate(conn)
+    return new_site(database)
 
 
 def stored(site: Site, device: Device) -> list[bytes]:
@@ -208,12 +219,12 @@ def test_two_workers_on_one_device_store_each_batch_once(site):
 
 
 def test_a_database_killed_and_started_again_loses_nothing(
-    postgres: PostgresServer, supervisor: Supervisor, uplink_broker: MosquittoBroker, tmp_path: Path
+    postgres: PostgresServer, supervisor: Supervisor, new_site: Callable[[str], Site]
 ):
     url = postgres.create_database("killed_under_ingest")
     with connect(url) as conn:
         migrate(conn)
-    site, device = Site(tmp_path, url, uplink_broker), Device("service-database")
+    site, device = new_site(url), Device("service-database")
     worker = site.start_worker()
     with site.agent(device) as agent:
         sent = device.chain(40, rows_each=2000)
@@ -233,8 +244,8 @@ def test_a_database_killed_and_started_again_loses_nothing(
     postgres.drop_database("killed_under_ingest")
 
 
-def test_a_worker_refuses_a_database_without_its_tables(database, uplink_broker, tmp_path):
-    site = Site(tmp_path, database, uplink_broker)
+def test_a_worker_refuses_a_database_without_its_tables(database, new_site):
+    site = new_site(database)
     worker = site.start_worker(wait=False)
     assert worker.wait(DEADLINE_S) != 0
     assert site.said("retroproof db migrate") == 1
