@@ -47,7 +47,7 @@ class PlatformClient:
         if content_type:
             request.add_header("Content-Type", content_type)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310 - as above
                 content: bytes = answer.read()
                 return content
         except urllib.error.HTTPError as err:

@@ -256,7 +256,7 @@ async def connected(broker: Broker, client_id: str, *, receive_maximum: int = 10
         await link._open(address.host, address.port, receive_maximum)  # noqa: SLF001 - the other half of this class
         yield link
     finally:
-        await link._close()  # noqa: SLF001
+        await link._close()  # noqa: SLF001 - same module
 
 
 def _resolve(future: asyncio.Future[Any], value: object) -> None:

@@ -126,9 +126,9 @@ class Inbox:
         self,
         client: mqtt.Client,
         userdata: object,  # noqa: ARG002 - paho's signature
-        flags: mqtt.ConnectFlags,  # noqa: ARG002
+        flags: mqtt.ConnectFlags,  # noqa: ARG002 - paho calls with it
         reason: ReasonCode,
-        properties: Properties | None,  # noqa: ARG002
+        properties: Properties | None,  # noqa: ARG002 - paho calls with it
     ) -> None:
         if reason.is_failure:
             log.error("broker refuses the connection: %s; check user and password_file", reason)
@@ -139,10 +139,10 @@ class Inbox:
     def _on_subscribe(
         self,
         client: mqtt.Client,  # noqa: ARG002 - paho's signature
-        userdata: object,  # noqa: ARG002
-        mid: int,  # noqa: ARG002
+        userdata: object,  # noqa: ARG002 - paho calls with it
+        mid: int,  # noqa: ARG002 - paho calls with it
         reasons: list[ReasonCode],
-        properties: Properties | None,  # noqa: ARG002
+        properties: Properties | None,  # noqa: ARG002 - paho calls with it
     ) -> None:
         if any(reason.value >= FAILURE for reason in reasons):
             log.error("broker refuses the subscription: %s; its ACL must let this user read plant/#", reasons)
@@ -155,15 +155,15 @@ class Inbox:
     def _on_disconnect(
         self,
         client: mqtt.Client,  # noqa: ARG002 - paho's signature
-        userdata: object,  # noqa: ARG002
-        flags: mqtt.DisconnectFlags,  # noqa: ARG002
+        userdata: object,  # noqa: ARG002 - paho calls with it
+        flags: mqtt.DisconnectFlags,  # noqa: ARG002 - paho calls with it
         reason: ReasonCode,
-        properties: Properties | None,  # noqa: ARG002
+        properties: Properties | None,  # noqa: ARG002 - paho calls with it
     ) -> None:
         if reason.is_failure:
             log.warning("broker connection lost: %s; trying again", reason)
 
-    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:  # noqa: ARG002
+    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:  # noqa: ARG002 - paho calls with it
         parts = message.topic.split("/")
         # A name that no device can have stands for all such; it is never enrolled, so it only fills its quarantine.
         device = parts[1] if DEVICE_ID.fullmatch(parts[1]) else ""
