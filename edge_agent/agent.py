@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edge_agent import clock, status
 from edge_agent.config import EdgeConfig
+from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.lock import exclusive
 from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.opcua import OpcUaSource
@@ -153,7 +154,7 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
 
 def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus) -> Source:
     source = config.sources[name]
-    if source.opcua:
+    if isinstance(source, OpcUaSourceConfig):
         return OpcUaSource(name, source, indices, spool, shown)
     return MqttSource(name, f"{config.device}-{name}", source, indices, spool, shown)
 
@@ -161,8 +162,8 @@ def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: Spool
 def _empty_status(config: EdgeConfig) -> AgentStatus:
     sources = {
         name: SourceStatus(
-            kind="opcua" if source.opcua else "mqtt",
-            endpoint=source.opcua or source.mqtt,
+            kind="opcua" if isinstance(source, OpcUaSourceConfig) else "mqtt",
+            endpoint=source.endpoint,
             points={key: PointStatus(point.address) for key, point in source.points.items()},
         )
         for name, source in config.sources.items()

@@ -62,7 +62,7 @@ def check_config(file: Path) -> None:
         for point_name, point in source.points.items()
     ]
     for name, source in found.sources.items():
-        click.echo(f"source {name}: {source.opcua or source.mqtt}")
+        click.echo(f"source {name}: {source.endpoint}")
     _table(("SOURCE", "POINT", "ADDRESS", "UNIT", "KIND", "METER"), rows)
     click.echo(f"{len(rows)} points: the configuration can be used")
 

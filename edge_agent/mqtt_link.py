@@ -25,7 +25,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from edge_agent.config import Broker, endpoint, read_password
+from edge_agent.config.base import read_password
+from edge_agent.config.mqtt import Broker, endpoint
 from verification.errors import RetroProofError
 
 CONNECT_TIMEOUT_S = 10.0

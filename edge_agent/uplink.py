@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge_agent import clock
 from edge_agent.backoff import Backoff
-from edge_agent.config import UplinkConfig
+from edge_agent.config.uplink import UplinkConfig
 from edge_agent.mqtt_link import LinkError, Message, MqttLink, Published, connected
 from edge_agent.spool import Spool
 from edge_agent.spool_model import SealedBatch

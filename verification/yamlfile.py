@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -22,8 +23,11 @@ Position = dict[tuple[str | int, ...], int]
 MAX_FILE_BYTES = 1 << 20  # a plan or a configuration is a page or two; more is a mistake or an attack
 
 
-def load_yaml(path: Path, kind: type[T]) -> T:
-    """Read `path` as `kind` (a msgspec Struct). Raises ConfigError naming the file, the line and the mend."""
+def load_yaml(path: Path, kind: type[T], *, prepare: Callable[[Any], Any] = lambda data: data) -> T:
+    """Read `path` as `kind` (a msgspec Struct). Raises ConfigError naming the file, the line and the mend.
+
+    `prepare` may add to the raw data what the reader of `kind` needs and no person should have to write.
+    """
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
@@ -31,10 +35,10 @@ def load_yaml(path: Path, kind: type[T]) -> T:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path}: cannot be read: {err}") from err
-    return parse_yaml(text, kind, name=str(path))
+    return parse_yaml(text, kind, name=str(path), prepare=prepare)
 
 
-def parse_yaml(text: str, kind: type[T], *, name: str) -> T:
+def parse_yaml(text: str, kind: type[T], *, name: str, prepare: Callable[[Any], Any] = lambda data: data) -> T:
     """Parse YAML `text` as `kind`; `name` stands for the file in messages. Raises ConfigError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -48,9 +52,11 @@ def parse_yaml(text: str, kind: type[T], *, name: str) -> T:
     except (RecursionError, ValueError) as err:
         raise ConfigError(f"{name}: not usable YAML: {err}") from err
     try:
-        return msgspec.convert(data, kind, strict=True)
+        return msgspec.convert(prepare(data), kind, strict=True)
     except msgspec.ValidationError as err:
         raise ConfigError(_explain(str(err), lines, kind, name)) from err
+    except ConfigError as err:
+        raise ConfigError(f"{name}: {err}") from err
 
 
 def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, name: str) -> None:

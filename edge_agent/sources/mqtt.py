@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from edge_agent import clock
 from edge_agent.backoff import Backoff
-from edge_agent.config import PointConfig, SourceConfig
+from edge_agent.config.mqtt import MqttPointConfig, MqttSourceConfig
 from edge_agent.mqtt_link import Event, LinkError, Message, MqttLink, connected
 from edge_agent.sources import payload
 from edge_agent.sources.payload import PayloadError
@@ -59,7 +59,7 @@ class MqttSource:
         self,
         name: str,
         client_id: str,
-        config: SourceConfig,
+        config: MqttSourceConfig,
         indices: dict[str, int],
         spool: SpoolThread,
         status: SourceStatus,
@@ -70,7 +70,7 @@ class MqttSource:
         self._spool = spool
         self._status = status
         self._indices = indices
-        self._points: dict[str, list[tuple[str, PointConfig]]] = {}
+        self._points: dict[str, list[tuple[str, MqttPointConfig]]] = {}
         for point_name, point in config.points.items():
             self._points.setdefault(point.topic, []).append((point_name, point))
 
@@ -79,7 +79,7 @@ class MqttSource:
         backoff = Backoff()
         while True:
             try:
-                async with connected(self._config.broker, self._client_id) as link:
+                async with connected(self._config, self._client_id) as link:
                     await self._start_session(link)
                     backoff.reset()
                     while True:

@@ -22,7 +22,7 @@ from asyncua.ua.uaerrors import UaError
 
 from edge_agent import clock
 from edge_agent.backoff import Backoff
-from edge_agent.config import SourceConfig
+from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.sources.opcua_history import HistoryError, HistoryReader
 from edge_agent.sources.opcua_item import Item
 from edge_agent.sources.opcua_nodes import describe, monitor
@@ -56,7 +56,7 @@ class OpcUaSource:
     def __init__(
         self,
         name: str,
-        config: SourceConfig,
+        config: OpcUaSourceConfig,
         indices: dict[str, int],
         spool: SpoolThread,
         status: SourceStatus,

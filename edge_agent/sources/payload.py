@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from edge_agent.config import PointConfig
+from edge_agent.config.mqtt import MqttPointConfig
 from verification.errors import RetroProofError
 from verification.model import MAX_TIME_US, NULL_TIME_US
 
@@ -46,7 +46,7 @@ def decode(payload: bytes) -> object:
         raise PayloadError(f"not JSON and not a number: {payload[:MAX_SHOWN]!r}") from err
 
 
-def reading(body: object, point: PointConfig, arrived_us: int) -> PayloadReading:
+def reading(body: object, point: MqttPointConfig, arrived_us: int) -> PayloadReading:
     """The reading of `point` in a decoded payload; without a time in it, the time of arrival. Raises PayloadError."""
     value = _number(_at(body, point.value), point.value or "payload")
     time_us = _time_us(_at(body, point.time)) if point.time else arrived_us

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_agent.config import endpoint, load
+from edge_agent.config import load
+from edge_agent.config.mqtt import endpoint
 from verification import keys
 from verification.errors import ConfigError
 
@@ -99,7 +100,7 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/potline/points", {}, "at least one point"),
         ("sources/potline/points/ac_energy/node", "nonsense", "not a NodeId"),
         ("sources/potline/points/ac_energy/node", None, "not a NodeId"),
-        ("sources/potline/points/ac_energy/topic", "t", "an OPC UA point has a node"),
+        ("sources/potline/points/ac_energy/topic", "t", "unknown key 'topic'"),
         ("sources/potline/points/ac_energy/unit", "kWhh", "not a known unit"),
         ("sources/potline/points/ac_energy/kind", "meter", "Invalid enum value"),
         (
@@ -114,14 +115,14 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/potline/opcua", "opc.tcp://me:pw@127.0.0.1:4840", "not supported"),
         ("sources/potline/opcua", None, "either opcua: or mqtt:"),
         ("sources/potline/mqtt", "mqtt://h", "either opcua: or mqtt:"),
-        ("sources/potline/password_file", "gate.password", "is for MQTT sources"),
+        ("sources/potline/password_file", "gate.password", "unknown key 'password_file'"),
         ("sources/gate/mqtt", "tcp://127.0.0.1", "not an MQTT address"),
         ("sources/gate/mqtt", "mqtt://edge:pw@127.0.0.1", "put it into a file"),
         ("sources/gate/mqtt", "mqtt://127.0.0.1", "needs a user"),
         ("sources/gate/ca_file", "ca.pem", "mqtts:// only"),
         ("sources/gate/points/staff/topic", "badge/#", "without + and #"),
         ("sources/gate/points/staff/value", None, "a path to the value"),
-        ("sources/gate/points/staff/node", "i=1", "an MQTT point has a topic"),
+        ("sources/gate/points/staff/node", "i=1", "unknown key 'node'"),
         ("uplink/password_file", "none", "cannot read the password"),
         ("uplink/window", 0, "lies outside 1 to"),
         ("uplink/window", 1001, "lies outside 1 to"),

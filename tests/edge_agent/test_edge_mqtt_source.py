@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.process import Supervisor
 from edge_agent.clock import now_us
-from edge_agent.config import PointConfig
+from edge_agent.config.mqtt import MqttPointConfig
 from edge_agent.sources.payload import PayloadError, decode, reading
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
@@ -259,7 +259,7 @@ def test_a_killed_broker_loses_no_message_of_a_device_with_receipts(
     ],
 )
 def test_every_kind_of_nonsense_is_refused_with_its_reason(payload):
-    point = PointConfig(unit="1", kind="gauge", topic="t", value="value", time="time", quality="quality")
+    point = MqttPointConfig(unit="1", kind="gauge", topic="t", value="value", time="time", quality="quality")
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     with pytest.raises(PayloadError):
         reading(decode(data), point, 0)
