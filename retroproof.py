@@ -34,7 +34,7 @@ class Subcommand(NamedTuple):
 SUBCOMMANDS = {
     "api": Subcommand("api.cli", "api", "api", "Serve the API and the web pages; make access tokens."),
     "check": Subcommand("verification.cli", "check", "", "Check an evidence package, offline."),
-    "db": Subcommand("ingest.cli", "db", "ingest", "Create, migrate, inspect and read the database."),
+    "db": Subcommand("ingest.db_cli", "db", "ingest", "Create, migrate, inspect and read the database."),
     "demo": Subcommand("deploy.cli", "demo", "all", "Tell the whole story once, on this machine, on real servers."),
     "doctor": Subcommand("deploy.cli", "doctor", "", "Say what this machine has, what is missing and what mends it."),
     "edge": Subcommand("edge_agent.cli", "edge", "edge", "Run and inspect the edge agent on the plant network."),

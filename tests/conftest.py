@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.home import home_folder
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
-from deploy.local.progress import Progress
-from deploy.local.servers import Servers, ensure_servers
+from deploy.local.servers import Servers
+from tests.support.chosen import chosen_servers
 from tests.support.plain import without_timescaledb
 
 _numbers = itertools.count(1)
@@ -34,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def servers() -> Servers:
     """PostgreSQL and Mosquitto as `make demo` would find or fetch them; must have TimescaleDB."""
-    found = ensure_servers(home_folder(), Progress())
+    found = chosen_servers()
     assert found.tier == "timescale", "the storage tests need TimescaleDB; see: retroproof doctor"
     return found
 

@@ -6,15 +6,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from deploy.local.home import home_folder
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
-from deploy.local.servers import ensure_servers
 from ingest.database import connect
 from ingest.migrate import migrate
-from ingest.tier import detect
+from ingest.tier import detect, equip
 from tests.bench import figure, writer
+from tests.support.chosen import chosen_servers
 
 OUT = Path("build/bench.json")
 
@@ -22,7 +21,7 @@ OUT = Path("build/bench.json")
 def main() -> None:
     """Measure on a durable server: what a power cut must not take is written out in every commit."""
     progress = Progress()
-    servers = ensure_servers(home_folder(), progress)
+    servers = chosen_servers(progress)
     folder = Path(tempfile.mkdtemp(prefix="retroproof-bench-", dir="/var/tmp"))
     folder.chmod(0o755)
     try:
@@ -33,6 +32,7 @@ def main() -> None:
             url = server.create_database("bench", template="template0")
             with connect(url) as conn:
                 migrate(conn)
+                equip(conn)
                 print(f"PostgreSQL {servers.postgres_version}, tier {detect(conn)}")
                 figures = [writer.measure(conn, folder / "postgres" / "readings.copy")]
     finally:

@@ -12,6 +12,7 @@ from ingest import register
 from ingest.admission import Arrival
 from ingest.database import Connection, connect
 from ingest.migrate import migrate
+from ingest.tier import equip
 from ingest.writer import Outcome, write_group
 from tests.ingest.builders import Device, now_us
 
@@ -34,6 +35,7 @@ def template(request: pytest.FixtureRequest) -> Callable[[str], tuple[PostgresSe
             server = request.getfixturevalue("postgres" if tier == "timescale" else "plain_postgres")
             with connect(server.create_database("ingest_template")) as conn:
                 migrate(conn)
+                equip(conn)
             made[tier] = server, "ingest_template"
         return made[tier]
 

@@ -17,8 +17,9 @@ from ingest.tier import Tier, detect
 
 SNAPSHOT = Path(__file__).with_name("schema.txt")
 
-# Everything that a query can meet: columns, constraints, indexes and views, as PostgreSQL itself prints them.
-# TimescaleDB adds a trigger and schemas of its own, none of which are part of what we promise.
+# Everything that a query can meet: columns, constraints, indexes, views and functions, as PostgreSQL prints them.
+# TimescaleDB adds a trigger and schemas of its own, none of which are part of what we promise; what makes reading_15min
+# depends on the tier, its columns do not.
 DESCRIBE = """
 SELECT 'column ' || table_name || '.' || column_name || ' ' || data_type
        || CASE is_nullable WHEN 'NO' THEN ' NOT NULL' ELSE '' END || coalesce(' DEFAULT ' || column_default, '')
@@ -30,7 +31,10 @@ UNION ALL
 SELECT 'index ' || indexdef FROM pg_indexes WHERE schemaname = 'telemetry'
 UNION ALL
 SELECT 'view ' || viewname || ' ' || regexp_replace(definition, '\\s+', ' ', 'g')
-FROM pg_views WHERE schemaname = 'telemetry'
+FROM pg_views WHERE schemaname = 'telemetry' AND viewname <> 'reading_15min'
+UNION ALL
+SELECT 'function ' || oid::regprocedure || ' returns ' || pg_get_function_result(oid)
+FROM pg_proc WHERE pronamespace = 'telemetry'::regnamespace
 ORDER BY 1
 """
 

@@ -1,0 +1,113 @@
+"""`retroproof db`: the tables, what the server offers, what is stored, and the readings themselves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ingest import migrate as migrations
+from ingest import read, rebuild, tier
+from ingest.cli_common import database, db_option, plain_errors
+from ingest.database import Connection, connect, statement
+from verification.model import MAX_TIME_US, NULL_TIME_US
+
+_UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+
+
+@click.group()
+def db() -> None:
+    """Create, migrate, inspect and read the database."""
+
+
+@db.command()
+@db_option
+def migrate(url: str) -> None:
+    """Make the tables, or bring them to this release, and use what the server offers."""
+    with database(url) as conn:
+        applied = migrations.migrate(conn)
+        found = tier.equip(conn)
+        click.echo(f"{len(applied)} applied, {len(migrations.migrations(migrations.PACKAGE))} in all, tier {found}")
+
+
+@db.command()
+@db_option
+def status(url: str) -> None:
+    """What the server offers and what is stored."""
+    with database(url) as conn:
+        pending = len(migrations.pending(conn))
+        known = len(migrations.migrations(migrations.PACKAGE))
+        lines: dict[str, object] = {
+            "server": _server(conn),
+            "tier": tier.detect(conn),
+            "schema": f"{known - pending} of {known}" + ("; run: retroproof db migrate" if pending else ""),
+        }
+        if not pending:
+            lines |= tier.storage(conn)
+            cursor = conn.execute(statement("status_counts"))
+            lines |= dict(
+                zip((column.name for column in cursor.description or ()), cursor.fetchone() or (), strict=True)
+            )
+    for name, value in lines.items():
+        click.echo(f"{name:20}{value}")
+
+
+def _server(conn: Connection) -> str:
+    row = conn.execute(
+        "SELECT current_setting('server_version'), (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb')"
+    ).fetchone()
+    version, timescale = row or ("", None)
+    return f"PostgreSQL {version}" + (f", TimescaleDB {timescale}" if timescale else "")
+
+
+def _moment(default_us: int) -> Callable[[click.Context, click.Parameter, str | None], int]:
+    """A click callback that reads an ISO 8601 time with its zone as microseconds since 1970."""
+
+    def read_moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
+        if text is None:
+            return default_us
+        try:
+            moment = dt.datetime.fromisoformat(text)
+        except ValueError as err:
+            raise click.BadParameter(f"{text!r} is not a time such as 2026-01-31T00:00:00+08:00") from err
+        if moment.tzinfo is None:
+            raise click.BadParameter(f"{text!r} has no time zone; add one, for example +08:00 or Z")
+        return (moment - _UNIX_EPOCH) // _MICROSECOND
+
+    return read_moment
+
+
+@db.command()
+@click.option("--device", required=True)
+@click.option("--point", help="Only this point.")
+@click.option("--start", "start_us", callback=_moment(NULL_TIME_US), help="Such as 2026-01-31T00:00:00+08:00.")
+@click.option("--end", "end_us", callback=_moment(MAX_TIME_US + 1), help="The first moment left out.")
+@click.option("--csv", "out", type=click.File("wb"), default="-", help="Where it goes; - is standard output.")
+@db_option
+def readings(
+    url: str,
+    device: str,
+    point: str | None,
+    start_us: int,
+    end_us: int,
+    out: Any,  # noqa: ANN401 - click's file, which has no type of its own
+) -> None:
+    """Every reading as CSV: point,time_us,value,status,flags,epoch,sequence,row."""
+    with plain_errors(), connect(url, statement_timeout_s=0) as conn:
+        read.export_csv(conn, out, device, point, start_us, end_us)
+
+
+@db.command("rebuild")
+@click.option("--check", "action", flag_value="check", default=True, help="Only compare. The default.")
+@click.option("--write", "action", flag_value="write", help="Make the readings again; ingest waits meanwhile.")
+@db_option
+def rebuild_command(url: str, action: str) -> None:
+    """Prove that the readings equal the stored batches bit for bit; exit 1 if not."""
+    with plain_errors():
+        found = rebuild.rebuild(url) if action == "write" else rebuild.compare(url)
+    if found.first_difference:
+        raise click.ClickException(f"the readings differ {found.first_difference}; mend: retroproof db rebuild --write")
+    click.echo(f"{found.readings} readings equal their {found.batches} batches")
