@@ -25,7 +25,7 @@ from ingest.admission import Arrival, Code, Decision, admit, advance
 from ingest.database import Connection, statement
 from ingest.ledger import NO_POINT, EpochKey, PointIds, read_snapshot
 from verification.ack import MAX_REFUSED, Ack, Refusal
-from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header
+from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header, Heartbeat
 from verification.errors import FormatError
 from verification.model import DEVICE_ID, Rows
 
@@ -56,11 +56,12 @@ def write_group(
     """Commit the group; `asked` are the chains whose state an agent asked for. A failure leaves nothing written."""
     ordered = sorted(arrivals, key=lambda arrival: arrival.order)
     try:
-        return _write(conn, ordered, received_at_us, tuple(asked))
+        outcome = _write(conn, ordered, received_at_us, tuple(asked))
     except _GROUP_REFUSED as err:
         if not ordered or (len(ordered) == 1 and not isinstance(err, _VALUE_REFUSED)):
             raise
-        return _write_one_by_one(conn, ordered, received_at_us, tuple(asked))
+        outcome = _write_one_by_one(conn, ordered, received_at_us, tuple(asked))
+    return replace(outcome, acks=tuple(replace(said, at_us=received_at_us) for said in outcome.acks))
 
 
 def _write_one_by_one(
@@ -160,6 +161,8 @@ def _ledger_line(decision: Decision) -> dict[str, Any]:
             line["kind"] = "catalogue"
         case Gaps():
             line["kind"] = "gaps"
+        case Heartbeat():
+            line["kind"] = "heartbeat"
     return line
 
 

@@ -34,6 +34,8 @@ class Ack:
     """Every batch of (device, epoch) with a sequence of `through` or less is settled: committed or in quarantine.
 
     sha256 is that of batch `through`, so that an agent whose own batch differs notices; it is empty when through is -1.
+    at_us: a moment by ingest's clock between the arrival of what is answered and the answer, in microseconds since 1970
+    UTC, by which an agent measures its own clock.
     """
 
     device: str
@@ -41,6 +43,7 @@ class Ack:
     through: int
     sha256: bytes
     refused: tuple[Refusal, ...] = ()
+    at_us: int = 0
 
 
 def sign(ack: Ack, key: Ed25519PrivateKey) -> bytes:
@@ -52,6 +55,7 @@ def sign(ack: Ack, key: Ed25519PrivateKey) -> bytes:
         "through": ack.through,
         "sha256": ack.sha256,
         "refused": refused,
+        "at_us": ack.at_us,
     }
     return cose.sign({}, cbor2.dumps(body), content_type=CONTENT_TYPE, key=key)
 
@@ -70,8 +74,9 @@ def open_signed(data: bytes, key: Ed25519PublicKey) -> Ack:
             "through": int(through),
             "sha256": bytes(sha256),
             "refused": list(refused),
+            "at_us": int(at_us),
         }:
-            return Ack(device, epoch, through, sha256, tuple(_refusal(item) for item in refused))
+            return Ack(device, epoch, through, sha256, tuple(_refusal(item) for item in refused), at_us)
         case _:
             raise FormatError("undecodable", "not the fields of an acknowledgement")
 

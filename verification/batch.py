@@ -39,6 +39,8 @@ MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 50_000
 MAX_POINTS = 10_000
 MAX_GAPS = 1_000
+MAX_SOURCES = 1_000
+MAX_STATE_CHARS = 200
 HASH_BYTES = 32
 NO_PREVIOUS = bytes(HASH_BYTES)  # what the first batch of an epoch names as its predecessor
 INT63_MAX = 2**63 - 1
@@ -98,7 +100,38 @@ class Gaps:
     gaps: tuple[Gap, ...]
 
 
-Payload = Rows | Catalogue | Gaps
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """How one of the agent's sources fares. bad: messages or values it could not read; dropped: readings it lost."""
+
+    name: str
+    kind: str
+    state: str
+    message: str = ""
+    bad: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Says that a silent agent is alive: its version, since when it runs, its sources, its spool and its clock.
+
+    oldest_us: when the oldest unacknowledged batch was sealed; ntp_offset_us: what the kernel still has to correct;
+    clock_error_us: the most by which the header's clock_offset_us can be wrong, half the fastest round trip to ingest.
+    """
+
+    agent: str
+    started_us: int
+    sources: tuple[SourceState, ...] = ()
+    waiting_batches: int = 0
+    waiting_rows: int = 0
+    used_bytes: int = 0
+    oldest_us: int | None = None
+    ntp_offset_us: int | None = None
+    clock_error_us: int | None = None
+
+
+Payload = Rows | Catalogue | Gaps | Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +233,10 @@ def _to_map(payload: Payload) -> dict[str, Any]:
         case Gaps():
             gaps = [[list(g.points), g.start_us, g.end_us, g.reason, g.count] for g in payload.gaps]
             return {"kind": "gaps", "gaps": gaps}
+        case Heartbeat():
+            said = {field.name: getattr(payload, field.name) for field in fields(Heartbeat)}
+            sources = [[s.name, s.kind, s.state, s.message, s.bad, s.dropped] for s in payload.sources]
+            return {"kind": "heartbeat"} | said | {"sources": sources}
 
 
 def _typed_array(code: str, column: Any) -> cbor2.CBORTag:  # noqa: ANN401 - array[int] or array[float]
@@ -280,8 +317,40 @@ def _read_gap(item: object) -> Gap:
     return Gap(tuple(cast("list[int]", points)), start, end, reason, count)
 
 
+def _read_heartbeat(columns: dict[str, Any]) -> Heartbeat:
+    match columns:
+        case {"agent": str(agent), "sources": list(sources), **counts} if len(sources) <= MAX_SOURCES:
+            pass
+        case _:
+            raise FormatError("undecodable", f"a heartbeat names its agent and at most {MAX_SOURCES} sources")
+    if counts.keys() != _HEARTBEAT_NUMBERS or len(agent) > MAX_STATE_CHARS or "\x00" in agent:
+        raise FormatError("undecodable", "the numbers of a heartbeat are: " + ", ".join(sorted(_HEARTBEAT_NUMBERS)))
+    for name, count in counts.items():
+        if not (isinstance(count, int) or (count is None and name in _HEARTBEAT_OPTIONAL)):
+            raise FormatError("undecodable", f"{name} of a heartbeat is not a number")
+        if abs(count or 0) > INT63_MAX:
+            raise FormatError("bound_exceeded", f"{name} of a heartbeat is too large")
+    return Heartbeat(agent=agent, sources=tuple(_read_source(source) for source in sources), **counts)
+
+
+def _read_source(item: object) -> SourceState:
+    match item:
+        case [str(name), str(kind), str(state), str(message), int(bad), int(dropped)]:
+            texts = (name, kind, state, message)
+        case _:
+            raise FormatError("undecodable", "a source of a heartbeat has name, kind, state, message and two counts")
+    if max(map(len, texts)) > MAX_STATE_CHARS or any("\x00" in text for text in texts):
+        raise FormatError("bound_exceeded", f"a text in a heartbeat exceeds {MAX_STATE_CHARS} characters")
+    if not (0 <= bad <= INT63_MAX and 0 <= dropped <= INT63_MAX):
+        raise FormatError("bound_exceeded", "a count in a heartbeat is negative or too large")
+    return SourceState(name, kind, state, message, bad, dropped)
+
+
+_HEARTBEAT_NUMBERS = {field.name for field in fields(Heartbeat)} - {"agent", "sources"}
+_HEARTBEAT_OPTIONAL = {"oldest_us", "ntp_offset_us", "clock_error_us"}
 _READERS: dict[str, Callable[[dict[str, Any]], Payload]] = {
     "readings": _read_rows,
     "catalogue": _read_catalogue,
     "gaps": _read_gaps,
+    "heartbeat": _read_heartbeat,
 }

@@ -53,8 +53,8 @@ def test_the_batches_are_kept_byte_for_byte(db, device, deliver):
 
 def test_a_replay_inserts_nothing_and_is_acknowledged_again(migrated, device, deliver):
     sent = device.chain(4)
-    first = deliver(*sent)
-    again = deliver(*sent, *sent)
+    first = deliver(*sent, received_at_us=now_us())
+    again = deliver(*sent, *sent, received_at_us=first.acks[0].at_us)
     assert codes(again) == ["duplicate"] * 8
     assert again.acks == first.acks
     assert rebuild.compare(migrated) == rebuild.Comparison(3, 30, None)

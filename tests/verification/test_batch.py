@@ -44,6 +44,12 @@ def seal_packed(packed: bytes, **changes: object) -> bytes:
     return cose.sign(claims, packed, content_type=batch.CONTENT_TYPE, key=KEY)
 
 
+def heartbeat(**changes: object) -> dict[str, object]:
+    numbers = dict.fromkeys(("started_us", "waiting_batches", "waiting_rows", "used_bytes"), 0)
+    absent = dict.fromkeys(("oldest_us", "ntp_offset_us", "clock_error_us"))
+    return {"kind": "heartbeat", "agent": "0.1.0", "sources": [], **numbers, **absent, **changes}
+
+
 def refused(data: bytes) -> str:
     with pytest.raises(FormatError) as caught:
         reread(data)
@@ -58,8 +64,10 @@ def refused(data: bytes) -> str:
             (Point("a", "ns=2;s=a", "kWh", PointKind.COUNTER, "M-1"), Point("b", "t/b", "℃", PointKind.GAUGE))
         ),
         batch.Gaps((batch.Gap((0, 1), 5, 9, "spool_full", 12), batch.Gap((), 5, 5, "outage"))),
+        batch.Heartbeat("0.1.0", 7),
+        batch.Heartbeat("0.1.0", 7, (batch.SourceState("line", "opcua", "connected"),), 3, 400, 5_000, 6, -12, 900),
     ],
-    ids=["readings", "catalogue", "gaps"],
+    ids=["readings", "catalogue", "gaps", "first heartbeat", "heartbeat"],
 )
 def test_a_sealed_batch_reads_back_as_written(payload):
     data = batch.seal(HEADER, payload, KEY)
@@ -184,6 +192,14 @@ def test_times_outside_1601_to_2200_are_refused(moment):
         {"kind": "gaps", "gaps": [[[True], 0, 1, "x", None]]},
         {"kind": "gaps", "gaps": [[[0], 0, True, "x", None]]},
         {"kind": "gaps", "gaps": [[[0], 0, 1, "null \x00", None]]},
+        heartbeat(agent=1),
+        heartbeat(agent="x" * 201),
+        heartbeat(agent="null \x00"),
+        heartbeat(started_us=None),
+        heartbeat(used_bytes="many"),
+        heartbeat(temperature=20),
+        heartbeat(sources=[["line"]]),
+        heartbeat(sources=[["line", "opcua", "connected", "", 0, 0]] * 1_001),
         {"kind": "catalogue", "first_index": False, "points": [["a", "b", "kWh", "gauge", ""]]},
         {
             "kind": "readings",
@@ -198,6 +214,13 @@ def test_times_outside_1601_to_2200_are_refused(moment):
 )
 def test_a_signed_body_of_another_shape_is_undecodable(body):
     assert refused(seal_map(body)) == "undecodable"
+
+
+def test_a_heartbeat_has_its_bounds():
+    assert isinstance(reread(seal_map(heartbeat(oldest_us=5))), batch.Heartbeat)
+    assert refused(seal_map(heartbeat(used_bytes=2**63))) == "bound_exceeded"
+    assert refused(seal_map(heartbeat(sources=[["line", "opcua", "s" * 201, "", 0, 0]]))) == "bound_exceeded"
+    assert refused(seal_map(heartbeat(sources=[["line", "opcua", "ok", "", -1, 0]]))) == "bound_exceeded"
 
 
 def test_columns_of_unequal_length_are_undecodable():
@@ -285,7 +308,7 @@ def test_cose_matches_a_published_vector():
 
 
 def test_an_acknowledgement_reads_back_and_is_bound_to_its_key():
-    said = ack.Ack("potline-1", 7, 41, bytes(32), (ack.Refusal(12, bytes(32), "chain_break"),))
+    said = ack.Ack("potline-1", 7, 41, bytes(32), (ack.Refusal(12, bytes(32), "chain_break"),), at_us=9)
     data = ack.sign(said, KEY)
     assert ack.open_signed(data, KEY.public_key()) == said
     with pytest.raises(FormatError) as caught:
