@@ -31,6 +31,29 @@ _DEFINITIONS = (
     "piece = [pieces] = pieces = pcs",
 )
 
+# What a point may be said to measure, with units of each dimension that it can have; the first is the usual one.
+QUANTITIES = {
+    "energy": ("kWh",),
+    "power": ("kW",),
+    "output": ("t", "piece", "m2", "m3", "Nm3"),
+    "mass": ("t",),
+    "volume": ("m3", "Nm3"),
+    "flow": ("m3/h", "Nm3/h", "t/h", "piece/h"),
+    "concentration": ("mg/m3", "mg/Nm3"),
+    "count": ("piece", "1"),
+    "staffing": ("head",),
+    "cost": ("CNY",),
+    "current": ("A",),
+    "voltage": ("V",),
+    "temperature": ("degC",),
+    "pressure": ("bar",),
+    "length": ("m",),
+    "duration": ("h",),
+    "ratio": ("1",),
+}
+# What is measured at a moment: adding up its values gives nothing, so no counter counts it.
+MOMENTARY = ("power", "flow", "concentration", "current", "voltage", "temperature", "pressure")
+
 
 class UnitError(RetroProofError):
     """A unit that cannot be read, or two units that do not measure the same kind of quantity."""
@@ -68,6 +91,19 @@ def check_unit(unit: str) -> None:
 def same_dimension(unit: str, other: str) -> bool:
     """Whether values in `unit` and in `other` may be added. Raises UnitError for a unit that cannot be read."""
     return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
+
+
+def quantities_of(unit: str) -> list[str]:
+    """The quantities that can be measured in `unit`, the most specific first. Raises UnitError."""
+    return [name for name, units in QUANTITIES.items() if any(same_dimension(unit, one) for one in units)]
+
+
+def check_quantity(unit: str, quantity: str) -> None:
+    """Raise UnitError, saying what fits, unless values of `quantity` (a key of QUANTITIES) can be in `unit`."""
+    found = quantities_of(unit)
+    if quantity not in found:
+        what = f"a unit of {' or '.join(found)}" if found else "of another kind"
+        raise UnitError(f"{unit!r} is {what}, and no unit of {quantity}; write for example {QUANTITIES[quantity][0]}")
 
 
 @functools.cache

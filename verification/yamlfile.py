@@ -6,9 +6,11 @@ commonly keep the last one in silence), and no value is converted from another t
 
 from __future__ import annotations
 
+import copy
 import difflib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,8 +20,10 @@ import yaml
 from verification.errors import ConfigError
 
 T = TypeVar("T")
-Position = dict[tuple[str | int, ...], int]
+Place = tuple[str | int, ...]  # ("sources", "potline", "points", 0): the keys and indices on the way to a value
+Position = dict[Place, int]
 
+ANY_KEY = "..."  # stands for every key of a mapping in msgspec's paths
 MAX_FILE_BYTES = 1 << 20  # a plan or a configuration is a page or two; more is a mistake or an attack
 
 
@@ -52,14 +56,15 @@ def parse_yaml(text: str, kind: type[T], *, name: str, prepare: Callable[[Any], 
     except (RecursionError, ValueError) as err:
         raise ConfigError(f"{name}: not usable YAML: {err}") from err
     try:
-        return msgspec.convert(prepare(data), kind, strict=True)
+        data = prepare(data)
+        return msgspec.convert(data, kind, strict=True)
     except msgspec.ValidationError as err:
-        raise ConfigError(_explain(str(err), lines, kind, name)) from err
+        raise ConfigError(_explain(str(err), _culprit(data, kind, str(err), lines), lines, kind, name)) from err
     except ConfigError as err:
         raise ConfigError(f"{name}: {err}") from err
 
 
-def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, name: str) -> None:
+def _walk(node: yaml.Node | None, path: Place, lines: Position, name: str) -> None:
     """Record the line (1-based) of every key and item; refuse duplicate keys."""
     if node is None:
         return
@@ -80,32 +85,62 @@ def _walk(node: yaml.Node | None, path: tuple[str | int, ...], lines: Position, 
             _walk(value, (*path, index), lines, name)
 
 
-def _explain(message: str, lines: Position, kind: type, name: str) -> str:
+def _explain(message: str, culprit: Place, lines: Position, kind: type, name: str) -> str:
     """Turn msgspec's message (it ends in ` - at `$.a[0].b``) into one with the line and, for a typo, a suggestion."""
-    text, _, where = message.partition(" - at ")
-    path = _path(where.strip("`"))
+    text = message.partition(" - at ")[0]
     unknown = re.search(r"unknown field `(.*)`", text)
     if unknown:
-        path = next((known for known in lines if known[: len(path)] == path and known[-1:] == unknown.groups()), path)
         known_fields = [field for field in _known_fields(kind) if field != unknown.group(1)]
         near = difflib.get_close_matches(unknown.group(1), known_fields, n=1, cutoff=0.6)
         text = f"unknown key {unknown.group(1)!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    line = next((lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in lines), 1)
-    shown = ".".join(str(part) for part in path)
+    line = next((lines[culprit[:n]] for n in range(len(culprit), -1, -1) if culprit[:n] in lines), 1)
+    shown = ".".join(str(part) for part in culprit)
     return f"{name}:{line}: {text}" + (f" (at {shown})" if shown and not unknown else "")
 
 
-def _path(where: str) -> tuple[str | int, ...]:
-    """`$.points[0].unit` as ("points", 0, "unit").
-
-    Msgspec writes `[...]` for any key of a mapping, where the path ends.
+def _culprit(data: Any, kind: type, message: str, lines: Position) -> Place:  # noqa: ANN401 - what a YAML file holds
+    """The place that `message` is about. Msgspec writes `[...]` for any key of a mapping, so of every place that its
+    path fits, the culprit is one that draws the same message with the others gone.
     """
-    parts: list[str | int] = []
-    for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", where):
-        if index == "...":
-            break
-        parts.append(int(index) if index else name)
-    return tuple(parts)
+    text, _, where = message.partition(" - at ")
+    pattern = _pattern(where.strip("`"))
+    unknown = re.search(r"unknown field `(.*)`", text)
+    if unknown:
+        pattern = (*pattern, unknown.group(1))
+    fitting = [place for place in lines if len(place) == len(pattern) and all(map(_fits, place, pattern))]
+    depth = max((at + 1 for at, step in enumerate(pattern) if step == ANY_KEY), default=0)
+    for place in fitting if len(fitting) > 1 else ():
+        others = [other[:depth] for other in fitting if other != place]
+        try:
+            msgspec.convert(_without(data, others), kind, strict=True)
+        except msgspec.ValidationError as err:
+            if str(err) == message:
+                return place
+    return fitting[0] if fitting else pattern
+
+
+def _fits(part: str | int, wanted: str | int) -> bool:
+    return wanted in (part, ANY_KEY)
+
+
+def _without(data: Any, places: list[Place]) -> Any:  # noqa: ANN401 - what a YAML file holds
+    """A copy of `data` that lacks what stands at `places`, as far as they are found: YAML also has numbers as keys."""
+    changed = copy.deepcopy(data)
+    for place in places:
+        with suppress(KeyError, IndexError, TypeError):
+            part = changed
+            for step in place[:-1]:
+                part = part[step]
+            del part[place[-1]]
+    return changed
+
+
+def _pattern(where: str) -> Place:
+    """`$.points[...].sources[0].unit` as ("points", ANY_KEY, "sources", 0, "unit")."""
+    return tuple(
+        ANY_KEY if index == "..." else int(index) if index else name
+        for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]", where)
+    )
 
 
 def _known_fields(kind: type) -> list[str]:

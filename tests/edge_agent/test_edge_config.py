@@ -102,6 +102,23 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/potline/points/ac_energy/node", None, "not a NodeId"),
         ("sources/potline/points/ac_energy/topic", "t", "unknown key 'topic'"),
         ("sources/potline/points/ac_energy/unit", "kWhh", "not a known unit"),
+        ("sources/potline/points/ac_energy/unit", "kW", "a unit of power, which a counter cannot add up"),
+        (
+            "sources/potline/points/ac_energy",
+            {"node": "i=1", "unit": "kW", "kind": "gauge", "quantity": "energy"},
+            "sources.potline.points.ac_energy.unit: 'kW' is a unit of power, and no unit of energy",
+        ),
+        (
+            "sources/potline/points/pots",
+            {"node": "i=1", "unit": "m", "kind": "counter", "quantity": "output"},
+            "sources.potline.points.pots.unit: 'm' is a unit of length, and no unit of output",
+        ),
+        (
+            "sources/potline/points/ac_energy",
+            {"node": "i=1", "unit": "kWh", "kind": "counter", "quantity": "enrgy"},
+            "did you mean 'energy'?",
+        ),
+        ("sources/gate/points/staff/nod", "i=1", "unknown key 'nod'; did you mean 'node'?"),
         ("sources/potline/points/ac_energy/kind", "meter", "Invalid enum value"),
         (
             "sources/potline/points/ac energy",

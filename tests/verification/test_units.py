@@ -7,7 +7,15 @@ import sys
 
 import pytest
 
-from verification.units import UnitError, check_unit, same_dimension, scale_factor
+from verification.units import (
+    QUANTITIES,
+    UnitError,
+    check_quantity,
+    check_unit,
+    quantities_of,
+    same_dimension,
+    scale_factor,
+)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +67,37 @@ def test_usual_units_are_read(unit: str):
 def test_importing_the_module_does_not_load_pint():
     code = "import sys, verification.units; sys.exit('pint' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity"),
+    [
+        ("MWh", "energy"),
+        ("GJ", "energy"),
+        ("pcs", "output"),
+        ("km2", "output"),
+        ("ug/m3", "concentration"),
+        ("%", "ratio"),
+    ],
+)
+def test_a_unit_suits_every_quantity_that_is_measured_in_it(unit: str, quantity: str):
+    check_quantity(unit, quantity)
+
+
+@pytest.mark.parametrize(
+    ("unit", "quantity", "message"),
+    [
+        ("kW", "energy", "'kW' is a unit of power, and no unit of energy; write for example kWh"),
+        ("m", "output", "'m' is a unit of length, and no unit of output; write for example t"),
+        ("kWh", "power", "'kWh' is a unit of energy, and no unit of power; write for example kW"),
+        ("m**4", "volume", "'m**4' is of another kind, and no unit of volume; write for example m3"),
+    ],
+)
+def test_a_unit_of_another_quantity_is_refused_saying_what_it_is(unit: str, quantity: str, message: str):
+    with pytest.raises(UnitError) as caught:
+        check_quantity(unit, quantity)
+    assert str(caught.value) == message
+
+
+def test_every_quantity_can_be_measured_in_the_units_that_it_names():
+    assert all(name in quantities_of(unit) for name, units in QUANTITIES.items() for unit in units)

@@ -42,6 +42,14 @@ def test_a_right_file_is_read():
         ("points: []\nxyzzy: 1\n", "plan.yaml:2: unknown key 'xyzzy'"),
         ("points:\n- name: 3\n", "plan.yaml:2: Expected `str`, got `int` (at points.0.name)"),
         ("points:\n- count: 3\n", "plan.yaml:2: Object missing required field `name` (at points.0)"),
+        (
+            "points: []\nmeters:\n  M-1: {name: a}\n  M-2: {name: 3}\n  M-3: {name: 4}\n",
+            "plan.yaml:4: Expected `str`, got `int` (at meters.M-2.name)",
+        ),
+        (
+            "points: []\nmeters:\n  M-1: {name: a}\n  M-2: {count: 3}\n",
+            "plan.yaml:4: Object missing required field `name` (at meters.M-2)",
+        ),
         ("points: []\npoints: []\n", "plan.yaml:2: key 'points' appears twice; keep one"),
     ],
 )
