@@ -19,6 +19,7 @@ from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.servers import Servers
+from deploy.pki.authority import Authority
 from tests.support.chosen import chosen_servers
 from tests.support.plain import without_timescaledb
 
@@ -87,6 +88,24 @@ def plain_database(plain_postgres: PostgresServer) -> Iterator[str]:
 def uplink_broker(servers: Servers, session_folder: Path, supervisor: Supervisor) -> MosquittoBroker:
     """The broker between plants and platform: user `ingest`, and devices as a test adds them with `add_device`."""
     broker = MosquittoBroker(servers, session_folder / "uplink", "uplink")
+    broker.start(supervisor)
+    return broker
+
+
+@pytest.fixture(scope="session")
+def authority(session_folder: Path) -> Authority:
+    """A certificate authority with a certificate for a server on loopback; make clients with `authority.client`."""
+    made = Authority.create(session_folder / "pki", "Test authority")
+    made.server("server", ["127.0.0.1", "localhost"])
+    return made
+
+
+@pytest.fixture(scope="session")
+def mtls_broker(
+    servers: Servers, session_folder: Path, supervisor: Supervisor, authority: Authority
+) -> MosquittoBroker:
+    """The uplink as in production: both sides show a certificate of `authority`; a client is who its own says."""
+    broker = MosquittoBroker(servers, session_folder / "mtls", "uplink", certificates=authority.folder)
     broker.start(supervisor)
     return broker
 

@@ -1,7 +1,8 @@
 """A private Mosquitto on loopback, in one of two roles: the `uplink` to the platform, or the `plant`'s own broker.
 
-Owns the broker's folder: configuration, users, stored messages, log, port and passwords. Nobody gets in without a
-password, and the access list of the role says who may write and read what.
+Owns the broker's folder: configuration (the files of deploy/broker), users, stored messages, log, port and passwords.
+Nobody gets in without a password or, given certificates, without one of those, and the access list of the role says
+who may write and read what.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import string
 import subprocess
 from importlib import resources
 from pathlib import Path
@@ -27,20 +27,36 @@ Role = Literal["uplink", "plant"]
 USERS: dict[Role, tuple[str, ...]] = {"uplink": ("ingest",), "plant": ("gate", "edge")}
 # A device's name stands in topics and in access patterns, where / + and # have a meaning.
 DEVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+CERTIFICATES = ("ca.pem", "crl.pem", "server.pem", "server.key")
+LISTENER = re.compile(r"^listener \d+$", re.MULTILINE)
 RELOADED = "Reloading config."  # what the broker logs when it has taken SIGHUP
 
 
 class MosquittoBroker(Server):
-    """One broker in one folder. `start` it under a supervisor; `port` and `password` are what a client needs."""
+    """One broker in one folder. `start` it under a supervisor; `port` and `password` are what a client needs.
+
+    With `certificates`, a folder that has the files named in CERTIFICATES, clients come with a certificate instead of
+    a password, and its common name is the user.
+    """
 
     ready_deadline_s = 15.0
     stop_deadline_s = 15.0
     host = HOST
 
-    def __init__(self, servers: Servers, folder: Path, role: Role, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        servers: Servers,
+        folder: Path,
+        role: Role,
+        *,
+        certificates: Path | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         super().__init__(servers, folder, progress)
         self.name = f"Mosquitto ({role})"
         self._role: Role = role
+        self._certificates = certificates
+        self._config = self.folder / "config"
         self._log = self.folder / "mosquitto.log"
         for user in USERS[role]:
             self._state.password(user)
@@ -63,27 +79,37 @@ class MosquittoBroker(Server):
             )
         known = device in self._state.passwords
         password = self._state.password(device)
-        if not known:
+        if not known and self._child:
             self._write_passwords()
-            if self._child:
-                self._reload(self._child)
+            self._reload(self._child)
         return password
 
+    def reload(self) -> None:
+        """Have the running broker read its users anew; with certificates, also the list of revoked ones."""
+        if self._certificates:
+            self._copy_certificates(self._certificates)
+        self._reload(self._running())
+
     def _prepare(self) -> None:
-        """Fill in the templates of this role."""
-        self._data.mkdir(exist_ok=True)
-        self._own(self._data, 0o700)
-        templates = resources.files("deploy.local")
-        text = string.Template((templates / "mosquitto.conf").read_text(encoding="utf-8"))
-        self._write("mosquitto.conf", text.substitute(port=self.port, folder=self.folder))
-        self._write("acl.conf", (templates / f"{self._role}.acl.conf").read_text(encoding="utf-8"))
-        self._write_passwords()
+        """Lay out the files of this role as deploy/broker describes them, on our port of loopback."""
+        for folder in (self._data, self._config, self._config / "conf.d", self._config / "certs"):
+            folder.mkdir(exist_ok=True)
+            self._own(folder, 0o700)
+        templates = resources.files("deploy.broker")
+        listener = (templates / f"listener-{'mtls' if self._certificates else 'password'}.conf").read_text("utf-8")
+        self._write("mosquitto.conf", (templates / "mosquitto.conf").read_text("utf-8"))
+        self._write("conf.d/listener.conf", LISTENER.sub(f"listener {self.port} {HOST}", listener))
+        self._write("acl.conf", (templates / f"{self._role}.acl.conf").read_text("utf-8"))
+        if self._certificates:
+            self._copy_certificates(self._certificates)
+        else:
+            self._write_passwords()
 
     def _launch(self, supervisor: Supervisor) -> Child:
         """Start the broker on the configuration just written."""
         return supervisor.start(
             self.name,
-            [self._servers.mosquitto, "-c", self.folder / "mosquitto.conf"],
+            [self._servers.mosquitto, "-c", "../config/mosquitto.conf"],
             log=self._log,
             env=self._servers.env,
             account=self._account,
@@ -101,18 +127,22 @@ class MosquittoBroker(Server):
     def _write_passwords(self) -> None:
         """Let Mosquitto's own tool hash every password; on files, since a command line can be read by everyone."""
         lines = "".join(f"{user}:{password}\n" for user, password in self._state.passwords.items())
-        draft = self.folder / "passwords.new"
+        draft = self._config / "passwords.new"
         write_private(draft, lines)
         command: list[str | Path] = [self._servers.mosquitto_passwd, "-U", draft]
         done = subprocess.run(command, env=self._environment(), capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise DeployError(f"{command[0]} failed: {done.stderr.strip() or done.stdout.strip()}")
         self._own(draft, 0o600)
-        draft.replace(self.folder / "passwords")
+        draft.replace(self._config / "passwords")
+
+    def _copy_certificates(self, source: Path) -> None:
+        for name in CERTIFICATES:
+            self._write(f"certs/{name}", (source / name).read_text("ascii"))
 
     def _write(self, name: str, text: str) -> None:
-        write_private(self.folder / name, text)
-        self._own(self.folder / name, 0o600)
+        write_private(self._config / name, text)
+        self._own(self._config / name, 0o600)
 
     def _reload(self, child: Child) -> None:
         """Have the running broker read the users anew; returns when it has."""

@@ -153,9 +153,10 @@ def test_a_packet_above_the_bound_is_refused_and_one_below_it_passes(uplink_brok
 
 
 def test_passwords_are_private_and_hashed_for_the_broker(uplink_broker):
-    for name in ("state.json", "passwords", "mosquitto.conf", "acl.conf"):
-        assert stat.S_IMODE((uplink_broker.folder / name).stat().st_mode) == 0o600
-    assert uplink_broker.password("ingest") not in (uplink_broker.folder / "passwords").read_text()
+    config = uplink_broker.folder / "config"
+    for path in (uplink_broker.folder / "state.json", config / "passwords", config / "mosquitto.conf"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert uplink_broker.password("ingest") not in (config / "passwords").read_text()
 
 
 def test_a_restarted_broker_has_its_port_its_devices_and_its_queued_messages(servers, own_folder, device):

@@ -1,0 +1,1 @@
+"""A small certificate authority for the broker and the HTTPS uplink: authority, servers, devices, revocation."""
