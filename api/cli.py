@@ -11,8 +11,8 @@ import psycopg
 from api import tokens
 from api.clock import utc_now
 from api.database import apply_migrations, connect
-from api.listen import listen
 from api.tokens import Role
+from ingest.http.listen import listen
 from verification import keys
 from verification.errors import RetroProofError
 

@@ -92,7 +92,7 @@ class Stack:
 
     def start_ingest(self) -> None:
         """The ingest worker; returns when it listens to the broker."""
-        child = self._start("ingest", "ingest", "run", "--config", self.folder / "ingest.yaml")
+        child = self._start("ingest", "ingest", "serve", "--config", self.folder / "ingest.yaml")
         mark = child.log.stat().st_size
         child.wait_ready(lambda: "ready" in _written_since(child.log, mark), deadline_s=READY_DEADLINE_S)
 

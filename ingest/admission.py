@@ -61,6 +61,10 @@ class Key:
     valid_from_us: int
     valid_to_us: int | None = None
 
+    def counts_at(self, signed_at_us: int) -> bool:
+        """Whether a signature made at this moment counts."""
+        return self.valid_from_us <= signed_at_us and (self.valid_to_us is None or signed_at_us < self.valid_to_us)
+
 
 @dataclass(frozen=True, slots=True)
 class Device:
@@ -99,15 +103,18 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """Bytes from the broker, which vouches for the device in the topic; parsed as far as that goes without a key."""
+    """Bytes that came in, parsed as far as that goes without a key.
 
-    topic_device: str
+    topic_device: for whom the broker vouches; None over HTTP, where the batch's own signature is all there is.
+    """
+
+    topic_device: str | None
     data: bytes
     batch: Batch | None
     error: FormatError | None = None
 
     @classmethod
-    def of(cls, topic_device: str, data: bytes) -> Arrival:
+    def of(cls, topic_device: str | None, data: bytes) -> Arrival:
         """Parse envelope and header; what cannot be parsed is an arrival too."""
         try:
             batch = open_batch(data)
@@ -131,6 +138,14 @@ class Decision:
     detail: str = ""
     settles: bool = False
     payload: Payload | None = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the device in the header sent this: its signature holds, or the same bytes were proven before."""
+        return self.settles or self.code in _PROVEN_WITHOUT_SETTLING
+
+
+_PROVEN_WITHOUT_SETTLING = {Code.DUPLICATE, Code.DEFERRED, Code.CONFLICT, Code.KEY_NOT_VALID_AT_SIGNING}
 
 
 class _Refused(Exception):  # noqa: N818 - an outcome, not an error
@@ -183,7 +198,8 @@ def advance(state: State, decision: Decision) -> State:
 def _prove(state: State, arrival: Arrival, batch: Batch, received_at_us: int) -> None:
     """Steps 2 to 7: an enrolled device sent this batch, and its place in the chain is free."""
     header = batch.header
-    if arrival.topic_device != header.device:  # step 2: the broker let this device in, so it may speak for itself only
+    # Step 2: the broker let this device in, so it may speak for itself only.
+    if arrival.topic_device is not None and arrival.topic_device != header.device:
         raise _Refused(Code.DEVICE_MISMATCH, f"{arrival.topic_device!r} sent a batch that names {header.device!r}")
     device = state.devices.get(header.device)
     if device is None:  # step 3
@@ -199,15 +215,15 @@ def _prove(state: State, arrival: Arrival, batch: Batch, received_at_us: int) ->
 
 
 def _authenticate(device: Device, batch: Batch) -> None:
-    """Steps 5 and 6: a key of this device, valid when the batch says it was signed, signed exactly these bytes."""
+    """Steps 5 and 6: a key of this device signed exactly these bytes, and counted when the batch says it was signed."""
     name, key_id, signed_at_us = batch.header.device, batch.envelope.key_id, batch.header.signed_at_us
     key = device.keys.get(key_id)
     if key is None:
         raise _Refused(Code.UNKNOWN_KEY, f"{name!r} has no key {key_id.hex()}")
-    if signed_at_us < key.valid_from_us or (key.valid_to_us is not None and signed_at_us >= key.valid_to_us):
-        raise _Refused(Code.KEY_NOT_VALID_AT_SIGNING, f"key {key_id.hex()} did not count at {signed_at_us} us")
     if not batch.envelope.signed_by(key.public_key):
         raise _Refused(Code.BAD_SIGNATURE, f"not signed by key {key_id.hex()}")
+    if not key.counts_at(signed_at_us):
+        raise _Refused(Code.KEY_NOT_VALID_AT_SIGNING, f"key {key_id.hex()} did not count at {signed_at_us} us")
 
 
 def _content(state: State, batch: Batch, received_at_us: int) -> Payload:

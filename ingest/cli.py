@@ -5,18 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
 
 import click
 
-from ingest import register
+from ingest import logs, register
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.config import load_config
 from ingest.database import statement
-from ingest.service import Worker
 from verification import keys
 
 
@@ -69,19 +67,29 @@ def revoke(url: str, device: str, key_id: str | None) -> None:
     "--config",
     type=click.Path(path_type=Path),
     required=True,
-    help="YAML: db, mqtt, password_file, signing_key.",
+    help="YAML: db, signing_key, mqtt, http, watch; see docs/reference/ingest.md.",
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
-def run(config: Path, log_level: str) -> None:
-    """Take batches from the broker into the database until SIGTERM or Ctrl-C."""
-    logging.basicConfig(
-        level=log_level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def serve(config: Path, log_level: str, log_format: str) -> None:
+    """Take batches from the broker and over HTTP into the database until SIGTERM or Ctrl-C."""
+    # The imports of a server take a second that `retroproof db` need not wait for.
+    from ingest.health import Health  # noqa: PLC0415
+    from ingest.http.serve import serving  # noqa: PLC0415
+    from ingest.intake import Intake  # noqa: PLC0415
+    from ingest.service import Worker  # noqa: PLC0415
+
+    logs.configure(log_level, log_format)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with plain_errors():
-        Worker(load_config(config), stop).run()
+        settings = load_config(config)
+        intake, health = Intake(), Health(lag_alarm_s=settings.lag_alarm_s)
+        with serving(settings, intake, health) as addresses:
+            for address in addresses:
+                logging.getLogger(__name__).info("listening: %s", address)
+            Worker(settings, stop, intake, health).run()
 
 
 @ingest.group()

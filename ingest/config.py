@@ -1,4 +1,4 @@
-"""The configuration of `retroproof ingest run`: one YAML file, every mistake named with its line and the mend."""
+"""The configuration of `retroproof ingest serve`: one YAML file, every mistake named with its line and the mend."""
 
 from __future__ import annotations
 
@@ -15,18 +15,35 @@ from verification.errors import ConfigError
 from verification.yamlfile import load_yaml
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+DEFAULT_LAG_ALARM_S = 300.0
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+class HttpFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The HTTP side as written. Without cert_file and key_file it listens on loopback only, for a TLS proxy."""
+
+    listen: str
+    cert_file: str | None = None
+    key_file: str | None = None
+    client_ca_file: str | None = None
 
 
 class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file as written. Paths are relative to it; ca_file, cert_file and key_file go with mqtts."""
+    """The file as written. Paths are relative to it; ca_file, cert_file and key_file go with mqtts.
+
+    One of mqtt and http at least is where batches come from. watch: where health and Prometheus figures are served.
+    """
 
     db: str
-    mqtt: str
     signing_key: str
+    mqtt: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    http: HttpFile | None = None
+    watch: str | None = None
+    lag_alarm_s: float = DEFAULT_LAG_ALARM_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +61,29 @@ class Broker:
 
 
 @dataclass(frozen=True, slots=True)
+class Listen:
+    """An address to listen on (port 0: any free one), with the certificate to show there, if any.
+
+    client_ca_file: only clients with a certificate of this authority get in.
+    """
+
+    host: str
+    port: int
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class IngestConfig:
     """A checked configuration with its secrets read."""
 
     db: str
-    broker: Broker
     signing_key: Ed25519PrivateKey
+    broker: Broker | None = None
+    http: Listen | None = None
+    watch: Listen | None = None
+    lag_alarm_s: float = DEFAULT_LAG_ALARM_S
 
 
 def load_config(path: Path) -> IngestConfig:
@@ -57,8 +91,23 @@ def load_config(path: Path) -> IngestConfig:
     file = load_yaml(path, ConfigFile)
     if not file.db.startswith(("postgresql://", "postgres://")):
         raise ConfigError(f"{path}: db: write an address such as postgresql://user@127.0.0.1:5432/retroproof")
+    if file.mqtt is None and file.http is None:
+        raise ConfigError(f"{path}: name mqtt, http or both: without one of them nothing can arrive")
+    if file.lag_alarm_s <= 0:
+        raise ConfigError(f"{path}: lag_alarm_s: write a number of seconds above 0")
+    return IngestConfig(
+        file.db,
+        keys.load_private(path.parent / file.signing_key),
+        broker=_broker(path, file, file.mqtt) if file.mqtt is not None else None,
+        http=_http(path, file.http) if file.http else None,
+        watch=_address(path, "watch", file.watch) if file.watch else None,
+        lag_alarm_s=file.lag_alarm_s,
+    )
+
+
+def _broker(path: Path, file: ConfigFile, address: str) -> Broker:
     try:
-        url = urlsplit(file.mqtt)
+        url = urlsplit(address)
         host, port = url.hostname, url.port
     except ValueError as err:
         raise ConfigError(f"{path}: mqtt: {err}") from err
@@ -71,7 +120,7 @@ def load_config(path: Path) -> IngestConfig:
     if bool(file.cert_file) != bool(file.key_file):
         raise ConfigError(f"{path}: cert_file and key_file belong together")
     folder = path.parent
-    broker = Broker(
+    return Broker(
         host,
         port or DEFAULT_PORTS[url.scheme],
         tls=url.scheme == "mqtts",
@@ -81,7 +130,38 @@ def load_config(path: Path) -> IngestConfig:
         cert_file=_existing(folder, file.cert_file),
         key_file=_existing(folder, file.key_file),
     )
-    return IngestConfig(file.db, broker, keys.load_private(folder / file.signing_key))
+
+
+def _http(path: Path, file: HttpFile) -> Listen:
+    address = _address(path, "http: listen", file.listen)
+    if bool(file.cert_file) != bool(file.key_file):
+        raise ConfigError(f"{path}: http: cert_file and key_file belong together")
+    if file.client_ca_file and not file.cert_file:
+        raise ConfigError(f"{path}: http: client_ca_file needs cert_file and key_file beside it")
+    if address.host not in LOOPBACK and not file.cert_file:
+        raise ConfigError(
+            f"{path}: http: without cert_file and key_file it listens on loopback only; "
+            "name them, or listen on 127.0.0.1 behind a TLS proxy"
+        )
+    folder = path.parent
+    return Listen(
+        address.host,
+        address.port,
+        cert_file=_existing(folder, file.cert_file),
+        key_file=_existing(folder, file.key_file),
+        client_ca_file=_existing(folder, file.client_ca_file),
+    )
+
+
+def _address(path: Path, name: str, text: str) -> Listen:
+    try:
+        url = urlsplit(f"//{text}")
+        host, port = url.hostname, url.port
+    except ValueError as err:
+        raise ConfigError(f"{path}: {name}: {err}") from err
+    if not host or port is None or url.path or url.username:
+        raise ConfigError(f"{path}: {name}: write host and port, such as 127.0.0.1:8081")
+    return Listen(host, port)
 
 
 def _read_password(path: Path) -> str:

@@ -1,19 +1,17 @@
-"""The MQTT side of ingest: takes messages from the broker into a bounded queue and gives them back as groups.
+"""The MQTT side of ingest: takes messages from the broker into the intake, and sends acknowledgements.
 
 MQTT v5 with manual acknowledgement: a message is acknowledged to the broker after the commit, and `receive_maximum`
 bounds how many are unacknowledged, which is the back-pressure. A shared subscription lets any number of workers share
 the load. The session ends with the connection: a worker keeps nothing, because agents send again what was not
 acknowledged by ingest's own signed word.
-
-Does not know what a batch is.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
-import queue
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -22,8 +20,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.admission import Arrival
 from ingest.config import Broker
-from verification.batch import MAX_BATCH_BYTES
+from ingest.health import Health
+from ingest.intake import Asked, Intake, Item, Parcel, Reply
+from verification.batch import INT63_MAX, MAX_BATCH_BYTES
 from verification.model import DEVICE_ID
 
 BATCH, SYNC = "batch", "sync"
@@ -31,6 +32,7 @@ SUBSCRIPTIONS = tuple(f"$share/ingest/plant/+/{what}" for what in (BATCH, SYNC))
 MAX_UNACKNOWLEDGED = 256
 MAX_PACKET_BYTES = 2 * MAX_BATCH_BYTES
 MAX_WAITING_ACKS = 10_000
+SYNC_BYTES = 8
 KEEPALIVE_S = 30
 RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 4
 FAILURE = 0x80  # reason codes from here on are refusals (MQTT 5.0, 2.4)
@@ -38,24 +40,12 @@ FAILURE = 0x80  # reason codes from here on are refusals (MQTT 5.0, 2.4)
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A message on `plant/<device>/<what>`; `connection` and `mid` are what acknowledging it takes."""
-
-    device: str
-    what: str
-    payload: bytes
-    mid: int
-    qos: int
-    connection: int
-
-
 class Inbox:
-    """One connection to the broker. `take`, `acknowledge` and `publish` are for one worker thread."""
+    """One connection to the broker. `publish` is for one worker thread, and so are the answers to what came in."""
 
-    def __init__(self, broker: Broker) -> None:
-        # Messages of QoS 1 are at most MAX_UNACKNOWLEDGED; the rest is room for those of QoS 0, which promise nothing.
-        self._waiting: queue.Queue[Message] = queue.Queue(2 * MAX_UNACKNOWLEDGED)
+    def __init__(self, broker: Broker, intake: Intake, health: Health) -> None:
+        self._intake = intake
+        self._health = health
         self._connection = 0
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -92,30 +82,6 @@ class Inbox:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def take(self, *, wait_s: float, most: int, most_bytes: int) -> list[Message]:
-        """What is waiting, up to the bounds; waits for a first message, never for a second.
-
-        So a lone batch is written at once, and under load groups grow by themselves.
-        """
-        try:
-            taken = [self._waiting.get(timeout=wait_s)]
-        except queue.Empty:
-            return []
-        size = len(taken[0].payload)
-        while len(taken) < most and size < most_bytes:
-            try:
-                taken.append(self._waiting.get_nowait())
-            except queue.Empty:
-                break
-            size += len(taken[-1].payload)
-        return taken
-
-    def acknowledge(self, message: Message) -> None:
-        """Tell the broker that it may forget this message."""
-        # Message ids start anew with each connection: an old one would name another message now.
-        if message.qos and message.connection == self._connection:
-            self._client.ack(message.mid, message.qos)
-
     def publish(self, device: str, payload: bytes) -> None:
         """Send a device its acknowledgement. One that is lost does no harm: the agent asks again."""
         self._client.publish(f"ack/{device}", payload, qos=1)
@@ -147,6 +113,7 @@ class Inbox:
         if any(reason.value >= FAILURE for reason in reasons):
             log.error("broker refuses the subscription: %s; its ACL must let this user read plant/#", reasons)
             return
+        self._health.broker = True
         log.info("ready: subscribed at %s:%s", self._broker.host, self._broker.port)
 
     def _on_connect_fail(self, client: mqtt.Client, userdata: object) -> None:  # noqa: ARG002 - paho's signature
@@ -160,6 +127,7 @@ class Inbox:
         reason: ReasonCode,
         properties: Properties | None,  # noqa: ARG002 - paho calls with it
     ) -> None:
+        self._health.broker = False
         if reason.is_failure:
             log.warning("broker connection lost: %s; trying again", reason)
 
@@ -167,8 +135,26 @@ class Inbox:
         parts = message.topic.split("/")
         # A name that no device can have stands for all such; it is never enrolled, so it only fills its quarantine.
         device = parts[1] if DEVICE_ID.fullmatch(parts[1]) else ""
-        taken = Message(device, parts[-1], bytes(message.payload), message.mid, message.qos, self._connection)
-        try:
-            self._waiting.put_nowait(taken)
-        except queue.Full:
+        answer = functools.partial(self._acknowledge, self._connection, message.mid, message.qos)
+        item = _read(device, parts[-1], bytes(message.payload), answer)
+        if item is None:
+            log.warning("not a question for a chain: topic=%s bytes=%s", message.topic, len(message.payload))
+            answer(Reply("undecodable"))
+        elif not self._intake.offer(item):
             log.warning("queue full: a message of QoS %s from %s dropped", message.qos, device)
+
+    def _acknowledge(self, connection: int, mid: int, qos: int, _reply: Reply) -> None:
+        """Tell the broker that it may forget a message. The reply itself went out as an acknowledgement before."""
+        # Message ids start anew with each connection: an old one would name another message now.
+        if qos and connection == self._connection:
+            self._client.ack(mid, qos)
+
+
+def _read(device: str, what: str, payload: bytes, answer: Callable[[Reply], None]) -> Item | None:
+    """A batch, or the chain whose state an agent asks for: its epoch as 8 bytes, big-endian; None if it is neither."""
+    if what == BATCH:
+        return Parcel(Arrival.of(device, payload), answer)
+    epoch = int.from_bytes(payload)
+    if len(payload) != SYNC_BYTES or epoch > INT63_MAX or not device:
+        return None
+    return Asked(device, (epoch,), None, answer)

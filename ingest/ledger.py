@@ -56,12 +56,18 @@ def read_snapshot(conn: Connection, arrivals: Sequence[Arrival]) -> Snapshot:
 
 def _read_devices(conn: Connection, names: list[str]) -> dict[str, Device]:
     rows = conn.execute(statement("lock_devices"), {"devices": names}).fetchall()
+    device_keys = read_keys(conn, [name for name, _ in rows])
     enrolled = {"devices": [name for name, _ in rows]}
-    device_keys: dict[str, dict[bytes, Key]] = {name: {} for name, _ in rows}
-    for name, key_id, public_key, from_us, to_us in conn.execute(statement("device_keys"), enrolled):
-        device_keys[name][bytes(key_id)] = Key(keys.parse_public(public_key), from_us, to_us)
     newest: dict[str, int] = dict(conn.execute(statement("newest_epochs"), enrolled).fetchall())
-    return {name: Device(device_keys[name], newest[name], revoked_at_us) for name, revoked_at_us in rows}
+    return {name: Device(device_keys.get(name, {}), newest[name], revoked_at_us) for name, revoked_at_us in rows}
+
+
+def read_keys(conn: Connection, names: list[str]) -> dict[str, dict[bytes, Key]]:
+    """The keys of these devices by key id; a device that is not enrolled has none."""
+    found: dict[str, dict[bytes, Key]] = {}
+    for name, key_id, public_key, from_us, to_us in conn.execute(statement("device_keys"), {"devices": names}):
+        found.setdefault(name, {})[bytes(key_id)] = Key(keys.parse_public(public_key), from_us, to_us)
+    return found
 
 
 def read_catalogues(

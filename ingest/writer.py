@@ -98,7 +98,7 @@ def _write(
         received_at = _UNIX_EPOCH + dt.timedelta(microseconds=received_at_us)
         _store(conn, [decision for decision in decisions if decision.settles], snapshot.point_ids, received_at)
         for decision in decisions:
-            if not decision.settles and decision.code not in {Code.DUPLICATE, Code.DEFERRED}:
+            if _refuses(decision) and not decision.settles and _attributed(decision):
                 _quarantine(conn, decision, received_at)
         acks = _acknowledgements(conn, decisions, asked)
     return Outcome(tuple(decisions), acks)
@@ -214,7 +214,7 @@ def _quarantine(conn: Connection, decision: Decision, received_at: dt.datetime) 
     arrival = decision.arrival
     header = arrival.batch.header if arrival.batch else None
     entry = {
-        "topic_device": arrival.topic_device,
+        "topic_device": _sender(arrival),
         "sha256": arrival.batch.sha256 if arrival.batch else hashlib.sha256(arrival.data).digest(),
         "code": str(decision.code),
         "detail": decision.detail[:MAX_DETAIL_CHARS],
@@ -229,7 +229,7 @@ def _quarantine(conn: Connection, decision: Decision, received_at: dt.datetime) 
     if conn.execute(statement("count_again"), entry).rowcount:
         return
     if not conn.execute(statement("quarantine_unsettled"), entry).rowcount:
-        log.warning("quarantine full: topic=%s code=%s not kept", arrival.topic_device, decision.code)
+        log.warning("quarantine full: topic=%s code=%s not kept", _sender(arrival), decision.code)
 
 
 def _acknowledgements(conn: Connection, decisions: Sequence[Decision], asked: tuple[EpochKey, ...]) -> tuple[Ack, ...]:
@@ -237,11 +237,11 @@ def _acknowledgements(conn: Connection, decisions: Sequence[Decision], asked: tu
     refusals: dict[EpochKey, list[Refusal]] = {chain: [] for chain in asked}
     for decision in decisions:
         arrival = decision.arrival
-        if arrival.batch is None or not DEVICE_ID.fullmatch(arrival.topic_device):
+        if arrival.batch is None or not _attributed(decision) or not DEVICE_ID.fullmatch(_sender(arrival)):
             continue
         header = arrival.batch.header
-        listed = refusals.setdefault((arrival.topic_device, header.epoch), [])
-        if not decision.settles and decision.code not in {Code.DUPLICATE, Code.DEFERRED}:
+        listed = refusals.setdefault((_sender(arrival), header.epoch), [])
+        if _refuses(decision) and not decision.settles:
             listed.append(Refusal(header.sequence, arrival.batch.sha256, str(decision.code)))
     columns = {**_chain_columns(sorted(refusals)), "most_refused": MAX_REFUSED}
     acks = []
@@ -250,6 +250,25 @@ def _acknowledgements(conn: Connection, decisions: Sequence[Decision], asked: tu
         refused = (*refusals[device, epoch], *settled)[:MAX_REFUSED]
         acks.append(Ack(device, epoch, through, sha256, refused))
     return tuple(acks)
+
+
+def _refuses(decision: Decision) -> bool:
+    return decision.code not in {Code.ACCEPTED, Code.DUPLICATE, Code.DEFERRED}
+
+
+def _attributed(decision: Decision) -> bool:
+    """Whether somebody answers for it: the broker, who let the sender in, or a signature that holds.
+
+    What nobody answers for is neither stored nor answered with the state of a chain.
+    """
+    return decision.arrival.topic_device is not None or decision.proven
+
+
+def _sender(arrival: Arrival) -> str:
+    """The device for whom the broker vouches, or else the one in the header."""
+    if arrival.topic_device is not None:
+        return arrival.topic_device
+    return arrival.batch.header.device if arrival.batch else ""
 
 
 def _chain_columns(chains: Sequence[EpochKey]) -> dict[str, list[Any]]:

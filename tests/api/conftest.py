@@ -17,9 +17,9 @@ from api import tokens
 from api.app import create_app
 from api.config import Settings
 from api.database import apply_migrations, connect
-from api.listen import listen
 from api.tokens import Role
 from ingest.database import connect as connect_for_ingest
+from ingest.http.listen import listen
 from ingest.migrate import migrate
 from simulators.timeline import Timeline
 from tests.api.plant import DEVICE, ENTERPRISE, FIRST_DAY, PROJECT, MeteredLine, plan_text

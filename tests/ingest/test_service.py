@@ -74,7 +74,7 @@ class Site:
         ready = self.said("ready")
         with self.log.open("ab") as log:
             worker = subprocess.Popen(
-                [sys.executable, "-m", "retroproof", "ingest", "run", "--config", str(self.config)],
+                [sys.executable, "-m", "retroproof", "ingest", "serve", "--config", str(self.config)],
                 stderr=log,
             )
         self.workers.append(worker)
