@@ -14,6 +14,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from edge_agent import clock, status
@@ -28,12 +29,15 @@ from edge_agent.spool_recovery import open_spool
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import AgentStatus, ClockStatus, PointStatus, SourceStatus, UplinkStatus
 from edge_agent.uplink import Uplink
-from verification import keys
+from verification import keys, sync
+from verification.batch import MAX_SOURCES, MAX_STATE_CHARS, Heartbeat, SourceState
 
 SEAL_CHECK_S = 0.1
 STATUS_EVERY_S = 1.0
+BEAT_CHECK_S = 1.0
 LAST_SEND_S = 5.0
 CANCEL_AGAIN_S = 0.5
+VERSION = version("retroproof")
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +61,10 @@ class Agent:
             sources = [group.create_task(source.run()) for source in self.sources]
             sealer = group.create_task(self._seal())
             reporter = group.create_task(self._report())
+            beat = group.create_task(self._beat())
             await stop.wait()
             log.info("stopping")
-            await _end([*sources, sealer])
+            await _end([*sources, sealer, beat])
             await self._send_the_rest()
             await _end([uplink, reporter])
         await self._write_status()
@@ -71,9 +76,39 @@ class Agent:
             await asyncio.sleep(SEAL_CHECK_S)
 
     async def _seal_once(self, *, everything: bool = False) -> int:
-        state = clock.clock_state()
-        self.status.clock = ClockStatus(state.state, state.offset_us)
+        state = self._clock_state()
         return await self.spool.call(Spool.seal_due, state, everything=everything)
+
+    async def _beat(self) -> None:
+        """Break a silence of the configured length."""
+        silence_us = int(self.config.uplink.heartbeat_s * 1_000_000)
+        while True:
+            await asyncio.sleep(BEAT_CHECK_S)
+            if await self.spool.call(Spool.seal_heartbeat, self._heartbeat(), self._clock_state(), silence_us):
+                self.uplink.notify()
+
+    def _clock_state(self) -> clock.ClockState:
+        """As the kernel disciplines the clock, and as far off as the uplink has measured it."""
+        kernel, measured = clock.clock_state(), self.uplink.clock_offset()
+        shown = ClockStatus(kernel.state, ntp_offset_us=kernel.offset_us)
+        if measured is not None:
+            shown.offset_us, shown.error_us = measured.offset_us, measured.error_us
+        self.status.clock = shown
+        return clock.ClockState(kernel.state, shown.offset_us)
+
+    def _heartbeat(self) -> Heartbeat:
+        """What a silent agent says of itself; the spool fills in its own depth."""
+        states = tuple(
+            SourceState(name, shown.kind, shown.state, shown.message[:MAX_STATE_CHARS], shown.bad, shown.dropped)
+            for name, shown in self.status.sources.items()
+        )
+        return Heartbeat(
+            agent=VERSION,
+            started_us=self.status.started_us,
+            sources=states[:MAX_SOURCES],
+            ntp_offset_us=self.status.clock.ntp_offset_us,
+            clock_error_us=self.status.clock.error_us,
+        )
 
     async def _send_the_rest(self) -> None:
         await self._seal_once(everything=True)
@@ -145,7 +180,14 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
     try:
         indices = asyncio.run(spool.call(Spool.catalogue, config.points))
         shown = _empty_status(config)
-        uplink = Uplink(config.device, config.uplink, config.trusted_key(), spool, shown.uplink)
+        uplink = Uplink(
+            config.device,
+            config.uplink,
+            config.trusted_key(),
+            spool,
+            shown.uplink,
+            lambda epochs: _question(config, epochs),
+        )
         sources = tuple(_source(config, name, indices, spool, shown.sources[name]) for name in config.sources)
         yield Agent(config, spool, shown, uplink, sources)
     finally:
@@ -159,6 +201,10 @@ def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: Spool
     return MqttSource(name, f"{config.device}-{name}", source, indices, spool, shown)
 
 
+def _question(config: EdgeConfig, epochs: Sequence[int]) -> bytes:
+    return sync.sign(config.device, epochs, clock.now_us(), config.private_key())
+
+
 def _empty_status(config: EdgeConfig) -> AgentStatus:
     sources = {
         name: SourceStatus(
@@ -169,5 +215,5 @@ def _empty_status(config: EdgeConfig) -> AgentStatus:
         for name, source in config.sources.items()
     }
     now_us = clock.now_us()
-    uplink = UplinkStatus(config.uplink.mqtt)
+    uplink = UplinkStatus(config.uplink.address)
     return AgentStatus(config.device, os.getpid(), now_us, now_us, sources, uplink, ClockStatus())

@@ -55,7 +55,7 @@ def check_config(file: Path) -> None:
     """Say what FILE would have the agent do, or what is wrong with it."""
     found = _load(file)
     click.echo(f"device {found.device}, signing key {keys.key_id(found.private_key()).hex()}")
-    click.echo(f"uplink {found.uplink.mqtt}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})")
+    click.echo(f"uplink {found.uplink.address}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})")
     rows = [
         (name, point_name, point.address, point.unit, str(point.kind), point.meter or "-")
         for name, source in found.sources.items()

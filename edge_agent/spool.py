@@ -35,7 +35,7 @@ from edge_agent.spool_model import (
 )
 from verification import batch
 from verification.ack import Ack
-from verification.batch import Catalogue, Gap, Gaps, Header, Payload
+from verification.batch import Catalogue, Gap, Gaps, Header, Heartbeat, Payload
 from verification.errors import ConfigError
 from verification.model import Point, PointKind, Rows
 
@@ -81,6 +81,7 @@ class Spool:
         self._oldest_us = self._oldest_batch_us()
         self._full = ""
         self._last_gap_seal_us = 0
+        self._last_seal_us = now_us()
 
     def close(self) -> None:
         """Close the file; everything in it stays."""
@@ -185,11 +186,38 @@ class Spool:
             made += 1
         return made
 
+    def seal_heartbeat(self, said: Heartbeat, state: clock.ClockState, silence_us: int) -> int:
+        """Seal a sign of life, completed by how much waits here, if nothing was sealed for so long; returns 0 or 1.
+
+        A full spool keeps its room for gaps, and says by them that it lives.
+        """
+        # A clock that was set back must not prolong the silence.
+        if abs(self._now_us() - self._last_seal_us) < silence_us or self.full_reason():
+            return 0
+        completed = replace(
+            said,
+            waiting_batches=self._batches,
+            waiting_rows=self._open_rows,
+            used_bytes=self._used_bytes,
+            oldest_us=self._oldest_us,
+        )
+        with self._transaction():
+            self._seal(completed, state)
+        return 1
+
     def pending(self, after: tuple[int, int], most: int) -> list[SealedBatch]:
         """Up to `most` batches that follow (epoch, sequence), older epochs first."""
         epoch, sequence = after
         found = self._db.execute(SQL["select_pending"], {"epoch": epoch, "sequence": sequence, "most": most})
         return [SealedBatch(*row) for row in found]
+
+    def fresh(self, after: tuple[int, int], within_us: int, most: int) -> list[SealedBatch]:
+        """Up to `most` of the newest batches of this epoch that follow `after` and were sealed lately, in order."""
+        epoch, sequence = after
+        who, now_us = self.identity.epoch, self._now_us()
+        values = {"epoch": who, "sequence": sequence if epoch == who else -1, "most": most}
+        newest = self._db.execute(SQL["select_newest"], values).fetchall()
+        return [SealedBatch(*row) for *row, sealed_us in reversed(newest) if abs(now_us - sealed_us) <= within_us]
 
     def epochs(self) -> list[int]:
         """Every epoch with something unacknowledged, and the present one, oldest first."""
@@ -363,6 +391,7 @@ class Spool:
         )
         self._run("advance_identity", previous=sha256)
         self.identity = Identity(who.device, who.epoch, who.next_sequence + 1, sha256, 0, 0)
+        self._last_seal_us = now_us
         self._batches += 1
         self._used_bytes += len(data) + ITEM_BYTES
         self._oldest_us = now_us if self._oldest_us is None else self._oldest_us

@@ -170,6 +170,10 @@ SELECT sealed_us FROM batch ORDER BY epoch, sequence LIMIT 1;
 SELECT epoch, sequence, sha256, data FROM batch
 WHERE (epoch, sequence) > (:epoch, :sequence) ORDER BY epoch, sequence LIMIT :most;
 
+-- name: select_newest
+SELECT epoch, sequence, sha256, data, sealed_us FROM batch
+WHERE epoch = :epoch AND sequence > :sequence ORDER BY sequence DESC LIMIT :most;
+
 -- name: select_epochs
 SELECT DISTINCT epoch FROM batch ORDER BY epoch;
 

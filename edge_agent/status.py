@@ -74,6 +74,7 @@ class UplinkStatus(msgspec.Struct):
     message: str = ""
     alarm: str = ""
     alarms: int = 0
+    connects: int = 0
     in_flight: int = 0
     sent: int = 0
     resent: int = 0
@@ -91,10 +92,15 @@ class UplinkStatus(msgspec.Struct):
 
 
 class ClockStatus(msgspec.Struct):
-    """The clock as the last batch header has it."""
+    """The clock as the last batch header has it: against ingest's, give or take `error_us`.
+
+    ntp_offset_us is what the kernel still has to correct.
+    """
 
     state: str = "unknown"
     offset_us: int | None = None
+    error_us: int | None = None
+    ntp_offset_us: int | None = None
 
 
 class AgentStatus(msgspec.Struct):

@@ -71,7 +71,7 @@ def _with_absolute_paths(config: EdgeConfig, folder: Path) -> EdgeConfig:
     return msgspec.structs.replace(
         with_absolute_paths(config, folder),
         spool=with_absolute_paths(config.spool, folder),
-        uplink=with_absolute_paths(config.uplink, folder),
+        uplink=config.uplink.with_absolute_paths(folder),
         sources={name: with_absolute_paths(source, folder) for name, source in config.sources.items()},
     )
 

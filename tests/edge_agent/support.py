@@ -18,6 +18,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from deploy.local.mosquitto import MosquittoBroker
+from edge_agent.clock import now_us
 from edge_agent.status import AgentStatus
 from edge_agent.status import read as read_status
 from verification import ack, batch, keys
@@ -49,13 +50,14 @@ class StandInIngest:
         self.key = Ed25519PrivateKey.generate()
         self.signing_key = self.key
         self.mute = False
+        self.clock_ahead_us = 0
         self.lie: Callable[[ack.Ack], ack.Ack] = lambda said: said
         self.batches: dict[tuple[int, int], bytes] = {}
         self.arrivals = 0
         self.syncs: list[int] = []
         self.problems: list[str] = []
         self._device = device
-        self._public_key = public_key
+        self.public_key = public_key
         self._broker = broker
         self._lock = threading.RLock()
         self._client = Client(
@@ -84,14 +86,19 @@ class StandInIngest:
                 epoch = int.from_bytes(message.payload, "big")
                 self.syncs.append(epoch)
             else:
-                epoch = self._take(bytes(message.payload))
+                epoch = self.take(bytes(message.payload))
             self.acknowledge(epoch)
+
+    def take(self, data: bytes) -> int:
+        """Keep a batch; returns its epoch."""
+        with self._lock:
+            return self._take(data)
 
     def _take(self, data: bytes) -> int:
         self.arrivals += 1
         opened = batch.open_batch(data)
         header = opened.header
-        if not opened.envelope.signed_by(self._public_key):
+        if not opened.envelope.signed_by(self.public_key):
             self.problems.append("bad signature")
         before = self.batches.get((header.epoch, header.sequence - 1))
         if before is not None and batch.open_batch(before).sha256 != header.previous:
@@ -103,15 +110,19 @@ class StandInIngest:
 
     def acknowledge(self, epoch: int) -> None:
         """Say up to where the epoch is whole."""
+        if not self.mute:
+            self.send(self.acknowledgement(epoch))
+
+    def acknowledgement(self, epoch: int) -> bytes:
+        """Up to where the epoch is whole, signed."""
         with self._lock:
-            if self.mute:
-                return
             through = ack.NOTHING_SETTLED
             while (epoch, through + 1) in self.batches:
                 through += 1
             sha256 = batch.open_batch(self.batches[epoch, through]).sha256 if through >= 0 else b""
-            said = self.lie(ack.Ack(self._device, epoch, through, sha256))
-            self.send(ack.sign(said, self.signing_key))
+            at_us = now_us() + self.clock_ahead_us
+            said = self.lie(ack.Ack(self._device, epoch, through, sha256, at_us=at_us))
+            return ack.sign(said, self.signing_key)
 
     def send(self, payload: bytes) -> None:
         self._client.publish(f"ack/{self._device}", payload, qos=1)

@@ -191,3 +191,34 @@ def test_ports_have_their_registered_defaults():
     assert endpoint("mqtt://u@h") == ("h", 1883, False, "u")
     assert endpoint("mqtts://h") == ("h", 8883, True, "")
     assert endpoint("mqtt://u@[::1]:1234") == ("::1", 1234, False, "u")
+
+
+@pytest.mark.parametrize(
+    ("uplink", "place"),
+    [
+        ({"https": "https://ingest.example", "mqtt": "mqtt://broker"}, "not both"),
+        ({}, "give either mqtt: or https:"),
+        ({"https": "http://ingest.example"}, "without TLS"),
+        ({"https": "https://user:secret@ingest.example"}, "leave user and password out"),
+        ({"https": "ftp://ingest.example"}, "not an address of ingest"),
+        ({"https": "https://ingest.example", "password_file": "uplink.password"}, "is for brokers"),
+        ({"https": "https://ingest.example", "ca_file": "nothing.pem"}, "there is no file"),
+        ({"https": "https://ingest.example", "fallbacks": [{"https": "http://10.0.0.1"}]}, "fallbacks[0]"),
+        ({"https": "https://ingest.example", "silence_s": 0}, "silence_s"),
+    ],
+)
+def test_a_way_that_cannot_be_meant_is_named(folder, uplink, place):
+    with pytest.raises(ConfigError) as refused:
+        load_yaml(folder, good() | {"uplink": uplink})
+    assert place in str(refused.value)
+
+
+def test_every_way_has_its_files_beside_the_configuration(folder):
+    for name in ("ca.pem", "edge.cert.pem", "edge.key.pem"):
+        (folder / name).write_text("")
+    tls = {"ca_file": "ca.pem", "cert_file": "edge.cert.pem", "key_file": "edge.key.pem"}
+    fallback = {"https": "https://ingest.example:8443/plant", **tls}
+    uplink = good()["uplink"] | {"fallbacks": [fallback]}
+    ways = load_yaml(folder, good() | {"uplink": uplink}).uplink.ways
+    assert [way.host_port for way in ways] == [("127.0.0.1", 1883), ("ingest.example", 8443)]
+    assert ways[1].ca_file == str(folder / "ca.pem")
