@@ -172,6 +172,21 @@ def admit(state: State, arrival: Arrival, *, received_at_us: int) -> Decision:
     return Decision(arrival, Code.ACCEPTED, settles=True, payload=payload)
 
 
+def admit_again(state: State, arrival: Arrival, *, received_at_us: int) -> Decision:
+    """Decide about a batch that holds its place in the chain since it was refused: steps 5, 6 and 8 to 12 once more."""
+    batch = arrival.batch
+    if batch is None:
+        return Decision(arrival, Code.UNDECODABLE, "what has no header holds no place")
+    try:
+        _authenticate(state.devices[batch.header.device], batch)
+        payload = _content(state, batch, received_at_us)
+    except _Refused as no:
+        return Decision(arrival, no.code, str(no))
+    except FormatError as err:
+        return Decision(arrival, Code(err.code), str(err))
+    return Decision(arrival, Code.ACCEPTED, settles=True, payload=payload)
+
+
 def advance(state: State, decision: Decision) -> State:
     """The snapshot after `decision`, so that the next batch of the group is judged as if it came alone."""
     batch = decision.arrival.batch

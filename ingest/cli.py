@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import signal
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ingest import logs, register
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.config import load_config
 from ingest.database import statement
+from ingest.release import release
 from verification import keys
 
 
@@ -99,11 +101,12 @@ def quarantine() -> None:
 
 @quarantine.command("list")
 @click.option("--most", default=100, show_default=True, help="The latest so many.")
+@click.option("--released", is_flag=True, help="Also those that were released.")
 @db_option
-def quarantine_list(url: str, most: int) -> None:
+def quarantine_list(url: str, most: int, *, released: bool) -> None:
     """The latest refusals, one a line: id, when last, how often, code, topic's device, epoch, sequence, detail."""
     with database(url) as conn:
-        for row in conn.execute(statement("quarantine_list"), {"most": most}):
+        for row in conn.execute(statement("quarantine_list"), {"most": most, "released": released}):
             last, *rest = row[1:]
             click.echo("\t".join(str(item) for item in (row[0], last.isoformat(timespec="seconds"), *rest)))
 
@@ -115,7 +118,25 @@ def quarantine_list(url: str, most: int) -> None:
 def quarantine_show(url: str, number: int, out: Any) -> None:  # noqa: ANN401 - click's lazy file
     """The bytes of a refused batch, as they arrived."""
     with database(url) as conn:
-        row = conn.execute(statement("quarantine_bytes"), {"id": number}).fetchone()
+        row = conn.execute(statement("quarantine_entry"), {"id": number}).fetchone()
     if row is None:
         raise click.ClickException(f"there is no entry {number}; see: retroproof ingest quarantine list")
-    out.write(row[0])
+    out.write(row[2])
+
+
+@quarantine.command("release")
+@click.argument("numbers", type=int, nargs=-1, required=True)
+@db_option
+def quarantine_release(url: str, numbers: tuple[int, ...]) -> None:
+    """Judge refused batches again, in this order, after a key or catalogue was mended; exit 1 if one stays out.
+
+    A batch that holds its place in the chain keeps it. Release a catalogue before the readings that need it.
+    """
+    stays = 0
+    with database(url) as conn:
+        for number in numbers:
+            found = release(conn, number, received_at_us=time.time_ns() // 1000)
+            stays += not found.lets_in
+            click.echo(f"{number}\t{found.code}" + (f"\t{found.detail}" if found.detail else ""))
+    if stays:
+        raise click.ClickException(f"{stays} of {len(numbers)} stay in quarantine, for the reason in their line")

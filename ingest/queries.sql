@@ -125,8 +125,9 @@ INSERT INTO telemetry.quarantine (
 )
 SELECT %(received_at)s, %(received_at)s,
        %(topic_device)s, %(code)s, %(detail)s, %(sha256)s, %(device)s, %(epoch)s, %(sequence)s, %(bytes)b
-WHERE (SELECT count(*) FROM telemetry.quarantine WHERE batch_id IS NULL AND topic_device = %(topic_device)s) < %(most_of_topic)s
-  AND (SELECT count(*) FROM telemetry.quarantine WHERE batch_id IS NULL) < %(most)s;
+WHERE (SELECT count(*) FROM telemetry.quarantine
+       WHERE batch_id IS NULL AND released_at IS NULL AND topic_device = %(topic_device)s) < %(most_of_topic)s
+  AND (SELECT count(*) FROM telemetry.quarantine WHERE batch_id IS NULL AND released_at IS NULL) < %(most)s;
 
 -- name: acknowledgements
 -- Only for enrolled devices. The refused are the latest that lie below the high-water mark.
@@ -212,14 +213,25 @@ SELECT (SELECT count(*) FROM telemetry.device WHERE revoked_at IS NULL) AS devic
        (SELECT coalesce(sum(row_count), 0) FROM telemetry.batch) AS readings_in_ledger,
        (SELECT count(*) FROM telemetry.gap) AS gaps_admitted,
        (SELECT count(*) FROM telemetry.sequence_gap) AS gaps_in_sequence,
-       (SELECT count(*) FROM telemetry.quarantine) AS quarantined,
+       (SELECT count(*) FROM telemetry.quarantine WHERE released_at IS NULL) AS quarantined,
        (SELECT coalesce(sum(octet_length(bytes)), 0) FROM telemetry.batch) AS batch_bytes,
        pg_database_size(current_database()) AS database_bytes;
 
 -- name: quarantine_list
 SELECT id, last_received_at, times, code, topic_device, epoch, sequence, detail FROM telemetry.quarantine
+WHERE released_at IS NULL OR %(released)s
 ORDER BY id DESC LIMIT %(most)s;
 
--- name: quarantine_bytes
-SELECT coalesce(q.bytes, b.bytes) FROM telemetry.quarantine AS q LEFT JOIN telemetry.batch AS b ON b.id = q.batch_id
+-- name: quarantine_entry
+SELECT q.topic_device, q.batch_id, coalesce(q.bytes, b.bytes), q.released_at
+FROM telemetry.quarantine AS q LEFT JOIN telemetry.batch AS b ON b.id = q.batch_id
 WHERE q.id = %(id)s;
+
+-- name: mark_released
+UPDATE telemetry.quarantine SET released_at = now() WHERE id = %(id)s;
+
+-- name: accept_settled
+UPDATE telemetry.batch
+SET code = %(code)s, kind = %(kind)s, row_count = %(row_count)s, first_time_us = %(first_time_us)s,
+    last_time_us = %(last_time_us)s
+WHERE id = %(id)s AND code <> 'accepted';

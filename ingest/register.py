@@ -28,10 +28,12 @@ def enroll(
             (device, enterprise),
         )
         held = conn.execute(
-            "SELECT enterprise, revoked_at FROM telemetry.device WHERE id = %s FOR NO KEY UPDATE", (device,)
+            "SELECT enterprise, revoked_at, grade FROM telemetry.device WHERE id = %s FOR NO KEY UPDATE", (device,)
         ).fetchone()
         if held is None or held[0] != enterprise:
             raise IngestError(f"{device} belongs to {held and held[0]!r}; a device keeps its owner: use a new id")
+        if held[2] != "signed":
+            raise IngestError(f"{device} is a gateway that signs nothing; enrol the device under another id")
         if held[1] is not None:
             raise IngestError(f"{device} was revoked at {held[1]:%Y-%m-%d %H:%M} UTC; enrol it under a new id")
         added = conn.execute(

@@ -23,6 +23,7 @@ import psycopg
 from ingest import rows as row_format
 from ingest.admission import Arrival, Code, Decision, admit, advance
 from ingest.database import Connection, statement
+from ingest.errors import IngestError
 from ingest.ledger import NO_POINT, EpochKey, PointIds, read_snapshot
 from verification.ack import MAX_REFUSED, Ack, Refusal
 from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header, Heartbeat
@@ -111,10 +112,28 @@ def _store(
     if not settled:
         return
     batch_ids = _insert_batches(conn, settled, received_at)
+    _store_contents(conn, [(decision, batch_ids[decision.arrival.order]) for decision in settled], known)
+    chains = sorted({(header.device, header.epoch) for header in map(_header, settled)})
+    conn.execute(statement("raise_through"), _chain_columns(chains))
+
+
+def accept_settled(conn: Connection, decision: Decision, batch_id: int, known: Mapping[EpochKey, PointIds]) -> None:
+    """Store the contents of a batch that has had its ledger row since it was refused. Call it under the device's lock.
+
+    Raises IngestError when the ledger says that it was accepted meanwhile.
+    """
+    line = {**_ledger_line(decision), "id": batch_id}
+    if conn.execute(statement("accept_settled"), line).rowcount != 1:
+        raise IngestError(f"batch {batch_id} was accepted meanwhile; nothing was changed")
+    _store_contents(conn, [(decision, batch_id)], known)
+
+
+def _store_contents(conn: Connection, settled: list[tuple[Decision, int]], known: Mapping[EpochKey, PointIds]) -> None:
+    """The rows, points and gaps of these batches, each with the id of its ledger row; one COPY for all readings."""
     point_ids = dict(known)
     readings = []
-    for decision in settled:
-        header, batch_id = _header(decision), batch_ids[decision.arrival.order]
+    for decision, batch_id in settled:
+        header = _header(decision)
         chain = (header.device, header.epoch)
         match decision.payload:
             case Catalogue() as catalogue:
@@ -128,8 +147,6 @@ def _store(
                 conn.execute(statement("quarantine_settled"), {"batch_id": batch_id, "detail": detail})
     if readings:
         copy_readings(conn, row_format.to_records(readings))
-    chains = sorted({(header.device, header.epoch) for header in map(_header, settled)})
-    conn.execute(statement("raise_through"), _chain_columns(chains))
 
 
 def _insert_batches(
