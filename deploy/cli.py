@@ -55,7 +55,7 @@ def up(*, seed: int, browser: bool) -> None:
 
 def _plant(seed: int, effect: float | None) -> list[str]:
     """The options that say which plant is meant, as `retroproof simulate` takes them."""
-    return ["--seed", str(seed), *([] if effect is None else ["--effect", str(effect)])]
+    return ["--seed", str(seed), *([] if effect is None else ["--set", f"effect_kwh_per_t={effect}"])]
 
 
 def _print(checks: list[Check], *, able: bool) -> None:

@@ -147,7 +147,7 @@ def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
 def compare_with_truth(stack: Stack, narrator: Narrator, run: dict[str, Any]) -> None:
     """Print the true effect beside the measured one. Raises DeployError when the interval misses it."""
     truth = json.loads(stack.command("simulate", "truth-of", SCENARIO, *stack.plant))
-    true_effect = Decimal(str(truth["true_effect_kwh_per_t"]))
+    true_effect = Decimal(str(truth["true_effects"]["energy"]["value"]))
     effect = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result")["effect"]
     if effect is None:
         raise DeployError("The engine gave no figure to hold against the truth; the findings above say why.")

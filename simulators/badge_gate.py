@@ -1,10 +1,11 @@
 """The badge gate: an MQTT v5 device that counts the people on shift and loses no message.
 
-It publishes to `badge/potline1/staff_on_shift`, QoS 1, a JSON object with `time`, `value` and `quality`. A PUBACK only
-says that the broker had the message in memory, so the gate keeps every message until the receiver answers on the
-response topic, `receipt/potline1`, with the same correlation data: an 8-byte big-endian number, 1 for the first message
-of the ledger. What is not receipted is sent again after `RESEND_S` and after every reconnect, with the same number. So
-each message arrives at least once, whatever dies in between; the receiver drops what it has seen.
+It publishes to `badge/<line>/staff_on_shift` (`badge/potline1/staff_on_shift`, say), QoS 1, a JSON object with `time`,
+`value` and `quality`. A PUBACK only says that the broker had the message in memory, so the gate keeps every message
+until the receiver answers on the response topic, `receipt/<line>`, with the same correlation data: an 8-byte big-endian
+number, 1 for the first message of the ledger. What is not receipted is sent again after `RESEND_S` and after every
+reconnect, with the same number. So each message arrives at least once, whatever dies in between; the receiver drops
+what it has seen.
 
 The messages are the ledger's rows, so a restart numbers them the same. At most `WINDOW` numbers are open at a time.
 """
@@ -30,8 +31,6 @@ from simulators.ledger import Ledger
 from simulators.timeline import from_micros
 
 POINT = "staff_on_shift"
-TOPIC = "badge/potline1/staff_on_shift"
-RECEIPT_TOPIC = "receipt/potline1"
 WINDOW = 200
 RESEND_S = 5.0
 KEEP_ALIVE_S = 10
@@ -107,8 +106,10 @@ class Outbox:
 class BadgeGate:
     """The running device: one thread of its own beside paho's. `wake` tells it that the ledger has grown."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, tz: ZoneInfo, *, resend_s: float = RESEND_S) -> None:
-        """Prepare the gate; nothing is sent before `start`."""
+    def __init__(self, broker: Broker, ledger: Ledger, line: str, tz: ZoneInfo, *, resend_s: float = RESEND_S) -> None:
+        """Prepare the gate of `line`; nothing is sent before `start`."""
+        self._line = line.lower()
+        self.topic, self.receipt_topic = f"badge/{self._line}/{POINT}", f"receipt/{self._line}"
         delivered, produced = ledger.delivered(), len(ledger.times_us(POINT))
         if delivered > produced:
             raise SimulatorError(
@@ -154,7 +155,7 @@ class BadgeGate:
     def _new_client(self) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id="badge-gate-potline1",
+            client_id=f"badge-gate-{self._line}",
             protocol=MQTTProtocolVersion.MQTTv5,
         )
         client.username_pw_set(self._broker.username, self._broker.password)
@@ -192,11 +193,11 @@ class BadgeGate:
         value = int(self._ledger.values(POINT)[number - 1])
         payload = json.dumps({"time": moment.isoformat(), "value": value, "quality": "good"})
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ResponseTopic = RECEIPT_TOPIC
+        properties.ResponseTopic = self.receipt_topic
         properties.CorrelationData = correlation_data(number)
         properties.PayloadFormatIndicator = 1
         properties.ContentType = "application/json"
-        self._client.publish(TOPIC, payload, qos=1, properties=properties)
+        self._client.publish(self.topic, payload, qos=1, properties=properties)
 
     def _on_connect(
         self, client: Client, _user: object, _flags: ConnectFlags, reason: ReasonCode, _props: Properties | None
@@ -204,14 +205,14 @@ class BadgeGate:
         if reason.is_failure:
             log.warning("the plant's broker refuses the badge gate: %s", reason)
             return
-        client.subscribe(RECEIPT_TOPIC, qos=1)
+        client.subscribe(self.receipt_topic, qos=1)
 
     def _on_subscribe(
         self, _client: Client, _user: object, _mid: int, reasons: list[ReasonCode], _props: Properties | None
     ) -> None:
         """Only now can a receipt reach the gate, so only now does it send."""
         if any(reason.is_failure for reason in reasons):
-            log.warning("the plant's broker lets the badge gate not read %s: %s", RECEIPT_TOPIC, reasons)
+            log.warning("the plant's broker lets the badge gate not read %s: %s", self.receipt_topic, reasons)
             return
         with self._changed:
             self._online = True

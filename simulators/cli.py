@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import json
 import logging
 import signal
 import string
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
@@ -20,14 +22,13 @@ import click
 from simulators.badge_gate import Broker
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, read_plant
-from simulators.opcua_server import PotlineServer
+from simulators.opcua_server import PlantServer
 from simulators.plant import Settings, now_us, run_plant
-from simulators.potline import POINTS, Potline, true_effect_kwh_per_t
-from simulators.scenarios import SCENARIOS, scenario
+from simulators.plants import Plant
+from simulators.scenarios import Scenario, scenario, scenarios, with_parameters
 from simulators.timeline import TIME_ZONE, Timeline, from_micros, micros
 
 Command = Callable[..., None]
-PLAN = "hengkang"  # every scenario so far is this line, judged under this plan
 DATE = click.DateTime(formats=["%Y-%m-%d"])
 
 
@@ -37,22 +38,35 @@ class PlantOptions:
 
     name: str
     seed: int
-    effect: float | None
+    changes: tuple[str, ...]
     first_day: datetime | None
     baseline_days: int
     works_days: int
     reporting_days: int
 
-    def potline(self, *, noted_first_day: date | None = None) -> Potline:
+    def scenario(self) -> Scenario:
+        """The scenario with the parameters that were set on the command line."""
+        chosen = scenario(self.name)
+        return with_parameters(chosen, **dict(_parameter(chosen, change) for change in self.changes))
+
+    def plant(self, *, noted_first_day: date | None = None) -> Plant:
         """The plant; without --first-day, the day that its ledger noted, else its reporting period ended yesterday."""
-        parameters = scenario(self.name).parameters
-        if self.effect is not None:
-            parameters = parameters.with_effect(self.effect)
         days = self.baseline_days + self.works_days + self.reporting_days
         yesterday_ended_it = datetime.now(ZoneInfo(TIME_ZONE)).date() - timedelta(days=days)
         first_day = self.first_day.date() if self.first_day else noted_first_day or yesterday_ended_it
         timeline = Timeline(first_day, self.baseline_days, self.works_days, self.reporting_days)
-        return Potline(parameters, self.seed, timeline)
+        return self.scenario().plant(self.seed, timeline)
+
+
+def _parameter(chosen: Scenario, change: str) -> tuple[str, float | bool]:
+    """`NAME=VALUE` as typed; a switch of the plant takes true or false."""
+    name, _, text = change.partition("=")
+    is_switch = isinstance(getattr(chosen.parameters, name, None), bool)
+    try:
+        value = {"true": True, "false": False}[text] if is_switch else float(text)
+    except (KeyError, ValueError) as err:
+        raise SimulatorError(f"--set {change}: write NAME=NUMBER, or NAME=true for a switch") from err
+    return name, value
 
 
 def of_a_plant(command: Command) -> Command:
@@ -74,7 +88,13 @@ def of_a_plant(command: Command) -> Command:
         click.option(
             "--first-day", type=DATE, help="First baseline day. Default: the reporting period ended yesterday."
         ),
-        click.option("--effect", type=float, help="True effect in kWh/t; negative saves. Default: the scenario's."),
+        click.option(
+            "--set",
+            "changes",
+            metavar="NAME=VALUE",
+            multiple=True,
+            help="Another parameter, for example effect_share=0: works that changed nothing. See `simulate show`.",
+        ),
         click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
         click.argument("name", metavar="SCENARIO"),
     ):
@@ -90,9 +110,25 @@ def simulate() -> None:
 @simulate.command("list")
 def list_scenarios() -> None:
     """List the plants that can be run."""
-    for known in SCENARIOS.values():
-        effect = true_effect_kwh_per_t(known.parameters)
-        click.echo(f"{known.name:<20} true effect {effect:+.0f} kWh/t  {known.title}")
+    for known in scenarios().values():
+        click.echo(f"{known.name:<20} {known.verdict:<15} {known.title_en}")
+
+
+@simulate.command("show")
+@of_a_plant
+def show(plant: PlantOptions) -> None:
+    """Show what SCENARIO is made of: its relations, points, parameters and true effects."""
+    made = plant.plant()
+    click.echo(str(sys.modules[type(made).__module__].__doc__).strip())
+    click.echo("\nPoints")
+    for point in made.points.values():
+        click.echo(f"  {point.name:<20} {point.kind.value:<8} {point.unit:<8} over {point.protocol}")
+    click.echo("\nParameters (--set NAME=VALUE)")
+    for field in dataclasses.fields(made.parameters):
+        click.echo(f"  {field.name:<30} {getattr(made.parameters, field.name)}")
+    click.echo("\nTrue effects, after minus before")
+    for measure, effect in made.truth().items():
+        click.echo(f"  {measure:<20} {effect.value:+.6g} {effect.unit}")
 
 
 @simulate.command("run")
@@ -116,13 +152,13 @@ def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqt
     # asyncua warns at each start that a server without security has none; that is this server's stated contract.
     logging.getLogger("asyncua.server.server").setLevel(logging.ERROR)
     noted = read_plant(ledger_path)
-    potline = plant.potline(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
-    present_us = _end_us(until, potline) if until in {"baseline", "reporting"} else None
+    made = plant.plant(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
+    present_us = _end_us(until, made) if until in {"baseline", "reporting"} else None
     settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
-    with Ledger(ledger_path, _identity(plant.name, potline)) as ledger:
+    with Ledger(ledger_path, _identity(plant, made)) as ledger:
         if until == "ledger":
             settings = replace(settings, present_us=_newest_us(ledger))
-        asyncio.run(_serve(potline, ledger, settings))
+        asyncio.run(_serve(made, ledger, settings))
 
 
 @simulate.command("table")
@@ -130,19 +166,19 @@ def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqt
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def table(plant: PlantOptions, out: Path) -> None:
     """Write the baseline, the works and the reporting period of SCENARIO as a CSV `point,time,value`."""
-    potline = plant.potline()
-    timeline = potline.timeline
+    made = plant.plant()
+    timeline = made.timeline
     rows = 0
     with out.open("w", encoding="utf-8", newline="\n") as file:
         file.write("point,time,value\n")
-        for point in POINTS:
-            times, values = potline.series(point, timeline.baseline_start, timeline.reporting_end)
+        for point in made.points:
+            times, values = made.series(point, timeline.baseline_start, timeline.reporting_end)
             rows += len(times)
             file.writelines(
                 f"{point},{from_micros(int(time_us), timeline.tz).isoformat()},{float(value)!r}\n"
                 for time_us, value in zip(times, values, strict=True)
             )
-    click.echo(f"{rows} readings of {len(POINTS)} points in {out}", err=True)
+    click.echo(f"{rows} readings of {len(made.points)} points in {out}", err=True)
 
 
 @simulate.command("plan")
@@ -150,8 +186,10 @@ def table(plant: PlantOptions, out: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; printed otherwise.")
 def plan(plant: PlantOptions, out: Path | None) -> None:
     """Write the plan under which SCENARIO is judged, with the plant's own dates."""
-    timeline = plant.potline().timeline
-    template = string.Template((resources.files("simulators.plans") / f"{PLAN}.yaml").read_text(encoding="utf-8"))
+    timeline = plant.plant().timeline
+    template = string.Template(
+        (resources.files("simulators.plans") / f"{plant.scenario().plan}.yaml").read_text(encoding="utf-8")
+    )
     instants = ("baseline_start", "baseline_end", "reporting_start", "reporting_end")
     text = template.substitute({name: getattr(timeline, name).date() for name in instants})
     if out:
@@ -163,36 +201,36 @@ def plan(plant: PlantOptions, out: Path | None) -> None:
 @simulate.command("truth-of")
 @of_a_plant
 def truth_of(plant: PlantOptions) -> None:
-    """Print the true effect of SCENARIO, free of noise, and its periods as JSON."""
-    potline = plant.potline()
-    click.echo(json.dumps(_truth(plant.name, potline), ensure_ascii=False))
+    """Print the true effects of SCENARIO, free of noise, and its periods as JSON."""
+    made = plant.plant()
+    click.echo(json.dumps(_truth(plant, made), ensure_ascii=False))
 
 
-def _end_us(period: str, potline: Potline) -> int:
+def _end_us(period: str, plant: Plant) -> int:
     """The end of the period, which must be past: a plant has no readings of the future."""
-    ends = {"baseline": potline.timeline.baseline_end, "reporting": potline.timeline.reporting_end}
+    ends = {"baseline": plant.timeline.baseline_end, "reporting": plant.timeline.reporting_end}
     end_us = micros(ends[period])
     if end_us > now_us():
-        end = from_micros(end_us, potline.timeline.tz).date()
+        end = from_micros(end_us, plant.timeline.tz).date()
         raise SimulatorError(f"the {period} period ends on {end}, in the future; choose an earlier --first-day")
     return end_us
 
 
 def _newest_us(ledger: Ledger) -> int:
     """The instant of the ledger's newest reading."""
-    newest = [last_us for point in POINTS if (last_us := ledger.last_us(point)) is not None]
+    newest = [last_us for point in ledger.points() if (last_us := ledger.last_us(point)) is not None]
     if not newest:
         raise SimulatorError(f"{ledger.path} has no reading to stand still at; run with --until now first")
     return max(newest)
 
 
-def _identity(name: str, potline: Potline) -> dict[str, object]:
+def _identity(options: PlantOptions, plant: Plant) -> dict[str, object]:
     """What a ledger notes about its plant: all that its values depend on."""
-    timeline = potline.timeline
+    timeline = plant.timeline
     return {
-        "scenario": name,
-        "seed": potline.seed,
-        "effect_kwh_per_t": potline.parameters.effect_kwh_per_t,
+        "scenario": options.name,
+        "seed": plant.seed,
+        "changes": sorted(options.changes),
         "first_day": timeline.first_day.isoformat(),
         "baseline_days": timeline.baseline_days,
         "works_days": timeline.works_days,
@@ -200,19 +238,19 @@ def _identity(name: str, potline: Potline) -> dict[str, object]:
     }
 
 
-def _truth(name: str, potline: Potline) -> dict[str, object]:
-    """The identity of the plant, the true effect, and the periods as instants."""
-    truth = {"true_effect_kwh_per_t": true_effect_kwh_per_t(potline.parameters)}
-    return _identity(name, potline) | truth | potline.timeline.as_dict()
+def _truth(options: PlantOptions, plant: Plant) -> dict[str, object]:
+    """The identity of the plant, the true effects, and the periods as instants."""
+    truth = {measure: dataclasses.asdict(effect) for measure, effect in plant.truth().items()}
+    return _identity(options, plant) | {"true_effects": truth} | plant.timeline.as_dict()
 
 
-async def _serve(potline: Potline, ledger: Ledger, settings: Settings) -> None:
+async def _serve(plant: Plant, ledger: Ledger, settings: Settings) -> None:
     """Run the plant until a signal comes."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    def ready(server: PotlineServer) -> None:
+    def ready(server: PlantServer) -> None:
         line = {
             "ready": True,
             "opcua": server.url,
@@ -222,6 +260,6 @@ async def _serve(potline: Potline, ledger: Ledger, settings: Settings) -> None:
             "produced": ledger.count(),
             "live": settings.present_us is None,
         }
-        click.echo(json.dumps(line | potline.timeline.as_dict()))
+        click.echo(json.dumps(line | plant.timeline.as_dict()))
 
-    await run_plant(potline, ledger, settings, ready=ready, stop=stop)
+    await run_plant(plant, ledger, settings, ready=ready, stop=stop)

@@ -69,6 +69,10 @@ class Ledger:
         """Release the file and its lock."""
         self._file.close()
 
+    def points(self) -> Sequence[str]:
+        """The points of which the ledger has readings."""
+        return tuple(self._times)
+
     def times_us(self, point: str) -> Sequence[int]:
         """The instants of the point's readings, ascending [us]. Grows in place while the plant runs."""
         return self._times.setdefault(point, array("q"))

@@ -1,6 +1,7 @@
-"""The potline's control system as an OPC UA server on loopback, with history.
+"""A plant's control system as an OPC UA server on loopback, with history.
 
-Nodes `ns=2;s=Potline1.<point>` under Objects/Potline1, namespace `urn:retroproof:simulators`, with EngineeringUnits.
+Nodes `ns=2;s=<Line>.<point>` (`ns=2;s=Potline1.ac_energy`, say) under Objects/<Line>, namespace
+`urn:retroproof:simulators`, with EngineeringUnits.
 Every node is historizing; HistoryRead is served from the ledger, at most `PAGE_VALUES` values a response, with a
 continuation point when more are there. Both ends of a request belong to it. Bounding values are not returned; modified
 and processed history are not supported. Security policy None, as on many plant networks; it listens on 127.0.0.1 only.
@@ -26,14 +27,13 @@ from asyncua.ua.object_ids import ObjectIds
 
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, Row
-from simulators.potline import POINTS, Point
+from simulators.plants import Plant
+from simulators.points import Kind, Point
 from simulators.timeline import micros
 
 NAMESPACE = "urn:retroproof:simulators"
-LINE = "Potline1"
 PAGE_VALUES = 2000
 EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)  # asyncua's own subclass of datetime, so that sums with it are one too
-POINT_NAMES = tuple(name for name, point in POINTS.items() if point.protocol == "opcua")
 
 # UN/CEFACT Recommendation 20 codes and OPC UA display names of the units (OPC 10000-8, 5.6.3).
 UNIT_CODES = {
@@ -44,20 +44,31 @@ UNIT_CODES = {
     "mg/m3": ("GP", "mg/m³"),
     "degC": ("CEL", "°C"),
     "1": ("C62", "1"),
+    "%": ("P1", "%"),
+    "m3/h": ("MQH", "m³/h"),
+    "h": ("HUR", "h"),
+    "min": ("MIN", "min"),
+    "piece": ("H87", "piece"),
+    "MJ/kg": ("JK", "MJ/kg"),
 }
-# A nine-digit register and a state are integers on the wire; what is measured is a Double.
 YES = ua.Variant(Value=True, VariantType=ua.VariantType.Boolean)
-VARIANT_TYPES = {"ac_energy": ua.VariantType.UInt32, "line_state": ua.VariantType.Int32}
 
 
-def node_id(name: str, namespace_index: int) -> ua.NodeId:
+def node_id(line: str, name: str, namespace_index: int) -> ua.NodeId:
     """The stable id of a point's node."""
-    return ua.NodeId.from_string(f"ns={namespace_index};s={LINE}.{name}")
+    return ua.NodeId.from_string(f"ns={namespace_index};s={line}.{name}")
+
+
+def variant_type(point: Point) -> ua.VariantType:
+    """Registers of whole steps and states are integers on the wire; what is measured is a Double."""
+    if not point.is_integer or point.kind is Kind.GAUGE:
+        return ua.VariantType.Double
+    return ua.VariantType.UInt32 if point.kind is Kind.COUNTER else ua.VariantType.Int32
 
 
 def engineering_units(unit: str) -> ua.EUInformation:
     """The unit as OPC UA writes it: the UN/CEFACT code's characters are the bytes of the unit id."""
-    code, display = UNIT_CODES[unit]
+    code, display = UNIT_CODES.get(unit, ("", unit))  # a unit of money or of our own has no code
     return ua.EUInformation(
         NamespaceUri="http://www.opcfoundation.org/UA/units/un/cefact",
         UnitId=int.from_bytes(code.encode("ascii"), "big"),
@@ -66,13 +77,12 @@ def engineering_units(unit: str) -> ua.EUInformation:
     )
 
 
-def data_value(row: Row) -> ua.DataValue:
+def data_value(row: Row, wire: ua.VariantType) -> ua.DataValue:
     """A produced reading as OPC UA carries it; the server read its device at that instant, so both times are one."""
-    variant_type = VARIANT_TYPES.get(row.point, ua.VariantType.Double)
-    value = row.value if variant_type is ua.VariantType.Double else int(row.value)
+    value = row.value if wire is ua.VariantType.Double else int(row.value)
     instant = EPOCH + timedelta(microseconds=row.time_us)
     return ua.DataValue(
-        ua.Variant(value, variant_type),
+        ua.Variant(value, wire),
         StatusCode=ua.StatusCode(),  # Good
         SourceTimestamp=instant,
         ServerTimestamp=instant,
@@ -86,9 +96,9 @@ class LedgerHistory(HistoryStorageInterface):
         """Serve `ledger`; nodes are named by `publish`."""
         super().__init__(max_history_data_response_size=PAGE_VALUES)
         self._ledger = ledger
-        self._points: dict[ua.NodeId, str] = {}
+        self._points: dict[ua.NodeId, Point] = {}
 
-    def publish(self, node: ua.NodeId, point: str) -> None:
+    def publish(self, node: ua.NodeId, point: Point) -> None:
         """Answer for `node` with the history of `point`."""
         self._points[node] = point
 
@@ -109,8 +119,8 @@ class LedgerHistory(HistoryStorageInterface):
         point = self._points.get(node_id)
         if point is None:
             return [], None
-        times = self._ledger.times_us(point)
-        values = self._ledger.values(point)
+        times = self._ledger.times_us(point.name)
+        values = self._ledger.values(point.name)
         start_us, end_us = _bound(start), _bound(end)
         limit = min(nb_values or PAGE_VALUES, PAGE_VALUES)
         chosen: Sequence[int]
@@ -123,7 +133,8 @@ class LedgerHistory(HistoryStorageInterface):
             low, high = _span(times, start_us, end_us)
             chosen = range(low, min(high, low + limit))
             rest = low + limit if low + limit < high else None
-        page = [data_value(Row(point, times[i], values[i])) for i in chosen]
+        wire = variant_type(point)
+        page = [data_value(Row(point.name, times[i], values[i]), wire) for i in chosen]
         return page, None if rest is None else EPOCH + timedelta(microseconds=times[rest])
 
 
@@ -141,11 +152,12 @@ def _span(times: Sequence[int], older: int | None, newer: int | None) -> tuple[i
     return low, max(low, high)
 
 
-class PotlineServer:
+class PlantServer:
     """The running server. Every row that it is given must be in the ledger already."""
 
-    def __init__(self, ledger: Ledger, port: int) -> None:
-        """Prepare a server on 127.0.0.1:`port` (0: any free port)."""
+    def __init__(self, plant: Plant, ledger: Ledger, port: int) -> None:
+        """Prepare a server for `plant` on 127.0.0.1:`port` (0: any free port)."""
+        self._plant = plant
         self._ledger = ledger
         self._port = port
         self._server = Server()
@@ -157,14 +169,16 @@ class PotlineServer:
         self._server.iserver.history_manager.set_storage(history)
         await self._server.init()
         self._server.set_endpoint(f"opc.tcp://127.0.0.1:{self._port}/retroproof")
-        self._server.set_server_name("RetroProof simulated potline")
+        self._server.set_server_name(f"RetroProof simulated plant {self._plant.line}")
         self._server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
         await self._declare_history()
         index = await self._server.register_namespace(NAMESPACE)
-        line = await self._server.nodes.objects.add_object(f"ns={index};s={LINE}", f"{index}:{LINE}")
-        for name in POINT_NAMES:
-            node = await self._add(line, POINTS[name], index)
-            history.publish(node, name)
+        name = self._plant.line
+        line = await self._server.nodes.objects.add_object(f"ns={index};s={name}", f"{index}:{name}")
+        for name in self._plant.point_names("opcua"):
+            point = self._plant.points[name]
+            node = await self._add(line, point, index)
+            history.publish(node, point)
             self._nodes[name] = node
         try:
             await self._server.start()
@@ -195,15 +209,17 @@ class PotlineServer:
     async def show(self, rows: Sequence[Row]) -> None:
         """Put new readings on their nodes; subscribers hear of them."""
         for row in rows:
-            await self._server.write_attribute_value(self._nodes[row.point], data_value(row))
+            await self._server.write_attribute_value(
+                self._nodes[row.point], data_value(row, variant_type(self._plant.points[row.point]))
+            )
 
     async def _add(self, line: Node, point: Point, index: int) -> ua.NodeId:
         """The node of one point, showing its newest reading, with its unit and its history open to clients."""
         times, values = self._ledger.times_us(point.name), self._ledger.values(point.name)
-        newest = data_value(Row(point.name, times[-1], values[-1]))
-        identity = node_id(point.name, index)
+        newest = data_value(Row(point.name, times[-1], values[-1]), variant_type(point))
+        identity = node_id(self._plant.line, point.name, index)
         node = await line.add_variable(identity, f"{index}:{point.name}", newest.Value)
-        unit_id = node_id(f"{point.name}.EngineeringUnits", index)
+        unit_id = node_id(self._plant.line, f"{point.name}.EngineeringUnits", index)
         await node.add_property(unit_id, "0:EngineeringUnits", engineering_units(point.unit))
         await node.write_value(newest)
         await node.write_attribute(AttributeIds.Historizing, ua.DataValue(YES))

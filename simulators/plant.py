@@ -16,8 +16,8 @@ from simulators.badge_gate import POINT as STAFF
 from simulators.badge_gate import BadgeGate, Broker
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, Row
-from simulators.opcua_server import POINT_NAMES, PotlineServer
-from simulators.potline import Potline
+from simulators.opcua_server import PlantServer
+from simulators.plants import Plant
 
 STAFF_PERIOD_US = 60_000_000  # the gate counts once a minute while live
 
@@ -44,39 +44,39 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def complete_history(potline: Potline, ledger: Ledger, points: tuple[str, ...], until_us: int) -> None:
+def complete_history(plant: Plant, ledger: Ledger, points: tuple[str, ...], until_us: int) -> None:
     """Write the quarter-hours up to and including `until_us` that the ledger lacks."""
     for point in points:
-        times, values = potline.series_us(point, potline.first_us, until_us)
+        times, values = plant.series_us(point, plant.first_us, until_us)
         ledger.append([Row(point, int(t), float(v)) for t, v in zip(times, values, strict=True)])
 
 
 async def run_plant(
-    potline: Potline,
+    plant: Plant,
     ledger: Ledger,
     settings: Settings,
     *,
-    ready: Callable[[PotlineServer], None],
+    ready: Callable[[PlantServer], None],
     stop: asyncio.Event,
 ) -> None:
     """Serve the plant until `stop` is set; calls `ready` once when the history is complete and both devices are up."""
     until_us = now_us() if settings.present_us is None else settings.present_us
-    if until_us < potline.first_us:
+    if until_us < plant.first_us:
         raise SimulatorError(
-            f"the plant starts on {potline.timeline.first_day}, after its present; choose an earlier day"
+            f"the plant starts on {plant.timeline.first_day}, after its present; choose an earlier day"
         )
-    complete_history(potline, ledger, POINT_NAMES, until_us)
+    complete_history(plant, ledger, plant.point_names("opcua"), until_us)
     gate = None
-    if settings.broker:
-        complete_history(potline, ledger, (STAFF,), until_us)
-        gate = BadgeGate(settings.broker, ledger, potline.timeline.tz)
-    async with PotlineServer(ledger, settings.opcua_port) as server:
+    if settings.broker and plant.point_names("mqtt"):
+        complete_history(plant, ledger, (STAFF,), until_us)
+        gate = BadgeGate(settings.broker, ledger, plant.line, plant.timeline.tz)
+    async with PlantServer(plant, ledger, settings.opcua_port) as server:
         try:
             if gate:
                 gate.start()
             ready(server)
             if settings.present_us is None:
-                await _live(potline, ledger, server, gate, settings, stop)
+                await _live(plant, ledger, server, gate, settings, stop)
             else:
                 await stop.wait()
         finally:
@@ -85,9 +85,9 @@ async def run_plant(
 
 
 async def _live(
-    potline: Potline,
+    plant: Plant,
     ledger: Ledger,
-    server: PotlineServer,
+    server: PlantServer,
     gate: BadgeGate | None,
     settings: Settings,
     stop: asyncio.Event,
@@ -96,10 +96,10 @@ async def _live(
     period_us = round(1_000_000 / settings.rate_hz)
     tick_us = _next_tick(now_us(), period_us)
     while not await _stopped(stop, tick_us):
-        rows = [Row(name, tick_us, potline.value_us(name, tick_us)) for name in POINT_NAMES]
+        rows = [Row(name, tick_us, plant.value_us(name, tick_us)) for name in plant.point_names("opcua")]
         minute_us = tick_us - tick_us % STAFF_PERIOD_US
         if gate:
-            rows.append(Row(STAFF, minute_us, potline.value_us(STAFF, minute_us)))
+            rows.append(Row(STAFF, minute_us, plant.value_us(STAFF, minute_us)))
         fresh = ledger.append(rows)
         if not fresh:
             log.warning("the clock stepped back; nothing is produced until it has caught up")

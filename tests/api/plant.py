@@ -11,7 +11,7 @@ from ingest.admission import Arrival, Code
 from ingest.database import connect
 from ingest.register import enroll
 from ingest.writer import write_group
-from simulators.potline import Potline, PotlineParameters
+from simulators.plants.potline import Potline, PotlineParameters
 from simulators.timeline import Timeline, micros
 from verification import keys
 from verification.batch import NO_PREVIOUS, Catalogue, Header, open_batch, seal
@@ -44,7 +44,7 @@ class MeteredLine:
     _previous: bytes = NO_PREVIOUS
 
     def __post_init__(self) -> None:
-        self._plant = Potline(PotlineParameters().with_effect(self.effect), self.seed, self.timeline)
+        self._plant = Potline(PotlineParameters(effect_kwh_per_t=self.effect), self.seed, self.timeline)
 
     def enroll(self, enterprise: str = ENTERPRISE) -> None:
         with connect(self.db) as conn:

@@ -10,9 +10,10 @@ from collections import Counter
 from pathlib import Path
 
 from deploy.local.mosquitto import MosquittoBroker
+from simulators.plants.potline import Potline
 from tests.edge_agent.support import AgentProcess, ReadingRow, wait_for
 
-OPCUA_POINTS = ("ac_energy", "metal_tapped", "pot_voltage", "line_current", "so2", "line_state", "ambient")
+OPCUA_POINTS = [name for name, point in Potline.points.items() if point.protocol == "opcua"]
 
 
 def produced(ledger: Path) -> Counter[ReadingRow]:

@@ -8,11 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from simulators.badge_gate import POINT as STAFF
 from simulators.ledger import Ledger
-from simulators.opcua_server import POINT_NAMES
 from simulators.plant import complete_history
-from simulators.potline import Potline, PotlineParameters
+from simulators.plants.potline import Potline, PotlineParameters
 from simulators.timeline import Timeline
 
 DEADLINE_S = 30.0
@@ -32,7 +30,7 @@ def open_ledger(path: Path) -> Ledger:
 def fill(ledger: Ledger, potline: Potline, *, until_us: int | None = None) -> None:
     """Produce every point's history up to `until_us`, or to the end of the last day of the reporting period."""
     end_us = int(potline.timeline.reporting_end.timestamp()) * 1_000_000 if until_us is None else until_us
-    complete_history(potline, ledger, (*POINT_NAMES, STAFF), end_us)
+    complete_history(potline, ledger, tuple(potline.points), end_us)
 
 
 def rows_in(path: Path) -> list[tuple[str, int, float]]:

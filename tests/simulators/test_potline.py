@@ -11,17 +11,19 @@ import numpy as np
 import pytest
 
 from simulators.errors import SimulatorError
-from simulators.potline import POINTS, Potline, PotlineParameters, true_effect_kwh_per_t
-from simulators.scenarios import SCENARIOS, scenario
+from simulators.plants.potline import REGISTER_MODULUS_KWH, Potline, PotlineParameters
+from simulators.scenarios import scenario, scenarios
 from simulators.timeline import CADENCE_US, Timeline, from_micros, micros
 
 TIMELINE = Timeline(date(2025, 3, 1))
 SEEDS = range(30)
-MODULUS_KWH = PotlineParameters().energy_register_modulus_kwh
+MODULUS_KWH = REGISTER_MODULUS_KWH
+POINTS = Potline.points
 
 
 def potline(seed: int = 1, *, effect: float = -260.0, timeline: Timeline = TIMELINE, **changes: object) -> Potline:
-    return Potline(replace(PotlineParameters().with_effect(effect), **changes), seed, timeline)
+    share = {"effect_kwh_per_t": effect} if effect else {"effect_share": 0.0}
+    return Potline(replace(PotlineParameters(), **share, **changes), seed, timeline)
 
 
 def kwh_per_t(line: Potline, start: datetime, end: datetime) -> float:
@@ -62,7 +64,7 @@ def test_line_makes_about_240000_tons_a_year():
 
 @pytest.mark.parametrize("effect", [-260.0, -100.0, 0.0, 75.5])
 def test_true_effect_follows_from_the_physics(effect):
-    assert true_effect_kwh_per_t(PotlineParameters().with_effect(effect)) == pytest.approx(effect, abs=1e-9)
+    assert potline(effect=effect).truth()["energy"].value == pytest.approx(effect, abs=1e-9)
 
 
 @pytest.mark.parametrize("effect", [-260.0, -100.0, 75.5])
@@ -252,6 +254,6 @@ def test_days_are_cut_at_local_midnight_where_the_clock_changes():
 
 
 def test_unknown_scenario_is_refused_with_the_known_ones():
-    assert scenario("hengkang-unchanged").parameters.effect_kwh_per_t == 0
-    with pytest.raises(SimulatorError, match=", ".join(SCENARIOS)):
+    assert scenario("hengkang-unchanged").parameters.effect_share == 0
+    with pytest.raises(SimulatorError, match=", ".join(scenarios())):
         scenario("hengkong")

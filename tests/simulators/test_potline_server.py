@@ -17,12 +17,15 @@ from asyncua.ua import DataChangeTrigger
 
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, Row
-from simulators.opcua_server import NAMESPACE, PAGE_VALUES, POINT_NAMES, PotlineServer, node_id
+from simulators.opcua_server import NAMESPACE, PAGE_VALUES, PlantServer, node_id
 from simulators.plant import Settings, now_us, run_plant
-from simulators.potline import POINTS
+from simulators.plants.potline import Potline
 from simulators.timeline import EPOCH, micros
 from tests.simulators.plants import DEADLINE_S, fill, open_ledger, rows_in, small_plant, wait_in_loop_for
 
+PLANT = small_plant()
+POINTS = Potline.points
+POINT_NAMES = PLANT.point_names("opcua")
 LONG_BASELINE_DAYS = 42  # 46 days x 96: two full pages and some
 STEP = timedelta(microseconds=1)
 FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
@@ -52,7 +55,7 @@ def plant(tmp_path_factory) -> Iterator[Served]:
     with open_ledger(tmp_path_factory.mktemp("plant") / "ledger.csv") as ledger:
         fill(ledger, small_plant(LONG_BASELINE_DAYS))
         with asyncio.Runner() as runner:
-            server = PotlineServer(ledger, 0)
+            server = PlantServer(PLANT, ledger, 0)
             loop = runner.get_loop()
             runner.run(server.__aenter__())
             thread = threading.Thread(target=loop.run_forever)
@@ -158,7 +161,7 @@ def test_every_node_says_its_unit_its_newest_value_and_that_it_has_history(plant
 
 def test_port_in_use_is_refused_with_the_option_that_mends_it(tmp_path):
     async def run(ledger: Ledger, port: int) -> None:
-        async with PotlineServer(ledger, port):
+        async with PlantServer(PLANT, ledger, port):
             pytest.fail("two servers on one port")
 
     with socket.create_server(("127.0.0.1", 0)) as taken, open_ledger(tmp_path / "ledger.csv") as ledger:
@@ -186,9 +189,9 @@ async def subscribe_to_all(client: Client, recorder: Recorder) -> None:
     await subscription._subscribe(nodes, ua.AttributeIds.Value, every_value, queuesize=1000)
 
 
-async def live_run(potline, ledger: Ledger, during: Callable[[PotlineServer], Coroutine[Any, Any, None]]) -> None:
+async def live_run(potline, ledger: Ledger, during: Callable[[PlantServer], Coroutine[Any, Any, None]]) -> None:
     """Run the plant live at 20 Hz while `during` runs."""
-    ready: asyncio.Future[PotlineServer] = asyncio.get_running_loop().create_future()
+    ready: asyncio.Future[PlantServer] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     settings = Settings(opcua_port=0, rate_hz=20)
     plant = asyncio.create_task(run_plant(potline, ledger, settings, ready=ready.set_result, stop=stop))
@@ -203,10 +206,10 @@ async def live_run(potline, ledger: Ledger, during: Callable[[PotlineServer], Co
 def test_subscriber_hears_every_live_value_that_the_ledger_has(tmp_path):
     recorder = Recorder()
 
-    async def during(server: PotlineServer) -> None:
+    async def during(server: PlantServer) -> None:
         async with Client(server.url) as client:
             await subscribe_to_all(client, recorder)
-            await wait_in_loop_for(lambda: len(recorder.heard) >= 140, "140 values heard")
+            await wait_in_loop_for(lambda: len(recorder.heard) >= 20 * len(POINT_NAMES), "20 values of each point")
 
     with open_ledger(tmp_path / "ledger.csv") as ledger:
         asyncio.run(live_run(small_plant(), ledger, during))
@@ -219,14 +222,14 @@ def test_subscriber_hears_every_live_value_that_the_ledger_has(tmp_path):
 def test_live_value_is_in_the_ledgers_file_before_its_node_shows_it(tmp_path):
     shown: list[bool] = []
 
-    async def during(server: PotlineServer) -> None:
+    async def during(server: PlantServer) -> None:
         async def at_write(_handle: int, value: ua.DataValue, _error: object = None) -> None:
             line = f"\nso2,{micros(value.SourceTimestamp)},{value.Value.Value!r}\n"
             shown.append(line in ledger.path.read_text(encoding="utf-8"))
 
         # The server calls this inside the write itself, before any client can be told.
         space = server._server.iserver.aspace
-        space.add_datachange_callback(node_id("so2", 2), ua.AttributeIds.Value, at_write)
+        space.add_datachange_callback(node_id("Potline1", "so2", 2), ua.AttributeIds.Value, at_write)
         await wait_in_loop_for(lambda: len(shown) >= 5, "5 values written")
 
     with open_ledger(tmp_path / "ledger.csv") as ledger:
@@ -237,7 +240,7 @@ def test_live_value_is_in_the_ledgers_file_before_its_node_shows_it(tmp_path):
 def test_live_values_are_history_at_once(tmp_path):
     with open_ledger(tmp_path / "ledger.csv") as ledger:
 
-        async def during(server: PotlineServer) -> None:
+        async def during(server: PlantServer) -> None:
             start_us = now_us()
             await wait_in_loop_for(lambda: (ledger.last_us("so2") or 0) > start_us, "a live value")
             async with Client(server.url) as client:
@@ -258,7 +261,7 @@ def test_plant_that_was_down_fills_its_absence_by_quarter_hours_and_goes_on(tmp_
         ledger.append([Row(point, last_live_us, potline.value_us(point, last_live_us)) for point in POINT_NAMES])
     with open_ledger(path) as ledger:
 
-        async def during(_server: PotlineServer) -> None:
+        async def during(_server: PlantServer) -> None:
             before = ledger.count()
             await wait_in_loop_for(lambda: ledger.count() >= before + 14, "14 live values")
 

@@ -17,12 +17,14 @@ from click.testing import CliRunner
 
 from simulators.cli import simulate
 from simulators.ledger import Ledger
-from simulators.opcua_server import POINT_NAMES
-from simulators.potline import POINTS, Potline, PotlineParameters
+from simulators.plants.potline import Potline, PotlineParameters
+from simulators.scenarios import scenarios
 from simulators.timeline import Timeline, micros
 from tests.simulators.plants import rows_in, wait_for
 
 PERIODS = ("--baseline-days", "3", "--works-days", "1", "--reporting-days", "2")
+POINTS = Potline.points
+OPCUA_POINTS = [name for name, point in POINTS.items() if point.protocol == "opcua"]
 ROWS_A_POINT = 6 * 96 + 1
 
 
@@ -56,7 +58,7 @@ def test_plant_says_when_it_is_ready_and_stops_cleanly(tmp_path, number):
     with running("--until", "baseline", "--ledger", str(path)) as (process, ready):
         assert ready["ready"] is True
         assert ready["live"] is False
-        assert ready["produced"] == len(rows_in(path)) == len(POINT_NAMES) * (3 * 96 + 1)
+        assert ready["produced"] == len(rows_in(path)) == len(OPCUA_POINTS) * (3 * 96 + 1)
         end_us = micros(datetime.fromisoformat(str(ready["baseline_end"])))
         assert max(time_us for _, time_us, _ in rows_in(path)) == end_us
         process.send_signal(number)
@@ -77,7 +79,7 @@ def test_ledger_goes_on_after_a_kill_and_every_row_is_the_plants(tmp_path):
         rows = rows_in(path)  # opened once more, so that a line torn by the kill is cut off
     assert len({(point, time_us) for point, time_us, _ in rows}) == len(rows)
     assert all(value == potline.value_us(point, time_us) for point, time_us, value in rows)
-    for point in POINT_NAMES:
+    for point in OPCUA_POINTS:
         times = [time_us for name, time_us, _ in rows if name == point]
         assert times == sorted(times)
         assert times[:ROWS_A_POINT] == list(range(times[0], times[0] + ROWS_A_POINT * 900_000_000, 900_000_000))
@@ -90,7 +92,7 @@ def test_ledger_of_an_earlier_day_keeps_its_first_day(tmp_path):
         assert ready["baseline_start"] == "2026-01-05T00:00:00+08:00"
     with running("--until", "reporting", "--ledger", str(path)) as (_, ready):
         assert ready["baseline_start"] == "2026-01-05T00:00:00+08:00"
-        assert ready["produced"] == len(POINT_NAMES) * ROWS_A_POINT
+        assert ready["produced"] == len(OPCUA_POINTS) * ROWS_A_POINT
 
 
 def test_default_timeline_ended_yesterday():
@@ -102,11 +104,11 @@ def test_default_timeline_ended_yesterday():
 
 @pytest.mark.parametrize(
     ("arguments", "effect"),
-    [(("hengkang",), -260.0), (("hengkang", "--effect", "-100"), -100.0), (("hengkang-unchanged",), 0.0)],
+    [(("hengkang",), -260.0), (("hengkang", "--set", "effect_kwh_per_t=-100"), -100.0), (("hengkang-unchanged",), 0.0)],
 )
 def test_truth_is_told_as_json(arguments, effect):
     truth = json.loads(command("truth-of", *arguments).stdout)
-    assert truth["true_effect_kwh_per_t"] == pytest.approx(effect, abs=1e-9)
+    assert truth["true_effects"]["energy"]["value"] == pytest.approx(effect, abs=1e-9)
 
 
 def test_table_holds_every_reading_of_the_three_periods(tmp_path):
@@ -123,10 +125,17 @@ def test_table_holds_every_reading_of_the_three_periods(tmp_path):
     )
 
 
-def test_list_names_every_plant_with_its_true_effect():
-    lines = command("list").stdout.splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["hengkang", "hengkang-unchanged"]
-    assert "-260 kWh/t" in lines[0]
+def test_list_names_every_scenario_with_the_verdict_that_it_deserves():
+    listed = {line.split()[0]: line.split()[1] for line in command("list").stdout.splitlines()}
+    assert listed == {name: scenario.verdict for name, scenario in scenarios().items()}
+    assert listed["hengkang-idle"] == "not_verifiable"
+
+
+@pytest.mark.parametrize("name", scenarios())
+def test_a_plant_shows_its_relations_points_parameters_and_truth(name):
+    shown = command("show", name, "--first-day", "2026-01-05", *PERIODS)
+    assert shown.exit_code == 0, shown.output
+    assert all(word in shown.output for word in ("Relations", "Points", "effect_share", "True effects"))
 
 
 def refusal(tmp_path: Path, *arguments: str) -> str:
@@ -141,6 +150,9 @@ def test_refusals_say_what_to_do_next(tmp_path):
     assert "hengkang-unchanged" in refusal(tmp_path, "hengkong", "--until", "now")
     assert "--first-day" in refusal(tmp_path, "hengkang", "--until", "baseline", "--first-day", tomorrow)
     assert "mqtt://user" in refusal(tmp_path, "hengkang", "--until", "baseline", "--mqtt", "nowhere")
+    assert "there are: " in refusal(tmp_path, "hengkang", "--until", "now", "--set", "colour=1")
+    assert "NAME=NUMBER" in refusal(tmp_path, "hengkang", "--until", "now", "--set", "effect_share=much")
+    assert "NAME=true" in refusal(tmp_path, "hengkang", "--until", "now", "--set", "idle_before=1")
     assert "0.01 to 100" in refusal(tmp_path, "hengkang", "--until", "now", "--rate-hz", "1000")
 
 

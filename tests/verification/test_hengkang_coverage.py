@@ -13,7 +13,6 @@ import pytest
 from click.testing import CliRunner
 
 from simulators.cli import simulate
-from simulators.potline import Potline
 from simulators.scenarios import scenario
 from simulators.timeline import Timeline
 from tests.verification.lines import PLAN_BYTES, hengkang_plan
@@ -28,7 +27,7 @@ TIMELINE = Timeline(dt.date(2026, 3, 1))
 
 
 def judge(name: str, seed: int) -> Result:
-    plant = Potline(scenario(name).parameters, seed, TIMELINE)
+    plant = scenario(name).plant(seed, TIMELINE)
     first, last = TIMELINE.baseline_start, TIMELINE.reporting_end
     readings = {point: Series.of(*plant.series(point, first, last)) for point in needed_points(PLAN)}
     return verify(PLAN, plan_digest(PLAN_BYTES), readings)

@@ -1,0 +1,114 @@
+"""What every simulated plant is: a pure function of (parameters, seed, timeline), with its truth beside its readings.
+
+A plant draws the raw course of every point on the quarter-hour grid once; this module reads it as the devices would
+show it at any instant. No I/O. Not handled: faults and frauds, which `faults.py` puts between plant and devices.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+import numpy as np
+
+from simulators.errors import SimulatorError
+from simulators.grid import Grid
+from simulators.points import Floats, Instants, Point
+from simulators.timeline import Timeline, micros
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the works truly changed of one measure, after minus before, free of noise."""
+
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Works:
+    """What every plant's parameters share: how much of the works' effect really came, 1 for all of it, 0 for none.
+
+    A plant with 0 is one at which nothing changed, and which must not be certified.
+    """
+
+    effect_share: float = 1.0
+
+    def reached(self, before: float, promised: float) -> float:
+        """What a quantity is after the works that were to bring it from `before` to `promised`."""
+        return before + self.effect_share * (promised - before)
+
+
+class Plant(ABC):
+    """One line. Subclasses name their points and draw `_raw`; two processes with one seed agree on every value."""
+
+    line: ClassVar[str]  # the object under which a control system shows the points
+    points: ClassVar[Mapping[str, Point]]
+
+    def __init__(self, parameters: Works, seed: int, timeline: Timeline) -> None:
+        """Draw the whole horizon (about 100,000 quarter-hours)."""
+        self.parameters = parameters
+        self.seed = seed
+        self.timeline = timeline
+        self.grid = Grid.of(timeline)
+        self._grid_us = self.grid.slots_us.astype(np.float64)  # exact: below 2**53
+        self._raw = self._draw()
+        if self._raw.keys() != self.points.keys():
+            raise SimulatorError(f"{type(self).__name__} draws {sorted(self._raw)}, not its points")
+
+    @abstractmethod
+    def _draw(self) -> dict[str, Floats]:
+        """The undisturbed course of every point at the start of each slot, shape (n,); no stream depends on the
+        effect.
+        """
+
+    @abstractmethod
+    def truth(self) -> dict[str, Effect]:
+        """The true effect on each measure of the plant's plan, computed back from the physics, not copied."""
+
+    @property
+    def first_us(self) -> int:
+        """The first instant of the plant [us]."""
+        return int(self.grid.slots_us[0])
+
+    @property
+    def last_us(self) -> int:
+        """The last instant that the plant knows [us]."""
+        return int(self.grid.slots_us[-1])
+
+    def point_names(self, protocol: str) -> tuple[str, ...]:
+        """The points that reach a client over `protocol`: opcua or mqtt."""
+        return tuple(name for name, point in self.points.items() if point.protocol == protocol)
+
+    def series(self, point: str, start: datetime, end: datetime) -> tuple[Instants, Floats]:
+        """Quarter-hourly readings in [start, end], as (times [us], values).
+
+        Both ends belong to it: the energy of the last interval needs the register's reading at its end.
+        """
+        return self.series_us(point, micros(start), micros(end))
+
+    def series_us(self, point: str, start_us: int, end_us: int) -> tuple[Instants, Floats]:
+        """Like `series`, with the bounds in microseconds since the epoch."""
+        grid = self.grid.slots_us
+        chosen = grid[np.searchsorted(grid, start_us) : np.searchsorted(grid, end_us, side="right")]
+        return chosen, self._read(point, chosen)
+
+    def value(self, point: str, instant: datetime) -> float:
+        """What the point reads at any instant of the horizon."""
+        return self.value_us(point, micros(instant))
+
+    def value_us(self, point: str, time_us: int) -> float:
+        """Like `value`, with the instant in microseconds since the epoch."""
+        if not self.first_us <= time_us <= self.last_us:
+            last = self.timeline.reporting_end.date()
+            raise SimulatorError(
+                f"the plant knows nothing of that instant: its life starts {self.timeline.first_day} and ends some two "
+                f"years after its reporting period ({last}). Start a new ledger with another --first-day."
+            )
+        return float(self._read(point, np.array([time_us], dtype=np.int64))[0])
+
+    def _read(self, point: str, times_us: Instants) -> Floats:
+        return self.points[point].shown(times_us, self._grid_us, self._raw[point])
