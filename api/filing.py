@@ -105,7 +105,7 @@ def _stored_baseline(db: str, project: Project, plan: Plan, data: bytes) -> _Bas
         readings = load(conn, project.device, plan, baseline_only=True)
     now = utc_now()
     result = verify(plan, plan_digest(data), readings, Context(plan_logged_at=now, baseline_logged_at=now))
-    findings = [finding for finding in result.findings if finding.data.get("window") != "reporting"]
+    findings = [finding for finding in result.all_findings if finding.data.get("window") != "reporting"]
     return _Baseline(decode_all(sealed), findings)
 
 

@@ -32,7 +32,8 @@ def findings(found: Sequence[Finding]) -> list[schemas.FindingOut]:
 def run(stored: Run, result: Result) -> schemas.RunOut:
     """A run with what its result says."""
     words = TEXTS[f"verdict_{result.verdict.state}"]
-    effect, unit = result.effect, result.verdict.unit
+    measure = result.measures[0]
+    effect, limit = measure.effect, measure.verdict.limit
     return schemas.RunOut(
         number=stored.number,
         k=stored.k,
@@ -51,11 +52,11 @@ def run(stored: Run, result: Result) -> schemas.RunOut:
         else schemas.Delta(
             value=effect.reported_delta,
             expanded_uncertainty=effect.reported_uncertainty,
-            unit=unit,
+            unit=measure.metric.unit,
             confidence=effect.confidence,
         ),
-        target=schemas.TargetOut(at_most=result.verdict.limit, unit=unit),
-        findings=findings(result.findings),
+        target=schemas.TargetOut(at_most=limit.value, unit=limit.unit),
+        findings=findings(result.all_findings),
         manifest_sha256=stored.manifest_sha256.hex(),
         log_index=stored.log_index,
         package_bytes=stored.package_bytes,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from api.database import Connection
 from api.errors import ApiError
 from ingest import read
-from verification.engine.series import Series
-from verification.engine.sufficiency import calendars, needed_points
 from verification.plan import Plan
+from verification.quality.gate import calendars, needed_points
+from verification.series.columns import Series
 
 
 def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = False) -> dict[str, Series]:
@@ -21,7 +21,7 @@ def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = Fal
     baseline, reporting = (calendar.span_us for calendar in calendars(plan))
     end_us = baseline[1] if baseline_only else reporting[1]
     columns = read.load_window(conn, device, names, baseline[0], end_us + 1)
-    return {name: Series(found.time_us, found.value, found.status) for name, found in columns.items()}
+    return {name: Series(found.time_us, found.value, found.status, found.flags) for name, found in columns.items()}
 
 
 def _check_points(conn: Connection, device: str, plan: Plan, names: list[str]) -> None:

@@ -153,7 +153,7 @@ def show_findings(here: Here, caller: Caller, project_id: str, number: int) -> l
     """What was found, with what would resolve it, in both languages."""
     with connect(here.db) as conn:
         run = dossier.find_run(conn, dossier.find_project(conn, project_id, caller).id, number)
-        return present.findings(parse_result(dossier.read_result(conn, run)).findings)
+        return present.findings(parse_result(dossier.read_result(conn, run)).all_findings)
 
 
 @router.get(

@@ -26,7 +26,6 @@ from api.tokens import Principal
 from ingest import read
 from verification import keys
 from verification.engine.result import Context, Result
-from verification.engine.series import Series
 from verification.engine.verify import verify
 from verification.evidence import archive, logentry
 from verification.evidence.keyring import DeviceKey, KeyRegister, LogKey
@@ -41,6 +40,7 @@ from verification.evidence.package import (
     seal,
 )
 from verification.plan import Plan, parse_plan
+from verification.series.columns import Series
 
 ACCEPTED = "accepted"
 ENGINE_PACKAGES = ("numpy", "pint", "rfc8785", "scipy", "tzdata")  # what a recomputation could differ by

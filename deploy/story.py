@@ -148,7 +148,8 @@ def compare_with_truth(stack: Stack, narrator: Narrator, run: dict[str, Any]) ->
     """Print the true effect beside the measured one. Raises DeployError when the interval misses it."""
     truth = json.loads(stack.command("simulate", "truth-of", SCENARIO, *stack.plant))
     true_effect = Decimal(str(truth["true_effects"]["energy"]["value"]))
-    effect = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result")["effect"]
+    result = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result")
+    effect = result["measures"][0]["effect"]
     if effect is None:
         raise DeployError("The engine gave no figure to hold against the truth; the findings above say why.")
     measured, uncertainty = Decimal(effect["delta"]), Decimal(effect["expanded_uncertainty"])

@@ -1,6 +1,6 @@
 """Findings: what is noteworthy about data, a model or a verdict, as data that reads in English and in Chinese.
 
-Owns the shape of a finding. What may be found, with its texts, is the catalogue in `finding_catalogue.py`. A
+Owns the shape of a finding. What may be found, with its texts, is the catalogue in `finding_catalogue/`. A
 finding is not an error: a refusal that a person must act on is a `RetroProofError`. Light: no numpy.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from verification.finding_catalogue import CATALOGUE, WORDS, Entry, Language, Outcome, Severity
+from verification.finding_catalogue import CATALOGUE, WORD_FIELDS, WORDS, Entry, Language, Outcome, Severity
 
 __all__ = ["Finding", "Language", "Outcome", "Severity"]
 
@@ -57,7 +57,13 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self.code if part == "text" else ""
         words = WORDS[language]
         # A finding read back from a damaged or forged result may lack a number; its reader shall still see the text.
-        shown = defaultdict(lambda: "?", {key: words.get(str(value), str(value)) for key, value in self.data.items()})
+        shown = defaultdict(
+            lambda: "?",
+            {
+                key: words.get(str(value), str(value)) if key in WORD_FIELDS else str(value)
+                for key, value in self.data.items()
+            },
+        )
         template: str = getattr(entry, f"{part}_{language}")
         return template.format_map(shown)
 

@@ -17,6 +17,10 @@ from verification.errors import RetroProofError
 if TYPE_CHECKING:
     import pint
 
+    UnitLike = pint.Unit
+else:
+    UnitLike = object  # importing pint takes a quarter of a second
+
 MAX_UNIT_CHARACTERS = 40
 # One-digit exponents only: a unit such as m**1e9 is a mistake or an attack.
 _TERM = r"\(?(?:1|%|[A-Za-z°Ωµμ][A-Za-z0-9_°Ωµμ%]*)"
@@ -29,6 +33,10 @@ _DEFINITIONS = (
     "head = [headcount] = heads = person",
     "CNY = [currency_CNY] = yuan = RMB",
     "piece = [pieces] = pieces = pcs",
+    "wan_yuan = 10000 * CNY",  # 万元, in which Chinese statistics count output value
+    # Standard coal is a yardstick of its own: how much of it a kWh is worth depends on the coefficient that is chosen.
+    "kgce = [standard_coal]",
+    "tce = 1000 * kgce",
 )
 
 # What a point may be said to measure, with units of each dimension that it can have; the first is the usual one.
@@ -81,6 +89,28 @@ def _parse(unit: str) -> pint.Unit:
     except Exception as err:
         raise UnitError(f"{unit!r} is not a known unit; write for example kWh, t, kWh/t, mg/m3 or 1") from err
     return parsed
+
+
+def parse_unit(unit: str) -> UnitLike:
+    """The unit that `unit` names, to multiply and divide. Raises UnitError."""
+    return _parse(unit)
+
+
+def unit_text(unit: UnitLike) -> str:
+    """A computed unit as text, short: kWh/t; `1` where it is a plain number."""
+    return f"{unit:~C}" or "1"
+
+
+def unit_factor(source: UnitLike, target: UnitLike) -> float:
+    """The factor that turns a value in `source` into one in `target`. Raises UnitError where they do not fit."""
+    if source == target:
+        return 1.0
+    if source.dimensionality != target.dimensionality:
+        raise UnitError(
+            f"{unit_text(source)!r} and {unit_text(target)!r} do not measure the same kind of quantity; "
+            "they cannot be added or converted"
+        )
+    return float(_registry().Quantity(1.0, source).to(target).magnitude)
 
 
 def check_unit(unit: str) -> None:

@@ -7,6 +7,7 @@ commonly keep the last one in silence), and no value is converted from another t
 from __future__ import annotations
 
 import copy
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable
@@ -42,8 +43,38 @@ def load_yaml(path: Path, kind: type[T], *, prepare: Callable[[Any], Any] = lamb
     return parse_yaml(text, kind, name=str(path), prepare=prepare)
 
 
+@dataclasses.dataclass(frozen=True)
+class Document:
+    """A YAML file that was read but not yet matched: plain values, and the line of each of them."""
+
+    name: str
+    data: Any
+    lines: Position
+
+    def convert(self, kind: type[T], *, prepare: Callable[[Any], Any] = lambda data: data) -> T:
+        """The values as `kind`. Raises ConfigError."""
+        data = self.data
+        try:
+            data = prepare(data)
+            return msgspec.convert(data, kind, strict=True)
+        except msgspec.ValidationError as err:
+            culprit = _culprit(data, kind, str(err), self.lines)
+            raise ConfigError(_explain(str(err), culprit, self.line(culprit), kind, self.name)) from err
+        except ConfigError as err:
+            raise ConfigError(f"{self.name}: {err}") from err
+
+    def line(self, place: Place) -> int:
+        """The line of what stands at `place`, or of the nearest thing above it that is there."""
+        return next((self.lines[place[:n]] for n in range(len(place), -1, -1) if place[:n] in self.lines), 1)
+
+
 def parse_yaml(text: str, kind: type[T], *, name: str, prepare: Callable[[Any], Any] = lambda data: data) -> T:
     """Parse YAML `text` as `kind`; `name` stands for the file in messages. Raises ConfigError."""
+    return read_document(text, name=name).convert(kind, prepare=prepare)
+
+
+def read_document(text: str, *, name: str) -> Document:
+    """Parse YAML `text` without asking for a shape. Raises ConfigError."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         lines: Position = {}
@@ -55,13 +86,7 @@ def parse_yaml(text: str, kind: type[T], *, name: str, prepare: Callable[[Any], 
         raise ConfigError(f"{name}{line}: not valid YAML: {getattr(err, 'problem', err)}") from err
     except (RecursionError, ValueError) as err:
         raise ConfigError(f"{name}: not usable YAML: {err}") from err
-    try:
-        data = prepare(data)
-        return msgspec.convert(data, kind, strict=True)
-    except msgspec.ValidationError as err:
-        raise ConfigError(_explain(str(err), _culprit(data, kind, str(err), lines), lines, kind, name)) from err
-    except ConfigError as err:
-        raise ConfigError(f"{name}: {err}") from err
+    return Document(name, data, lines)
 
 
 def _walk(node: yaml.Node | None, path: Place, lines: Position, name: str) -> None:
@@ -85,7 +110,7 @@ def _walk(node: yaml.Node | None, path: Place, lines: Position, name: str) -> No
             _walk(value, (*path, index), lines, name)
 
 
-def _explain(message: str, culprit: Place, lines: Position, kind: type, name: str) -> str:
+def _explain(message: str, culprit: Place, line: int, kind: type, name: str) -> str:
     """Turn msgspec's message (it ends in ` - at `$.a[0].b``) into one with the line and, for a typo, a suggestion."""
     text = message.partition(" - at ")[0]
     unknown = re.search(r"unknown field `(.*)`", text)
@@ -93,7 +118,6 @@ def _explain(message: str, culprit: Place, lines: Position, kind: type, name: st
         known_fields = [field for field in _known_fields(kind) if field != unknown.group(1)]
         near = difflib.get_close_matches(unknown.group(1), known_fields, n=1, cutoff=0.6)
         text = f"unknown key {unknown.group(1)!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    line = next((lines[culprit[:n]] for n in range(len(culprit), -1, -1) if culprit[:n] in lines), 1)
     shown = ".".join(str(part) for part in culprit)
     return f"{name}:{line}: {text}" + (f" (at {shown})" if shown and not unknown else "")
 

@@ -27,10 +27,11 @@ from api.web.numbers import bytes_size, moment, number, zone_of
 from api.web.pictures import charts, interval_gauges
 from api.web.texts import Words, choose
 from verification.engine.bridge import round_to_sum
-from verification.engine.result import Effect, Result
+from verification.engine.result import Effect, MeasureResult, Result
 from verification.engine.rounding import short, significant
 from verification.findings import Finding
-from verification.plan import Window
+from verification.plan import Measure, Plan, Window
+from verification.plan.measure import measure_spec
 
 LANGUAGE_COOKIE = "retroproof_lang"
 LANGUAGE_COOKIE_S = 365 * 24 * 3600
@@ -82,9 +83,9 @@ def projects(request: Request, caller: Principal, overviews: Sequence[Overview])
         {
             "project": overview.project,
             "state": overview.state,
-            "effect": overview.result.effect if overview.result else None,
-            "unit": overview.plan.target.unit if overview.plan else "",
-            "limit": number(_trim(overview.plan.target.at_most)) if overview.plan else None,
+            "effect": overview.result.measures[0].effect if overview.result else None,
+            "unit": _measure(overview.plan).target.unit if overview.plan else "",
+            "limit": number(_trim(_measure(overview.plan).target.value)) if overview.plan else None,
             "readings": overview.coverage.readings,
             "latest": overview.latest,
             "zone": zone_of(overview.plan.timezone) if overview.plan else dt.UTC,
@@ -103,6 +104,9 @@ def project(request: Request, caller: Principal, overview: Overview, *, read_is_
         "project": overview.project,
         "state": overview.state,
         "plan": plan,
+        "filed_measure": _measure(plan) if plan else None,
+        "spec": measure_spec(plan, next(iter(plan.measures))) if plan else None,
+        "measure": result.measures[0] if result else None,
         "filed": overview.plans[0] if overview.plans else None,
         "locked_findings": _by_severity(findings_of(overview.plans[0])) if overview.plans else [],
         "zone": zone_of(plan.timezone) if plan else dt.UTC,
@@ -173,28 +177,29 @@ def local_path(wanted: str) -> str:
 
 def _figures(result: Result, t: Words) -> dict[str, Any]:
     """Drawings, bridge and findings of a result, in the reader's language."""
+    measure = result.measures[0]
     reasons = {(reason.code, str(reason.data)) for reason in result.verdict.reasons}
-    others = [finding for finding in result.findings if (finding.code, str(finding.data)) not in reasons]
+    others = [finding for finding in result.all_findings if (finding.code, str(finding.data)) not in reasons]
     figures: dict[str, Any] = {
-        "charts": charts(result, t),
+        "charts": charts(measure, t),
         "findings": _by_severity(others),
         "bridge": [],
         "gauges": [],
     }
-    if result.effect is not None:
-        percent = Decimal(result.effect.confidence) * PERCENT
+    if measure.effect is not None:
+        percent = Decimal(measure.effect.confidence) * PERCENT
         figures |= {
-            "gauges": interval_gauges(result, result.effect, t),
+            "gauges": interval_gauges(measure, measure.effect, t),
             "confidence_percent": short(percent),
-            "bridge": _bridge(result, result.effect, t),
+            "bridge": _bridge(measure, measure.effect, t),
         }
     return figures
 
 
-def _bridge(result: Result, effect: Effect, t: Words) -> list[Step]:
+def _bridge(measure: MeasureResult, effect: Effect, t: Words) -> list[Step]:
     """The rows of the bridge one place finer than the reported change, rounded so that they add up as shown."""
     places = len(effect.reported_uncertainty.partition(".")[2])
-    steps, total = [float(row.value) for row in result.bridge[:-1]], float(result.bridge[-1].value)
+    steps, total = [float(row.value) for row in measure.bridge[:-1]], float(measure.bridge[-1].value)
     shown = round_to_sum(steps, total, min(places + 1, effect.decimals))
     values = [*shown, sum(shown, Decimal(0))]
     longest = max(map(abs, values)) or Decimal(1)
@@ -206,17 +211,17 @@ def _bridge(result: Result, effect: Effect, t: Words) -> list[Step]:
             saving=value < 0,
             total=row.step == "verified",
         )
-        for row, value in zip(result.bridge, values, strict=True)
+        for row, value in zip(measure.bridge, values, strict=True)
     ]
 
 
 def _windows(overview: Overview) -> list[tuple[str, Window, object]]:
     if overview.plan is None:
         return []
-    result = overview.result
+    measure = overview.result.measures[0] if overview.result else None
     return [
-        ("baseline", overview.plan.baseline, result.baseline if result else None),
-        ("reporting", overview.plan.reporting, result.reporting if result else None),
+        ("baseline", overview.plan.baseline, measure.baseline if measure else None),
+        ("reporting", overview.plan.reporting, measure.reporting if measure else None),
     ]
 
 
@@ -239,6 +244,11 @@ def _timeline(overview: Overview) -> list[Event]:
     if overview.result is not None:
         events.append(Event("log_run", overview.runs[0].finished_at, overview.runs[0].log_index))
     return events
+
+
+def _measure(plan: Plan) -> Measure:
+    """The plan's first measure, which the page shows."""
+    return next(iter(plan.measures.values()))
 
 
 def _by_severity(found: Sequence[Finding]) -> list[Finding]:

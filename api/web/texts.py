@@ -180,8 +180,8 @@ TEXTS: dict[str, Text] = {
     "col_dof": Text("Degrees of freedom", "自由度"),
     "col_share": Text("Share", "占比"),
     "source_model": Text("Baseline model and day-to-day variation", "基准模型与日间波动"),
-    "source_energy_meter": Text("Energy meter", "电能计量"),
-    "source_output_meter": Text("Output scale", "产量计量"),
+    "source_numerator_meter": Text("Energy meter", "电能计量"),
+    "source_denominator_meter": Text("Output scale", "产量计量"),
     "infinite": Text("∞", "∞"),
     # Model
     "model_fit": Text(

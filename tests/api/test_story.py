@@ -76,7 +76,7 @@ def test_a_run_says_what_its_result_says_in_both_languages(served: Served, judge
         listed = client.get(PROJECT_PATH).json()
     [run_entry] = [entry for entry in log_entries(served) if isinstance(entry, logentry.RunEntry)]
     assert hashlib.sha256(result.content).hexdigest() == run_entry.result_sha256
-    effect = result.json()["effect"]
+    effect = result.json()["measures"][0]["effect"]
     assert judged["delta"]["value"] == effect["reported_delta"]
     assert judged["delta"]["expanded_uncertainty"] == effect["reported_uncertainty"]
     assert found == judged["findings"]

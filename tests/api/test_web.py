@@ -53,13 +53,14 @@ def test_the_chart_has_a_mark_for_every_day_that_was_used(served: Served, judged
     with served.as_role(Role.AUDITOR) as client:
         page = client.get(PAGE).text
         result = parse_result(client.get(f"/api/v1/projects/{PROJECT}/runs/{judged['number']}/result").content)
+    [measure] = result.measures
     charts = [drawing for drawing in drawings(page) if drawing.get("class") == "chart"]
     assert len(charts) == 2
     svg = "{http://www.w3.org/2000/svg}"
     for chart in charts:
         before = chart.findall(f".//{svg}g[@class='points before']/{svg}circle")
         after = chart.findall(f".//{svg}g[@class='points after']/{svg}path")
-        assert (len(before), len(after)) == (result.baseline.days_used, result.reporting.days_used)
+        assert (len(before), len(after)) == (measure.baseline.used, measure.reporting.used)
         width = float(chart.get("viewBox", "").split()[2])
         assert all(0 < float(circle.get("cx", "")) < width for circle in before)
 

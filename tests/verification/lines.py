@@ -8,8 +8,13 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from verification.engine.series import Series
-from verification.plan import Plan, Window, parse_plan
+from verification.engine.result import MeasureResult, Result
+from verification.model import PointKind
+from verification.plan import Model, Plan, Point, Window, WindowName, parse_plan
+from verification.plan.measure import measure_spec
+from verification.quality.window import WindowData
+from verification.series.calendar import Calendar
+from verification.series.columns import Series
 
 PLAN_FILE = Path(__file__).parent / "data" / "hengkang.yaml"
 PLAN_BYTES = PLAN_FILE.read_bytes()
@@ -17,8 +22,22 @@ HOUR_S = 3600
 
 
 def hengkang_plan(**changes) -> Plan:
-    """The potline's plan: 120 days, 10 days of works, 120 days; `changes` replace its fields."""
-    return msgspec.structs.replace(parse_plan(PLAN_BYTES), **changes)
+    """The potline's plan: 120 days, 10 days of works, 120 days; `changes` replace its fields or its measure's."""
+    return changed(parse_plan(PLAN_BYTES), **changes)
+
+
+def changed(plan: Plan, **changes) -> Plan:
+    """`plan` with some of its own fields, or those of its one measure, replaced."""
+    [(name, measure)] = plan.measures.items()
+    of_measure = {field: changes.pop(field) for field in list(changes) if field in measure.__struct_fields__}
+    measures = {name: msgspec.structs.replace(measure, **of_measure)}
+    return msgspec.structs.replace(plan, **{"measures": measures, **changes})
+
+
+def only(result: Result) -> MeasureResult:
+    """The result's one measure."""
+    [measure] = result.measures
+    return measure
 
 
 def short_plan(days: int = 30, **changes) -> Plan:
@@ -29,7 +48,7 @@ def short_plan(days: int = 30, **changes) -> Plan:
         reporting=Window(start + dt.timedelta(days=days + 2), start + dt.timedelta(days=2 * days + 2)),
     )
     points = {name: msgspec.structs.replace(point, cadence_s=HOUR_S) for name, point in plan.points.items()}
-    return msgspec.structs.replace(plan, points=points, **changes)
+    return changed(plan, points=points, **changes)
 
 
 def with_meter(plan: Plan, name: str, **changes) -> Plan:
@@ -98,6 +117,32 @@ def line(
     }
 
 
+def window_data(label: WindowName, energy_kwh, tons, drivers) -> WindowData:
+    """Days of the potline's measure, all of them used: kWh, t, and a column for each driver."""
+    n = len(energy_kwh)
+    window = Window(dt.date(2026, 3, 1), dt.date(2026, 3, 1) + dt.timedelta(days=n))
+    names = [f"x{index}" for index in range(1, len(drivers))]
+    gauges = {name: Point(PointKind.GAUGE, "1") for name in names}
+    plan = hengkang_plan()
+    plan = changed(
+        plan,
+        points=plan.points | gauges,
+        baseline=window,
+        reporting=window,
+        model=Model("ols", ["metal_tapped", *names]),
+    )
+    return WindowData(
+        spec=measure_spec(plan, "energy_per_ton"),
+        calendar=Calendar.of(plan, label),
+        numerator=np.round(np.array(energy_kwh) * 1000).astype(np.int64),
+        denominator=np.round(np.array(tons) * 1e6).astype(np.int64),
+        drivers=np.column_stack(drivers).astype(float),
+        known=np.ones(n, dtype=bool),
+        used=np.ones(n, dtype=bool),
+        coverage_percent=np.full(n, 100),
+    )
+
+
 def drop(series: Series, start_us: int, end_us: int) -> Series:
     """`series` without the readings in [start_us, end_us)."""
     return series.take((series.time_us < start_us) | (series.time_us >= end_us))
@@ -105,4 +150,4 @@ def drop(series: Series, start_us: int, end_us: int) -> Series:
 
 def codes(result) -> set[str]:
     """The codes of a result's findings."""
-    return {finding.code for finding in result.findings}
+    return {finding.code for finding in result.all_findings}

@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import functools
 import hashlib
+import importlib.metadata
 import random
 from collections.abc import Mapping, Sequence
 from zoneinfo import ZoneInfo
@@ -164,7 +165,7 @@ class World:
             batches=self.batches,
             result=self.result(),
             keys=self.register,
-            method={"engine_version": "0.1.0", "lock_sha256": "cd" * 32},
+            method={"engine_version": importlib.metadata.version("retroproof"), "lock_sha256": "cd" * 32},
             quarantined=[{"device": DEVICE_ID, "epoch": EPOCH, "sequence": 99, "code": "bad_signature"}],
             readings_parquet=self._parquet() if self.parquet else None,
         )

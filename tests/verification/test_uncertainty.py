@@ -20,9 +20,9 @@ from verification.engine.uncertainty import (
     combine,
     continuity,
     coverage_factor,
-    energy_meter_uncertainty,
+    denominator_meter_uncertainty,
     model_uncertainty,
-    output_meter_uncertainty,
+    numerator_meter_uncertainty,
 )
 from verification.plan import MeterChange
 
@@ -57,11 +57,11 @@ def test_the_model_by_hand():
 
 
 def test_one_meter_throughout_errs_on_the_saving_only():
-    assert energy_meter_uncertainty(Continuity(0.002, 0.002, same=True), 13_500, 13_240) == pytest.approx(0.52)
+    assert numerator_meter_uncertainty(Continuity(0.002, 0.002, same=True), 13_500, 13_240) == pytest.approx(0.52)
 
 
 def test_a_changed_meter_errs_on_both_energies():
-    u = energy_meter_uncertainty(Continuity(0.003, 0.004, same=False), 1000, 1000)
+    u = numerator_meter_uncertainty(Continuity(0.003, 0.004, same=False), 1000, 1000)
     assert u == pytest.approx(5.0)
 
 
@@ -70,12 +70,12 @@ def test_a_changed_meter_errs_on_both_energies():
 )
 def test_the_published_shares_of_a_saving_of_260_in_13500(percent: float, *, same: bool, share: float):
     d = percent / 100 / ROOT3
-    u = energy_meter_uncertainty(Continuity(d, d, same=same), 13_500, 13_240)
+    u = numerator_meter_uncertainty(Continuity(d, d, same=same), 13_500, 13_240)
     assert 100 * u / 260 == pytest.approx(share, rel=0.02)
 
 
 def test_one_scale_throughout_errs_on_the_change_only():
-    assert output_meter_uncertainty(Continuity(0.001, 0.001, same=True), 13_270, -260) == pytest.approx(0.26)
+    assert denominator_meter_uncertainty(Continuity(0.001, 0.001, same=True), 13_270, -260) == pytest.approx(0.26)
 
 
 def test_a_changed_scale_by_its_partial_derivatives():
@@ -89,7 +89,7 @@ def test_a_changed_scale_by_its_partial_derivatives():
     by_baseline = (delta(step, 0) - delta(-step, 0)) / (2 * step)
     by_reporting = (delta(0, step) - delta(0, -step)) / (2 * step)
     expected = math.hypot(0.002 * by_baseline, 0.003 * by_reporting)
-    assert output_meter_uncertainty(Continuity(0.002, 0.003, same=False), b1, delta(0, 0)) == pytest.approx(
+    assert denominator_meter_uncertainty(Continuity(0.002, 0.003, same=False), b1, delta(0, 0)) == pytest.approx(
         expected, rel=1e-6
     )
 
@@ -143,7 +143,7 @@ def test_a_point_without_a_meter_is_named():
 
 def test_contributions_combine_by_welch_and_satterthwaite():
     """u = 3 with 9 degrees of freedom and 4 without end: u_c = 5, dof = 625/(81/9)."""
-    budget = combine([Contribution("model", "A", 3.0, 9.0), Contribution("energy_meter", "B", 4.0, math.inf)], 0.95)
+    budget = combine([Contribution("model", "A", 3.0, 9.0), Contribution("numerator_meter", "B", 4.0, math.inf)], 0.95)
     assert budget.combined == 5.0
     assert budget.dof == pytest.approx(625 / 9)
     assert budget.expanded == pytest.approx(5 * coverage_factor(0.95, 625 / 9))
@@ -151,7 +151,7 @@ def test_contributions_combine_by_welch_and_satterthwaite():
 
 @pytest.mark.parametrize("u", [0.0, 2.0])
 def test_type_b_alone_has_the_normal_quantile(u: float):
-    budget = combine([Contribution("model", "A", 0.0, 20.0), Contribution("energy_meter", "B", u, math.inf)], 0.95)
+    budget = combine([Contribution("model", "A", 0.0, 20.0), Contribution("numerator_meter", "B", u, math.inf)], 0.95)
     assert math.isinf(budget.dof)
     assert budget.expanded == pytest.approx(1.959963985 * u)
 

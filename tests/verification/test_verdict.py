@@ -6,11 +6,11 @@ from decimal import Decimal
 
 import pytest
 
-from verification.engine.result import Effect
+from verification.engine.result import Effect, Limit
 from verification.engine.verdict import assess_claim, decide
 from verification.findings import Finding
 
-LIMIT = Decimal("-200.0000")
+LIMIT = Limit("change", "at_most", "-200.0000", "kWh/t")
 INVALID = Finding.of("NAIVE_TIMES", count=1, line=2, example="x")
 UNVERIFIABLE = Finding.of("BASELINE_IDLE", days=0, expected=120)
 INCONCLUSIVE = Finding.of("DRIVER_CONSTANT", driver="metal_tapped")
@@ -18,7 +18,23 @@ WARNING = Finding.of("RESIDUALS_ZERO")
 
 
 def effect(delta: str, expanded: str) -> Effect:
-    return Effect(delta, expanded, "1.0000", "2.0000", None, "0.95", delta, expanded, 0, 4)
+    return Effect(
+        delta=delta,
+        expanded_uncertainty=expanded,
+        standard_uncertainty="1.0000",
+        coverage_factor="2.0000",
+        dof=None,
+        confidence="0.95",
+        reported_delta=delta,
+        reported_uncertainty=expanded,
+        relative_percent=None,
+        senpi=None,
+        numerator_change="0",
+        annual=None,
+        money=None,
+        carbon=None,
+        decimals=4,
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,17 +49,17 @@ def effect(delta: str, expanded: str) -> Effect:
     ],
 )
 def test_both_sides_of_the_limit(delta: str, expanded: str, state: str, reason: str):
-    verdict = decide(effect(delta, expanded), LIMIT, "kWh/t", [WARNING])
+    verdict = decide(effect(delta, expanded), LIMIT, [WARNING])
     assert verdict.state == state
     assert [finding.code for finding in verdict.reasons] == [reason]
 
 
 def test_zero_effect_never_meets_a_saving():
-    assert decide(effect("0.0000", "25.0000"), LIMIT, "kWh/t", []).state == "not_met"
+    assert decide(effect("0.0000", "25.0000"), LIMIT, []).state == "not_met"
 
 
 def test_an_open_verdict_says_how_small_the_uncertainty_must_become():
-    reason = decide(effect("-212.5000", "30.0000"), LIMIT, "kWh/t", []).reasons[0]
+    reason = decide(effect("-212.5000", "30.0000"), LIMIT, []).reasons[0]
     assert "below 12 kWh/t" in reason.resolve("en") or "below 13 kWh/t" in reason.resolve("en")
     assert "kWh/t 以下" in reason.resolve("zh")
 
@@ -57,7 +73,7 @@ def test_an_open_verdict_says_how_small_the_uncertainty_must_become():
     ],
 )
 def test_bad_data_forbid_any_statement_and_an_idle_line_any_number(findings: list[Finding], state: str):
-    verdict = decide(effect("-300.0000", "1.0000"), LIMIT, "kWh/t", findings)
+    verdict = decide(effect("-300.0000", "1.0000"), LIMIT, findings)
     assert verdict.state == state
     assert all(finding.blocks == state for finding in verdict.reasons)
     assert len(verdict.reasons) == 1
@@ -65,8 +81,8 @@ def test_bad_data_forbid_any_statement_and_an_idle_line_any_number(findings: lis
 
 def test_a_missing_number_must_have_a_reason():
     with pytest.raises(ValueError, match="neither"):
-        decide(None, LIMIT, "kWh/t", [WARNING])
-    assert decide(None, LIMIT, "kWh/t", [INCONCLUSIVE]).state == "inconclusive"
+        decide(None, LIMIT, [WARNING])
+    assert decide(None, LIMIT, [INCONCLUSIVE]).state == "inconclusive"
 
 
 @pytest.mark.parametrize(

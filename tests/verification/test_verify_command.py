@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.verification.lines import PLAN_BYTES, PLAN_FILE, hengkang_plan, line
+from tests.verification.lines import PLAN_BYTES, PLAN_FILE, hengkang_plan, line, only
 from verification.engine.result import parse_result
-from verification.engine.series import Series
 from verification.plan import plan_digest
+from verification.series.columns import Series
 
 HEADER = "point,time,value\n"
 
@@ -57,7 +57,7 @@ def test_a_met_target_exits_0_and_writes_the_result(table: Path, tmp_path: Path)
     result = parse_result(out.read_bytes())
     assert result.plan_digest == plan_digest(PLAN_BYTES)
     assert result.verdict.state == "met"
-    assert f"{result.effect.reported_delta} ± {result.effect.reported_uncertainty} kWh/t" in done.stdout
+    assert f"{only(result).effect.reported_delta} ± {only(result).effect.reported_uncertainty} kWh/t" in done.stdout
     assert "Verdict: MET" in done.stdout
     assert "verified change" in done.stdout
 

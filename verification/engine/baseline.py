@@ -2,7 +2,7 @@
 methods.
 
 Solved by QR on centred, scaled drivers with one step of refinement; a nearly dependent set of drivers is refused with a
-finding instead of a number. Not handled: which days enter (`sufficiency.py`) and what the numbers mean
+finding instead of a number. Not handled: which intervals enter (`quality/`) and what the numbers mean
 (`uncertainty.py`).
 """
 
@@ -15,15 +15,15 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtr
 
-from verification.engine.series import Booleans, Floats
 from verification.findings import Finding
+from verification.series.columns import Booleans, Floats
 
 MAX_CONDITION = 1e6  # of the centred, scaled drivers: beyond it fewer than about nine digits of a coefficient are left
 # With fewer, the estimate of the autocorrelation itself decides the width; at this gate P(conclusive and wrong) is
-# about 5 % for 90 days at rho = 0.9 (docs/explanation/methods.md).
-MIN_EFFECTIVE_DAYS = 8
+# about 5 % for 90 intervals at rho = 0.9 (docs/explanation/methods.md).
+MIN_EFFECTIVE = 8
 CONSTANT_SPREAD = 1e-9  # a driver whose spread is a smaller share of its size than this varies by rounding only
-ZERO_RESIDUALS = 1e-12  # residuals that are a smaller share of the energy than this are rounding, not measurement
+ZERO_RESIDUALS = 1e-12  # residuals that are a smaller share of the values than this are rounding, not measurement
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ class Fit:
         )
 
     def predict(self, drivers: Floats) -> Floats:
-        """The model's energy for `drivers` float64[m, k], computed about the centre, where it is most accurate."""
+        """The model's values for `drivers` float64[m, k], computed about the centre, where it is most accurate."""
         predicted: Floats = self.mean + (drivers - self.centre) @ self.coefficients[1:]
         return predicted
 
@@ -104,11 +104,11 @@ class Fit:
         return m + m * m / self.n + float(np.sum(np.linalg.solve(self.triangle.T, total) ** 2))
 
 
-def fit_ols(drivers: Floats, energy: Floats, names: Sequence[str]) -> Fit | Finding:
-    """Fit energy float64[n] on drivers float64[n, k] (finite; names[k]), or say why no coefficient can be trusted."""
-    n, p = len(energy), drivers.shape[1] + 1
+def fit_ols(drivers: Floats, values: Floats, names: Sequence[str]) -> Fit | Finding:
+    """Fit values float64[n] on drivers float64[n, k] (finite; names[k]), or say why no coefficient can be trusted."""
+    n, p = len(values), drivers.shape[1] + 1
     if n <= p:
-        return Finding.of("TOO_FEW_EFFECTIVE", n=n, effective="0.0", rho="0.000", required=MIN_EFFECTIVE_DAYS)
+        return Finding.of("TOO_FEW_EFFECTIVE", n=n, effective="0.0", rho="0.000", required=MIN_EFFECTIVE)
     centre = np.array([math.fsum(column) / n for column in drivers.T])
     centred = drivers - centre
     scale = np.sqrt(np.array([math.fsum(column**2) / n for column in centred.T]))
@@ -120,8 +120,8 @@ def fit_ols(drivers: Floats, energy: Floats, names: Sequence[str]) -> Fit | Find
     condition = float(np.linalg.cond(triangle))
     if not condition <= MAX_CONDITION:
         return Finding.of("ILL_CONDITIONED", condition=f"{condition:.1e}")
-    mean = math.fsum(energy) / n
-    deviation = energy - mean
+    mean = math.fsum(values) / n
+    deviation = values - mean
     solution = np.linalg.solve(triangle, orthogonal.T @ deviation)
     solution += np.linalg.solve(triangle, orthogonal.T @ (deviation - scaled @ solution))
     residuals = deviation - scaled @ solution
@@ -162,7 +162,7 @@ class EffectiveSize:
 
 
 def effective_size(fit: Fit, follows: Booleans) -> EffectiveSize:
-    """The effective size of the baseline; follows[i] says that observation i+1 is of the day after observation i.
+    """The effective size of the baseline; follows[i]: i+1 is of the interval that follows that of i.
 
     r1 = sum of e(t)*e(t+1) / sum of e(t)^2, over the pairs that are there, scaled up by the pairs that a gap took away;
     rho = r1 + (1 + 4*r1)/n with r1 >= 0: a negative correlation is not let to narrow the interval.

@@ -9,35 +9,30 @@ from __future__ import annotations
 
 import math
 from decimal import ROUND_FLOOR, Decimal
-from fractions import Fraction
 
 from verification.engine.baseline import Fit
-from verification.engine.sufficiency import WindowData
+from verification.quality.window import WindowData
 
 
-def plain_ratio(window: WindowData) -> Fraction | None:
-    """Energy per output of the days used [kWh/t], exactly; None where there is no output."""
-    return Fraction(1000 * window.total_wh, window.total_g) if window.total_g > 0 else None
+def bridge_steps(fit: Fit, baseline: WindowData, reporting: WindowData) -> list[tuple[str, float]]:
+    """The steps, in the kernel unit, before the verified change: plain, load, and one for each driver other than the
+    metric's denominator.
 
-
-def bridge_steps(fit: Fit, baseline: WindowData, reporting: WindowData, output: str) -> list[tuple[str, float]]:
-    """The steps [kWh/t] before the verified change: plain, load, and one for each driver other than the output.
-
-    Load, with b0 the intercept, m and n the days: -b0*(m/sum P_r - n/sum P_b). A driver x: -b*(sum x_r/sum P_r -
-    sum x_b/sum P_b).
+    Load, with b0 the intercept, m and n the intervals: -b0*(m/sum w_r - n/sum w_b). A driver x: -b*(sum x_r/sum w_r -
+    sum x_b/sum w_b).
     """
-    before, after = plain_ratio(baseline), plain_ratio(reporting)
+    before, after = baseline.ratio, reporting.ratio
     if before is None or after is None:
-        raise ValueError("a bridge needs output in both windows")
-    produced_before_t, produced_after_t = baseline.total_g / 1e6, reporting.total_g / 1e6
-    load = -fit.coefficients[0] * (reporting.days_used / produced_after_t - baseline.days_used / produced_before_t)
+        raise ValueError("a bridge needs a denominator in both windows")
+    total_before, total_after = float(baseline.total_denominator), float(reporting.total_denominator)
+    load = -fit.coefficients[0] * (reporting.intervals_used / total_after - baseline.intervals_used / total_before)
     steps = [("plain", float(after - before)), ("load", float(load))]
-    for index, name in enumerate(fit.names):
+    for index, driver in enumerate(baseline.spec.drivers):
         sum_before = math.fsum(baseline.drivers[baseline.used, index])
         sum_after = math.fsum(reporting.drivers[reporting.used, index])
-        change = sum_after / produced_after_t - sum_before / produced_before_t
-        if name != output:  # the output's own term is 1 - 1
-            steps.append((f"driver:{name}", float(-fit.coefficients[index + 1] * change)))
+        change = sum_after / total_after - sum_before / total_before
+        if not driver.is_denominator:  # the denominator's own term is 1 - 1
+            steps.append((f"driver:{driver.name}", float(-fit.coefficients[index + 1] * change)))
     return steps
 
 

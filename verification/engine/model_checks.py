@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from verification.engine.baseline import MIN_EFFECTIVE_DAYS, EffectiveSize, Fit
+from verification.engine.baseline import MIN_EFFECTIVE, EffectiveSize, Fit
 from verification.engine.rounding import significant
-from verification.engine.series import Floats
-from verification.engine.sufficiency import WindowData
 from verification.findings import Finding
+from verification.quality.window import WindowData
+from verification.series.columns import Floats
 
 EXTRAPOLATION_PERCENT = 10  # CalTRACK: of the driver's range
 CV_RMSE_LIMIT_PERCENT = 25  # CPUC NMEC
@@ -43,13 +43,13 @@ def check_support(fit: Fit, baseline: WindowData, reporting: WindowData) -> list
                 )
             )
         if outside:
-            findings.append(Finding.of("EXTRAPOLATION_DAYS", driver=name, count=outside, limit=EXTRAPOLATION_PERCENT))
+            findings.append(Finding.of("EXTRAPOLATION", driver=name, count=outside, limit=EXTRAPOLATION_PERCENT))
     return findings
 
 
 def check_size(fit: Fit, size: EffectiveSize) -> list[Finding]:
-    """Are the baseline's days worth enough independent ones?"""
-    if size.effective >= max(MIN_EFFECTIVE_DAYS, fit.p + 1):
+    """Are the baseline's intervals worth enough independent ones?"""
+    if size.effective >= max(MIN_EFFECTIVE, fit.p + 1):
         return []
     return [
         Finding.of(
@@ -57,7 +57,7 @@ def check_size(fit: Fit, size: EffectiveSize) -> list[Finding]:
             n=fit.n,
             effective=f"{size.effective:.1f}",
             rho=f"{size.rho:.3f}",
-            required=max(MIN_EFFECTIVE_DAYS, fit.p + 1),
+            required=max(MIN_EFFECTIVE, fit.p + 1),
         )
     ]
 
@@ -82,14 +82,14 @@ def check_fit(fit: Fit) -> list[Finding]:
 
 
 def check_outliers(window: WindowData, predicted: Floats) -> list[Finding]:
-    """Days whose distance from the model lies beyond three interquartile ranges of the quartiles; they stay in."""
-    distance = (window.energy_wh / 1000 - predicted)[window.used]
+    """Intervals whose distance from the model lies beyond three interquartile ranges of the quartiles; they stay in."""
+    distance = (window.y - predicted)[window.used]
     lower, upper = np.quantile(distance, [0.25, 0.75])
     margin = OUTLIER_IQRS * (upper - lower)
     marked = np.zeros(len(window.used), dtype=bool)
     marked[window.used] = (distance < lower - margin) | (distance > upper + margin)
     if margin <= 0 or not marked.any():
         return []
-    first = window.dates[int(np.argmax(marked))].isoformat()
+    first = window.calendar.first(marked)
     count = int(marked.sum())
-    return [Finding.of("OUTLIER_DAYS", window=window.label, count=count, first=first, limit=OUTLIER_IQRS)]
+    return [Finding.of("OUTLIERS", window=window.label, count=count, first=first, limit=OUTLIER_IQRS)]

@@ -7,104 +7,129 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
+from fractions import Fraction
 
 from verification.engine.analysis import Analysis
-from verification.engine.bridge import plain_ratio, round_to_sum
+from verification.engine.bridge import round_to_sum
 from verification.engine.result import (
     BridgeRow,
     BudgetRow,
     Coefficient,
-    DayRow,
     Effect,
+    IntervalRow,
+    Limit,
+    MetricInfo,
     ModelStatistics,
     WindowTotals,
 )
-from verification.engine.rounding import fixed, reported, significant
-from verification.engine.series import Floats
-from verification.engine.sufficiency import WindowData
+from verification.engine.rounding import counted, fixed, reported, significant
 from verification.engine.uncertainty import Budget
-from verification.plan import Plan, Window
+from verification.plan.measure import MeasureSpec
+from verification.plan.shape import Window
+from verification.quality.window import WindowData
+from verification.series.columns import Floats
 from verification.units import scale_factor
 
-KERNEL_UNIT = "kWh/t"
-KERNEL_DECIMALS = 4  # of a value in kWh/t: far below any meter, far above the rounding of double precision
-COEFFICIENT_DIGITS = 9
+FIGURE_DIGITS = 9  # of coefficients, drivers and predictions
+PERCENT_DECIMALS = 4
 CV_RMSE_CONVENTION = "sqrt(SSE/(n-p))/mean(y), p with intercept"
 
 
-def metric_decimals(plan: Plan) -> int:
-    """The decimal places of every value in the metric's unit: as fine as four places of kWh/t."""
-    return max(0, KERNEL_DECIMALS - round(math.log10(scale_factor(KERNEL_UNIT, plan.metric.unit))))
-
-
-def in_metric_unit(plan: Plan, value: float, unit: str) -> Decimal:
-    """`value` in `unit`, stated in the metric's unit at the metric's precision."""
-    return Decimal(fixed(value * scale_factor(unit, plan.metric.unit), metric_decimals(plan)))
-
-
-def totals(plan: Plan, window: Window, data: WindowData) -> WindowTotals:
-    """The totals of one window."""
-    ratio = plain_ratio(data)
-    shown = None if ratio is None else f"{in_metric_unit(plan, float(ratio), KERNEL_UNIT):f}"
-    return WindowTotals(
-        start=window.start,
-        end=window.end,
-        days=len(data.dates),
-        days_used=data.days_used,
-        energy_wh=data.total_wh,
-        output_g=data.total_g,
-        ratio=shown,
+def metric_info(spec: MeasureSpec) -> MetricInfo:
+    """The metric as it was resolved."""
+    return MetricInfo(
+        id=spec.metric_id,
+        unit=spec.unit,
+        numerator_unit=spec.numerator.unit,
+        denominator_unit=spec.denominator.unit if spec.denominator else None,
+        formula=spec.formula,
+        boundary=spec.boundary,
+        better=spec.better,
+        catalogue_version=spec.catalogue_version,
     )
 
 
-def day_rows(data: WindowData, predicted: Floats | None) -> list[DayRow]:
-    """The days of one window, for tables and charts."""
+def in_metric_unit(spec: MeasureSpec, value: float, unit: str) -> Decimal:
+    """`value` in `unit`, stated in the metric's unit at the metric's precision."""
+    return Decimal(fixed(value * scale_factor(unit, spec.unit), spec.decimals))
+
+
+def limit(spec: MeasureSpec) -> Limit:
+    """The plan's limit as the verdict judges it."""
+    target = spec.measure.target
+    return Limit(target.of, target.side, f"{in_metric_unit(spec, target.value, target.unit):f}", spec.unit)
+
+
+def totals(window: Window, data: WindowData) -> WindowTotals:
+    """The totals of one window."""
+    spec, ratio = data.spec, data.ratio
+    return WindowTotals(
+        start=window.start,
+        end=window.end,
+        intervals=len(data.calendar),
+        used=data.intervals_used,
+        numerator=_total(data.total_numerator, spec.numerator.decimals),
+        denominator=_total(data.total_denominator, spec.denominator.decimals) if spec.denominator else None,
+        ratio=None if ratio is None else f"{in_metric_unit(spec, float(ratio), spec.kernel_unit):f}",
+    )
+
+
+def interval_rows(data: WindowData, predicted: Floats | None) -> list[IntervalRow]:
+    """The intervals of one window, for tables and charts."""
+    spec = data.spec
     rows = []
-    for index, date in enumerate(data.dates):
+    for index, start in enumerate(data.calendar.starts):
         known = bool(data.known[index])
-        model = math.nan if predicted is None else float(predicted[index])
+        output = data.denominator[index] if known and spec.denominator else None
         rows.append(
-            DayRow(
-                date=date,
+            IntervalRow(
+                start=start,
                 window=data.label,
                 used=bool(data.used[index]),
                 coverage_percent=int(data.coverage_percent[index]),
-                energy_wh=int(data.energy_wh[index]) if known else None,
-                output_g=int(data.output_g[index]) if known else None,
-                predicted_kwh=round(model) if known and math.isfinite(model) else None,
+                numerator=counted(int(data.numerator[index]), spec.numerator.decimals) if known else None,
+                denominator=None if output is None else counted(int(output), data.denominator_decimals),
+                drivers=[_figure(float(value)) for value in data.drivers[index]],
+                predicted=_figure(float(predicted[index])) if known and predicted is not None else None,
             )
         )
     return rows
 
 
-def effect(plan: Plan, analysis: Analysis) -> Effect:
+def effect(spec: MeasureSpec, analysis: Analysis, confidence: float) -> Effect:
     """The change with its expanded uncertainty, in full and as reported."""
-    budget, decimals = analysis.budget, metric_decimals(plan)
-    delta = in_metric_unit(plan, analysis.delta, KERNEL_UNIT)
-    expanded = in_metric_unit(plan, budget.expanded, KERNEL_UNIT)
+    budget = analysis.budget
+    delta = in_metric_unit(spec, analysis.delta, spec.kernel_unit)
+    expanded = in_metric_unit(spec, budget.expanded, spec.kernel_unit)
     shown_delta, shown_uncertainty = reported(delta, expanded)
+    change, modelled = analysis.numerator_change, analysis.modelled
     return Effect(
         delta=f"{delta:f}",
         expanded_uncertainty=f"{expanded:f}",
-        standard_uncertainty=f"{in_metric_unit(plan, budget.combined, KERNEL_UNIT):f}",
+        standard_uncertainty=f"{in_metric_unit(spec, budget.combined, spec.kernel_unit):f}",
         coverage_factor=fixed(budget.coverage_factor, 4),
         dof=_dof(budget.dof),
-        confidence=str(plan.confidence),
+        confidence=str(confidence),
         reported_delta=shown_delta,
         reported_uncertainty=shown_uncertainty,
-        energy_change_kwh=round(analysis.energy_change_kwh),
-        decimals=decimals,
+        relative_percent=fixed(100 * change / modelled, PERCENT_DECIMALS) if modelled else None,
+        senpi=fixed((modelled + change) / modelled, 6) if modelled else None,
+        numerator_change=significant(change, FIGURE_DIGITS),
+        annual=None,
+        money=None,
+        carbon=None,
+        decimals=spec.decimals,
     )
 
 
-def budget_rows(plan: Plan, budget: Budget) -> list[BudgetRow]:
+def budget_rows(spec: MeasureSpec, budget: Budget) -> list[BudgetRow]:
     """The budget, row by row, with each row's share of the variance."""
     variance = budget.combined**2
     return [
         BudgetRow(
             source=row.source,
             type=row.type,
-            standard_uncertainty=f"{in_metric_unit(plan, row.u, KERNEL_UNIT):f}",
+            standard_uncertainty=f"{in_metric_unit(spec, row.u, spec.kernel_unit):f}",
             dof=_dof(row.dof),
             share_percent=fixed(100 * row.u**2 / variance if variance else 0.0, 1),
         )
@@ -112,40 +137,47 @@ def budget_rows(plan: Plan, budget: Budget) -> list[BudgetRow]:
     ]
 
 
-def bridge_rows(plan: Plan, analysis: Analysis) -> list[BridgeRow]:
+def bridge_rows(spec: MeasureSpec, analysis: Analysis) -> list[BridgeRow]:
     """The bridge in the metric's unit; the rows before the last add up to it exactly."""
-    factor, decimals = scale_factor(KERNEL_UNIT, plan.metric.unit), metric_decimals(plan)
+    factor = spec.unit_scale
     verified = analysis.delta * factor
-    rounded = round_to_sum([value * factor for _, value in analysis.steps], verified, decimals)
+    rounded = round_to_sum([value * factor for _, value in analysis.steps], verified, spec.decimals)
     rows = [BridgeRow(step, f"{value:f}") for (step, _), value in zip(analysis.steps, rounded, strict=True)]
-    return [*rows, BridgeRow("verified", fixed(verified, decimals))]
+    return [*rows, BridgeRow("verified", fixed(verified, spec.decimals))]
 
 
-def model_statistics(plan: Plan, analysis: Analysis) -> ModelStatistics:
+def model_statistics(spec: MeasureSpec, analysis: Analysis) -> ModelStatistics:
     """The model's coefficients and fit, each at a stated number of digits."""
     fit, size = analysis.fit, analysis.size
-    units = ["kWh", *(f"kWh/{_driver_unit(plan, name)}" for name in fit.names)]
+    unit = spec.numerator.unit
+    units = [unit, *(f"{unit}/{driver.unit}" for driver in spec.drivers)]
     columns = zip(("intercept", *fit.names), units, fit.coefficients, fit.standard_errors, fit.p_values, strict=True)
     adjusted = 1 - (1 - fit.r_squared) * (fit.n - 1) / (fit.n - fit.p)
     return ModelStatistics(
-        kind=plan.model.kind,
+        kind=spec.measure.model.kind,
         n=fit.n,
         p=fit.p,
         coefficients=[
             Coefficient(
                 name=name,
                 unit=unit,
-                value=significant(float(value), COEFFICIENT_DIGITS),
-                standard_error=significant(float(error), COEFFICIENT_DIGITS),
+                value=significant(float(value), FIGURE_DIGITS),
+                standard_error=significant(float(error), FIGURE_DIGITS),
+                t=None,
                 p_value=fixed(float(p_value), 6),
+                vif=None,
             )
             for name, unit, value, error, p_value in columns
         ],
-        residual_sd_kwh=significant(fit.residual_sd, COEFFICIENT_DIGITS),
+        residual_sd=significant(fit.residual_sd, FIGURE_DIGITS),
         r_squared=fixed(fit.r_squared, 6),
         adjusted_r_squared=fixed(adjusted, 6),
-        cv_rmse_percent=fixed(fit.cv_rmse * 100, 4),
+        cv_rmse_percent=fixed(fit.cv_rmse * 100, PERCENT_DECIMALS),
         cv_rmse_convention=CV_RMSE_CONVENTION,
+        nmbe_out_of_sample_percent=None,
+        f=None,
+        f_p_value=None,
+        durbin_watson=None,
         lag1_autocorrelation=fixed(size.lag1, 6),
         rho_bias_corrected=fixed(size.rho, 6),
         n_effective=fixed(size.effective, 4),
@@ -153,9 +185,12 @@ def model_statistics(plan: Plan, analysis: Analysis) -> ModelStatistics:
     )
 
 
-def _driver_unit(plan: Plan, name: str) -> str:
-    """The unit in which the model takes a driver: the metric's output in t, any other as the plan gives it."""
-    return "t" if name == plan.metric.output else plan.points[name].unit
+def _total(value: Fraction, decimals: int) -> str:
+    return counted(int(value * 10**decimals), decimals)
+
+
+def _figure(value: float) -> str | None:
+    return significant(value, FIGURE_DIGITS) if math.isfinite(value) else None
 
 
 def _dof(dof: float) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from verification.engine.result import Result, WindowTotals
+from verification.engine.result import MeasureResult, Result, WindowTotals
 from verification.engine.rounding import short
 from verification.findings import Finding, Language
 
@@ -26,7 +26,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "no_number": "No figure is given, for the reasons below.",
         "baseline": "Baseline",
         "reporting": "Reporting",
-        "window": "{start} to {end} (end excluded), {used} of {days} days, {energy} MWh, {output} t",
+        "window": "{start} to {end} (end excluded), {used} of {intervals} intervals: {totals}",
         "bridge": "From the plain difference to the verified change",
         "plain": "plain difference",
         "load": "change of load",
@@ -34,8 +34,8 @@ _WORDS: dict[Language, dict[str, str]] = {
         "verified": "verified change",
         "budget": "Uncertainty budget (standard uncertainty, share)",
         "model": "model",
-        "energy_meter": "energy meter",
-        "output_meter": "output meter",
+        "numerator_meter": "energy meter",
+        "denominator_meter": "output meter",
         "claim": "Claim",
         "consistent": "consistent with the data",
         "overstated": "overstated",
@@ -44,6 +44,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "info": "note",
         "warning": "warning",
         "error": "ERROR",
+        "overall": "Overall verdict",
         "engine": "engine {version}, plan {plan}, readings {readings}",
     },
     "zh": {
@@ -59,7 +60,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "no_number": "不给出数值，原因如下。",
         "baseline": "基准期",
         "reporting": "报告期",
-        "window": "{start} 至 {end}（不含末日），{days} 天中可用 {used} 天，{energy} MWh，{output} t",
+        "window": "{start} 至 {end}（不含末日），{intervals} 个区间中可用 {used} 个：{totals}",
         "bridge": "从简单差值到核定变化量",
         "plain": "简单差值",
         "load": "负荷变化",
@@ -67,8 +68,8 @@ _WORDS: dict[Language, dict[str, str]] = {
         "verified": "核定变化量",
         "budget": "不确定度预算（标准不确定度，占比）",
         "model": "模型",
-        "energy_meter": "电能表",
-        "output_meter": "产量计量",
+        "numerator_meter": "电能表",
+        "denominator_meter": "产量计量",
         "claim": "申报值",
         "consistent": "与数据一致",
         "overstated": "高报",
@@ -77,6 +78,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "info": "提示",
         "warning": "警告",
         "error": "错误",
+        "overall": "总体结论",
         "engine": "引擎 {version}，方案 {plan}，读数 {readings}",
     },
 }
@@ -90,12 +92,16 @@ def render(result: Result, language: Language = "en") -> str:
 
 def _lines(result: Result, language: Language) -> Iterator[str]:
     words = _WORDS[language]
-    yield from _conclusion(result, words, language)
-    yield ""
-    for label, window in (("baseline", result.baseline), ("reporting", result.reporting)):
-        yield f"{words[label]}: {_window(window, words['window'])}"
-    yield from _figures(result, words)
-    others = [finding for finding in result.findings if finding not in result.verdict.reasons]
+    for measure in result.measures:
+        yield from _conclusion(result, measure, words, language)
+        yield ""
+        for label, window in (("baseline", measure.baseline), ("reporting", measure.reporting)):
+            yield f"{words[label]}: {_window(measure, window, words['window'])}"
+        yield from _figures(measure, words)
+    if len(result.measures) > 1:
+        yield f"{words['overall']}: {words[result.verdict.state]}"
+    shown = [reason for measure in result.measures for reason in measure.verdict.reasons]
+    others = [finding for finding in result.all_findings if finding not in shown]
     if others:
         yield f"{words['findings']}:"
     for finding in others:
@@ -107,31 +113,33 @@ def _lines(result: Result, language: Language) -> Iterator[str]:
     )
 
 
-def _conclusion(result: Result, words: dict[str, str], language: Language) -> Iterator[str]:
-    unit, verdict, effect = result.metric.unit, result.verdict, result.effect
-    yield f"{result.project}: {result.metric.boundary.zh if language == 'zh' else result.metric.boundary.en}"
-    yield f"{words['verdict']}: {words[verdict.state]} ({words['limit']} {short(Decimal(verdict.limit))} {unit})"
+def _conclusion(result: Result, measure: MeasureResult, words: dict[str, str], language: Language) -> Iterator[str]:
+    unit, verdict, effect = measure.metric.unit, measure.verdict, measure.effect
+    limit = f"{short(Decimal(verdict.limit.value))} {verdict.limit.unit}"
+    yield f"{result.project}: {measure.metric.boundary.zh if language == 'zh' else measure.metric.boundary.en}"
+    yield f"{words['verdict']}: {words[verdict.state]} ({words['limit']} {limit})"
     if effect is None:
         yield words["no_number"]
     else:
         note = words["confidence"].format(confidence=effect.confidence, k=effect.coverage_factor)
         yield f"{words['change']}: {effect.reported_delta} ± {effect.reported_uncertainty} {unit} ({note})"
-    if result.claim is not None:
-        yield f"{words['claim']}: {short(Decimal(result.claim.value))} {unit}: {words[result.claim.assessment]}"
+    if measure.claim is not None:
+        yield f"{words['claim']}: {short(Decimal(measure.claim.value))} {unit}: {words[measure.claim.assessment]}"
     for reason in verdict.reasons:
         yield from _finding(reason, words, language)
 
 
-def _figures(result: Result, words: dict[str, str]) -> Iterator[str]:
-    if result.bridge:
-        yield f"{words['bridge']} [{result.metric.unit}]:"
-    for step in result.bridge:
+def _figures(measure: MeasureResult, words: dict[str, str]) -> Iterator[str]:
+    if measure.bridge:
+        yield f"{words['bridge']} [{measure.metric.unit}]:"
+    for step in measure.bridge:
         kind, _, driver = step.step.partition(":")
         yield f"  {step.value:>16}  {words[kind]}{' ' + driver if driver else ''}"
-    if result.budget:
-        yield f"{words['budget']} [{result.metric.unit}]:"
-    for row in result.budget:
-        yield f"  {row.standard_uncertainty:>16}  {row.share_percent:>5} %  {words[row.source]} ({row.type})"
+    if measure.budget:
+        yield f"{words['budget']} [{measure.metric.unit}]:"
+    for row in measure.budget:
+        source = words.get(row.source, row.source)
+        yield f"  {row.standard_uncertainty:>16}  {row.share_percent:>5} %  {source} ({row.type})"
 
 
 def _finding(finding: Finding, words: dict[str, str], language: Language) -> Iterator[str]:
@@ -140,12 +148,10 @@ def _finding(finding: Finding, words: dict[str, str], language: Language) -> Ite
         yield f"      -> {resolve}"
 
 
-def _window(window: WindowTotals, template: str) -> str:
+def _window(measure: MeasureResult, window: WindowTotals, template: str) -> str:
+    totals = f"{window.numerator} {measure.metric.numerator_unit}"
+    if window.denominator is not None:
+        totals += f", {window.denominator} {measure.metric.denominator_unit}"
     return template.format(
-        start=window.start,
-        end=window.end,
-        used=window.days_used,
-        days=window.days,
-        energy=f"{window.energy_wh / 1e6:.3f}",
-        output=f"{window.output_g / 1e6:.3f}",
+        start=window.start, end=window.end, used=window.used, intervals=window.intervals, totals=totals
     )

@@ -1,7 +1,7 @@
 """The result of a verification: integers and decimal strings only, with one canonical form in bytes.
 
-Owns the shape of result.json (docs/reference/result.md) and the context in which a plan was judged. Two runs on the
-same readings give the same bytes, on any machine. Light: an auditor's laptop reads a result without numpy.
+Owns the shape of result.json, schema 2 (docs/reference/result.md), and the context in which a plan was judged. Two
+runs on the same readings give the same bytes, on any machine. Light: an auditor's laptop reads a result without numpy.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ import msgspec
 
 from verification import strictjson
 from verification.errors import FormatError
+from verification.fields import Text
 from verification.findings import Finding
-from verification.plan import Text, WindowName
+from verification.plan.shape import Interval, WindowName
 
 State = Literal["met", "not_met", "inconclusive", "invalid_data", "not_verifiable"]
 Assessment = Literal["consistent", "overstated", "understated"]
 Decimals = str  # a decimal number as text, at a precision stated in docs/reference/result.md
 AwareTime = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
-MAX_RESULT_BYTES = 64 << 20  # ten years by day are 2 MB
+MAX_RESULT_BYTES = 64 << 20  # two years by the hour are 4 MB for each measure
 
 
 class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,48 +44,59 @@ class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MetricInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The metric as the plan defines it; `sign` names the convention: a saving is negative."""
+    """The metric as the plan defines it; `sign` names the convention: where lower is better, a saving is negative."""
 
     id: str
     unit: str
+    numerator_unit: str
+    denominator_unit: str | None
+    formula: str
     boundary: Text
+    better: Literal["lower", "higher"]
+    catalogue_version: int | None
     sign: Literal["after_minus_before"] = "after_minus_before"
 
 
 class WindowTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One window: local dates (end exclusive), days, and the totals of the days used. `ratio` is energy per output."""
+    """One window: local dates (end exclusive), intervals, and the totals of those used, in the metric's part units.
+
+    `ratio` is numerator per denominator in the metric's unit; without a denominator it is per interval.
+    """
 
     start: dt.date
     end: dt.date
-    days: int
-    days_used: int
-    energy_wh: int
-    output_g: int
+    intervals: int
+    used: int
+    numerator: Decimals
+    denominator: Decimals | None
     ratio: Decimals | None
 
 
-class DayRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One local day. Energy and output are null where unknown; `predicted_kwh` is the baseline model's energy."""
+class IntervalRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One interval, by the local time at which it begins. Values are null where unknown; `predicted` is the baseline
+    model's numerator.
+    """
 
-    date: dt.date
+    start: AwareTime
     window: WindowName
     used: bool
     coverage_percent: int
-    energy_wh: int | None
-    output_g: int | None
-    predicted_kwh: int | None
+    numerator: Decimals | None
+    denominator: Decimals | None
+    drivers: list[Decimals | None]
+    predicted: Decimals | None
 
 
 class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One coefficient of the model: kWh for the intercept, kWh per unit of the driver otherwise; nine significant
-    digits.
-    """
+    """One coefficient of the model: the numerator's unit for the intercept, that per unit of the driver otherwise."""
 
     name: str
     unit: str
     value: Decimals
     standard_error: Decimals
+    t: Decimals | None
     p_value: Decimals
+    vif: Decimals | None
 
 
 class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -94,11 +106,15 @@ class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n: int
     p: int
     coefficients: list[Coefficient]
-    residual_sd_kwh: Decimals
+    residual_sd: Decimals
     r_squared: Decimals
     adjusted_r_squared: Decimals
     cv_rmse_percent: Decimals
     cv_rmse_convention: str
+    nmbe_out_of_sample_percent: Decimals | None
+    f: Decimals | None
+    f_p_value: Decimals | None
+    durbin_watson: Decimals | None
     lag1_autocorrelation: Decimals
     rho_bias_corrected: Decimals
     n_effective: Decimals
@@ -106,9 +122,12 @@ class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BudgetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source of uncertainty, in the metric's unit. `dof` is null where infinite; shares are of the variance."""
+    """One source of uncertainty, in the metric's unit: `model`, or `meter:` and the part of the metric.
 
-    source: Literal["model", "energy_meter", "output_meter"]
+    `dof` is null where infinite; shares are of the variance.
+    """
+
+    source: str
     type: Literal["A", "B"]
     standard_uncertainty: Decimals
     dof: Decimals | None
@@ -122,10 +141,31 @@ class BridgeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: Decimals
 
 
-class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The verified change per unit of output with its expanded uncertainty, in the metric's unit; a saving is negative.
+class Worth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A change in money or carbon by a versioned factor."""
 
-    `reported_*` are rounded by the GUM rule. `energy_change_kwh` is the metered energy less the modelled one.
+    value: Decimals
+    expanded_uncertainty: Decimals
+    unit: str
+    factor: Decimals
+    version: str
+
+
+class Annual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The change over a year of stated output, in the numerator's unit."""
+
+    numerator_change: Decimals
+    expanded_uncertainty: Decimals
+    output: Decimals
+    output_unit: str
+    basis: str
+
+
+class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The verified change per denominator with its expanded uncertainty, in the metric's unit.
+
+    `reported_*` are rounded by the GUM rule. `numerator_change` is the metered numerator of the reporting period less
+    the modelled one, `relative_percent` that in percent of the modelled one, `senpi` metered over modelled.
     """
 
     delta: Decimals
@@ -136,8 +176,57 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     confidence: Decimals
     reported_delta: Decimals
     reported_uncertainty: Decimals
-    energy_change_kwh: int
+    relative_percent: Decimals | None
+    senpi: Decimals | None
+    numerator_change: Decimals
+    annual: Annual | None
+    money: Worth | None
+    carbon: Worth | None
     decimals: int
+
+
+class CrossCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The same change by another method, in the metric's unit."""
+
+    name: str
+    delta: Decimals | None
+    expanded_uncertainty: Decimals
+
+
+class PanelRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The change by another admissible model, or why the model is not admissible."""
+
+    model: str
+    admissible: bool
+    why_not: list[str]
+    delta: Decimals | None
+    expanded_uncertainty: Decimals | None
+    verdict: State | None
+    primary: bool
+
+
+class Placebo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often a retrofit that never was, at `dates` inside the baseline, would have been certified."""
+
+    dates: int
+    false_claims: int
+    rate: Decimals
+
+
+class ChangePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A break in the residuals of a window that the plan does not explain."""
+
+    start: AwareTime
+    window: WindowName
+    shift: Decimals
+
+
+class SensitivityRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The change when something is left out or matched: a month, an interval, a range of load."""
+
+    case: str
+    delta: Decimals | None
+    expanded_uncertainty: Decimals | None
 
 
 class ClaimAssessment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -147,29 +236,38 @@ class ClaimAssessment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     assessment: Assessment
 
 
+class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The plan's limit as it was judged: of what, on which side, in which unit."""
+
+    of: Literal["change", "relative", "level"]
+    side: Literal["at_most", "at_least"]
+    value: Decimals
+    unit: str
+
+
 class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The verdict against the plan's limit (metric's unit), and the findings that it rests on."""
+    """The verdict on one measure against its limit, and the findings that it rests on."""
 
     state: State
-    limit: Decimals
-    unit: str
+    limit: Limit
     reasons: list[Finding]
 
 
-class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything a verification says. `model`, `effect`, `claim` are null, `budget`, `bridge` empty where there is
-    no number.
-    """
+class OverallVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The worst verdict of all measures, with its reasons: met only where all of them are."""
 
-    schema: Literal[1]
-    engine_version: str
-    project: str
-    plan_digest: str
-    input_digest: str
+    state: State
+    reasons: list[Finding]
+
+
+class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything about one measure. `model`, `effect` and `claim` are null where there is no number."""
+
+    name: str
     metric: MetricInfo
     baseline: WindowTotals
     reporting: WindowTotals
-    daily: list[DayRow]
+    rows: list[IntervalRow]
     model: ModelStatistics | None
     effect: Effect | None
     budget: list[BudgetRow]
@@ -177,7 +275,36 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     verdict: Verdict
     claim: ClaimAssessment | None
     findings: list[Finding]
+    cross_checks: list[CrossCheck] = []
+    panel: list[PanelRow] = []
+    placebo: Placebo | None = None
+    change_points: list[ChangePoint] = []
+    sensitivity: list[SensitivityRow] = []
+
+
+class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a verification says. The verdict is the worst of the measures'; `findings` are those of the whole."""
+
+    schema: Literal[2]
+    engine_version: str
+    project: str
+    plan_digest: str
+    input_digest: str
+    timezone: str
+    interval: Interval
+    confidence: Decimals
+    measures: list[MeasureResult]
+    verdict: OverallVerdict
+    findings: list[Finding]
     context: Context
+
+    @property
+    def all_findings(self) -> list[Finding]:
+        """Those of the whole, then those of each measure; one that several measures share appears once."""
+        found = list(self.findings)
+        for measure in self.measures:
+            found += [finding for finding in measure.findings if finding not in found]
+        return found
 
     def to_json(self) -> bytes:
         """The canonical bytes (RFC 8785), to be hashed and stored."""
@@ -185,10 +312,15 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_result(data: bytes) -> Result:
-    """Read result.json. Raises FormatError for bytes that are not one."""
+    """Read result.json, of this schema or of an earlier one. Raises FormatError for bytes that are not one."""
     if len(data) > MAX_RESULT_BYTES:
         raise FormatError("RESULT_TOO_LARGE", f"a result has at most {MAX_RESULT_BYTES} bytes, this has {len(data)}")
+    content = strictjson.read_canonical(data)
+    if isinstance(content, dict) and content.get("schema") == 1:
+        from verification.engine.result1 import upgrade  # noqa: PLC0415 - builds on this module
+
+        return upgrade(content)
     try:
-        return msgspec.convert(strictjson.read_canonical(data), Result)
+        return msgspec.convert(content, Result)
     except msgspec.ValidationError as err:
         raise FormatError("RESULT_MALFORMED", f"this is not a result: {err}") from err

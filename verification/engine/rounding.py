@@ -21,6 +21,14 @@ def fixed(value: float | Decimal, decimals: int) -> str:
     return f"{abs(number) if number == 0 else number:f}"
 
 
+def counted(count: int, decimals: int) -> str:
+    """A whole number of units of the last of `decimals` places, as a decimal: 12345 with 3 places is 12.345."""
+    if decimals == 0:
+        return str(count)
+    digits = str(abs(count)).zfill(decimals + 1)
+    return f"{'-' if count < 0 else ''}{digits[:-decimals]}.{digits[-decimals:]}"
+
+
 def significant(value: float, digits: int) -> str:
     """`value` with `digits` significant digits, without exponent."""
     if value == 0:

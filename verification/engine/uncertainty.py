@@ -1,4 +1,5 @@
-"""The uncertainty budget of a change per unit of output: model, energy meter, output meter. Step 5 of the methods.
+"""The uncertainty budget of a change per unit of output: model, meters of numerator and denominator. Step 5 of
+the methods.
 
 Owns the primary interval and the rule of meter continuity: one meter throughout errs alike before and after, so
 most of its error cancels; a meter that was replaced or recalibrated does not. Standard uncertainties are in the
@@ -15,11 +16,12 @@ from typing import Literal
 from scipy.special import ndtri, stdtrit
 
 from verification.engine.baseline import EffectiveSize, Fit
-from verification.engine.series import Floats
 from verification.findings import Finding
-from verification.plan import Meter, Plan, Window
+from verification.plan.measure import Part
+from verification.plan.shape import Meter, Plan, Window
+from verification.series.columns import Floats
 
-Source = Literal["model", "energy_meter", "output_meter"]
+Source = Literal["model", "numerator_meter", "denominator_meter"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,15 +72,15 @@ def coverage_factor(confidence: float, dof: float) -> float:
 
 
 def model_uncertainty(fit: Fit, size: EffectiveSize, drivers: Floats) -> float:
-    """u of the sum of the reporting rows: sqrt( SSE/(n'-p) * (m + q'(X'X)^-1 q) ), in the unit of the energy.
+    """u of the sum of the reporting rows: sqrt( SSE/(n'-p) * (m + q'(X'X)^-1 q) ), in the unit of the numerator.
 
     Dividing by n'-p instead of n-p already covers both the sum of m correlated errors and the parameters.
     """
     return math.sqrt(fit.squares / (size.effective - fit.p) * fit.sum_variance_factor(drivers))
 
 
-def energy_meter_uncertainty(meter: Continuity, predicted: float, metered: float) -> float:
-    """u of the saving S = predicted - metered, in the unit of the energy: d*|S|, or the root of both windows'
+def numerator_meter_uncertainty(meter: Continuity, predicted: float, metered: float) -> float:
+    """u of the saving S = predicted - metered, in the unit of the numerator: d*|S|, or the root of both windows'
     squares.
     """
     if meter.same:
@@ -86,9 +88,9 @@ def energy_meter_uncertainty(meter: Continuity, predicted: float, metered: float
     return math.hypot(meter.baseline * predicted, meter.reporting * metered)
 
 
-def output_meter_uncertainty(meter: Continuity, slope: float, change: float) -> float:
-    """u of the change by the output meter, in the metric's unit; slope is the model's energy per further unit of
-    output.
+def denominator_meter_uncertainty(meter: Continuity, slope: float, change: float) -> float:
+    """u of the change by the denominator's meter, in the kernel unit; slope is the model's numerator per further unit
+    of it.
 
     One scale throughout: its error goes into model and prediction alike and remains in the denominator only,
     d*|change|. A changed scale: the baseline's error moves the prediction by slope, the reporting period's by slope
@@ -97,6 +99,20 @@ def output_meter_uncertainty(meter: Continuity, slope: float, change: float) -> 
     if meter.same:
         return meter.reporting * abs(change)
     return math.hypot(meter.baseline * slope, meter.reporting * (slope + change))
+
+
+def part_continuity(plan: Plan, part: Part) -> tuple[Continuity, list[Finding]]:
+    """What the meter register says of the points behind `part`: of several, the largest error counts for all of it."""
+    meters, findings = [], []
+    for name in sorted(part.formula.points):
+        meter, found = continuity(plan, name)
+        meters.append(meter)
+        findings += found
+    return Continuity(
+        max((meter.baseline for meter in meters), default=0.0),
+        max((meter.reporting for meter in meters), default=0.0),
+        same=all(meter.same for meter in meters),
+    ), findings
 
 
 def continuity(plan: Plan, point: str) -> tuple[Continuity, list[Finding]]:

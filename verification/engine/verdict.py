@@ -11,23 +11,35 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import get_args
 
-from verification.engine.result import Assessment, ClaimAssessment, Effect, State, Verdict
+from verification.engine.result import Assessment, ClaimAssessment, Effect, Limit, OverallVerdict, State, Verdict
 from verification.engine.rounding import short, significant
 from verification.findings import Finding, Outcome
 
+WORST_FIRST: tuple[State, ...] = ("invalid_data", "not_verifiable", "not_met", "inconclusive", "met")
 
-def decide(effect: Effect | None, limit: Decimal, unit: str, findings: Sequence[Finding]) -> Verdict:
-    """The verdict on `effect` against `limit`, both in `unit`. Without an effect, a finding must say why there is
+
+def decide(effect: Effect | None, limit: Limit, findings: Sequence[Finding]) -> Verdict:
+    """The verdict on `effect` against `limit`, both in one unit. Without an effect, a finding must say why there is
     none.
     """
     blocking = [finding for finding in findings if finding.blocks is not None]
     for outcome in get_args(Outcome):  # in order of precedence: bad data forbid any statement about the line
         if any(finding.blocks == outcome for finding in blocking):
-            return Verdict(outcome, f"{limit:f}", unit, [finding for finding in blocking if finding.blocks == outcome])
+            return Verdict(outcome, limit, [finding for finding in blocking if finding.blocks == outcome])
     if effect is None:
         raise ValueError("there is neither a change to judge nor a finding that says why")
-    state, reason = _against(effect, limit, unit)
-    return Verdict(state, f"{limit:f}", unit, [reason])
+    state, reason = _against(effect, Decimal(limit.value), limit.unit)
+    return Verdict(state, limit, [reason])
+
+
+def overall(verdicts: Sequence[Verdict]) -> OverallVerdict:
+    """The verdict over all measures: the worst of them, with its reasons; met only where all are met."""
+    state = min((verdict.state for verdict in verdicts), key=WORST_FIRST.index)
+    reasons: list[Finding] = []
+    for verdict in verdicts:
+        if verdict.state == state:
+            reasons += [reason for reason in verdict.reasons if reason not in reasons]
+    return OverallVerdict(state, reasons)
 
 
 def assess_claim(claim: Decimal, effect: Effect, unit: str) -> tuple[ClaimAssessment, list[Finding]]:

@@ -12,14 +12,23 @@ import importlib.metadata
 from collections.abc import Mapping
 
 from verification.engine import present
-from verification.engine.analysis import analyse
-from verification.engine.result import ClaimAssessment, Context, Effect, MetricInfo, Result
-from verification.engine.series import Series, input_digest
-from verification.engine.sufficiency import calendars, gate, needed_points, readings_used
-from verification.engine.uncertainty import continuity
-from verification.engine.verdict import assess_claim, decide
+from verification.engine.analysis import Meters, analyse
+from verification.engine.result import ClaimAssessment, Context, Effect, MeasureResult, Result
+from verification.engine.uncertainty import Continuity, part_continuity
+from verification.engine.verdict import assess_claim, decide, overall
 from verification.findings import Finding
-from verification.plan import EDGE_TOLERANCE_US, Plan
+from verification.plan.measure import MeasureSpec
+from verification.plan.shape import EDGE_TOLERANCE_US, Plan
+from verification.quality.gate import (
+    PointWindow,
+    calendars,
+    gate,
+    measure_specs,
+    needed_points,
+    point_windows,
+    readings_used,
+)
+from verification.series.columns import Series, input_digest
 
 __all__ = ["Context", "Result", "needed_points", "readings_used", "verify"]
 
@@ -36,42 +45,66 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
     """
     used = readings_used(plan, readings)
     findings = [*context.input_findings, *_plan_lock(plan, used, context)]  # step 1
-    baseline, reporting, found = gate(plan, used)  # step 2
+    baseline, reporting, found = point_windows(plan, used)  # step 2
     findings += found
-    meters = {}
-    for name in (plan.metric.energy, plan.metric.output):
-        meters[name], found = continuity(plan, name)
-        findings += found
-    analysis = None
-    if not any(finding.blocks for finding in findings):
-        analysis, found = analyse(plan, baseline, reporting, meters)  # steps 3 to 5
-        findings += found
-    effect = present.effect(plan, analysis) if analysis else None
-    limit = present.in_metric_unit(plan, plan.target.at_most, plan.target.unit)
-    claim, found = _claim(plan, effect)
-    findings += found
+    measures = [_measure(plan, spec, baseline, reporting, findings) for spec in measure_specs(plan)]
     return Result(
-        schema=1,
+        schema=2,
         engine_version=importlib.metadata.version("retroproof"),
         project=plan.project,
         plan_digest=plan_digest,
         input_digest=input_digest(used),
-        metric=MetricInfo(plan.metric.id, plan.metric.unit, plan.metric.boundary),
-        baseline=present.totals(plan, plan.baseline, baseline),
-        reporting=present.totals(plan, plan.reporting, reporting),
-        daily=[
-            *present.day_rows(baseline, analysis.predicted_baseline if analysis else None),
-            *present.day_rows(reporting, analysis.predicted_reporting if analysis else None),
-        ],
-        model=present.model_statistics(plan, analysis) if analysis else None,
-        effect=effect,
-        budget=present.budget_rows(plan, analysis.budget) if analysis else [],
-        bridge=present.bridge_rows(plan, analysis) if analysis else [],
-        verdict=decide(effect, limit, plan.metric.unit, findings),  # step 8
-        claim=claim,
+        timezone=plan.timezone,
+        interval=plan.interval,
+        confidence=str(plan.confidence),
+        measures=measures,
+        verdict=overall([measure.verdict for measure in measures]),
         findings=findings,
         context=context,
     )
+
+
+def _measure(
+    plan: Plan, spec: MeasureSpec, before: PointWindow, after: PointWindow, of_the_whole: list[Finding]
+) -> MeasureResult:
+    """One measure of the plan; a finding of the whole that forbids a number forbids this one."""
+    baseline, findings = gate(plan, spec, before)  # step 2
+    reporting, found = gate(plan, spec, after)
+    findings += found
+    meters, found = _meters(plan, spec)
+    findings += found
+    analysis = None
+    if not any(finding.blocks for finding in [*of_the_whole, *findings]):
+        analysis, found = analyse(baseline, reporting, meters, plan.confidence)  # steps 3 to 5
+        findings += found
+    effect = present.effect(spec, analysis, plan.confidence) if analysis else None
+    claim, found = _claim(spec, effect)
+    findings += found
+    return MeasureResult(
+        name=spec.name,
+        metric=present.metric_info(spec),
+        baseline=present.totals(plan.baseline, baseline),
+        reporting=present.totals(plan.reporting, reporting),
+        rows=[
+            *present.interval_rows(baseline, analysis.predicted_baseline if analysis else None),
+            *present.interval_rows(reporting, analysis.predicted_reporting if analysis else None),
+        ],
+        model=present.model_statistics(spec, analysis) if analysis else None,
+        effect=effect,
+        budget=present.budget_rows(spec, analysis.budget) if analysis else [],
+        bridge=present.bridge_rows(spec, analysis) if analysis else [],
+        verdict=decide(effect, present.limit(spec), [*of_the_whole, *findings]),  # step 8
+        claim=claim,
+        findings=findings,
+    )
+
+
+def _meters(plan: Plan, spec: MeasureSpec) -> tuple[Meters, list[Finding]]:
+    numerator, findings = part_continuity(plan, spec.numerator)
+    if spec.denominator is None:
+        return Meters(numerator, Continuity(0.0, 0.0, same=True)), findings
+    denominator, found = part_continuity(plan, spec.denominator)
+    return Meters(numerator, denominator), [*findings, *found]
 
 
 def _plan_lock(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Finding]:
@@ -124,8 +157,8 @@ def _first_reporting_reading(plan: Plan, used: Mapping[str, Series]) -> dt.datet
     return (epoch + dt.timedelta(microseconds=first_us)).astimezone(plan.zone)
 
 
-def _claim(plan: Plan, effect: Effect | None) -> tuple[ClaimAssessment | None, list[Finding]]:
-    if plan.claim is None or effect is None:
+def _claim(spec: MeasureSpec, effect: Effect | None) -> tuple[ClaimAssessment | None, list[Finding]]:
+    if spec.measure.claim is None or effect is None:
         return None, []
-    claimed = present.in_metric_unit(plan, plan.claim.value, plan.claim.unit)
-    return assess_claim(claimed, effect, plan.metric.unit)
+    claimed = present.in_metric_unit(spec, spec.measure.claim.value, spec.measure.claim.unit)
+    return assess_claim(claimed, effect, spec.unit)

@@ -12,16 +12,18 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
-from zoneinfo import ZoneInfo
 
+from verification.engine.result import Effect, MeasureResult
 from verification.engine.rounding import fixed, reported, short
-from verification.engine.verdict import assess_claim, decide
+from verification.engine.verdict import assess_claim, decide, overall
 from verification.evidence import package
 from verification.evidence.check_evidence import Evidence, UnusableError
 from verification.evidence.check_report import Reason
 from verification.evidence.deliveries import Reading, is_locked, utc_text
 from verification.findings import Finding
-from verification.plan import EDGE_TOLERANCE_US, plan_digest
+from verification.plan import EDGE_TOLERANCE_US, Plan, plan_digest
+from verification.plan.edges import span_us
+from verification.plan.measure import measure_spec
 from verification.units import scale_factor
 
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
@@ -42,25 +44,15 @@ def check_claim(evidence: Evidence) -> Iterator[Reason]:
 def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
     """The result must be about this plan and made as stated: digest, windows, unit, confidence, limit, run, engine."""
     plan, result, method = evidence.plan, evidence.result, evidence.json(package.METHOD)
-    places = -int(_decimal(result.verdict.limit).as_tuple().exponent)
-    limit = plan.target.at_most * scale_factor(plan.target.unit, plan.metric.unit)
-    pairs = {
+    pairs: dict[str, tuple[object, object]] = {
         "plan_digest": (result.plan_digest, plan_digest(evidence.data(package.PLAN))),
         "project": (result.project, plan.project),
-        "metric.id": (result.metric.id, plan.metric.id),
-        "metric.unit": (result.metric.unit, plan.metric.unit),
-        "metric.boundary": (result.metric.boundary, plan.metric.boundary),
-        "baseline.start": (result.baseline.start, plan.baseline.start),
-        "baseline.end": (result.baseline.end, plan.baseline.end),
-        "reporting.start": (result.reporting.start, plan.reporting.start),
-        "reporting.end": (result.reporting.end, plan.reporting.end),
-        "verdict.limit": (result.verdict.limit, fixed(limit, places)),
-        "verdict.unit": (result.verdict.unit, plan.metric.unit),
+        "interval": (result.interval, plan.interval),
+        "measures": ([measure.name for measure in result.measures], list(plan.measures)),
         "engine_version": (result.engine_version, method.get("engine_version") if isinstance(method, dict) else None),
     }
-    if result.effect is not None:
-        pairs["effect.confidence"] = (_decimal(result.effect.confidence), Decimal(repr(plan.confidence)))
-        pairs["effect.decimals"] = (result.effect.decimals, places)
+    if result.timezone:  # schema 1 has none
+        pairs["timezone"] = (result.timezone, plan.timezone)
     context = result.context
     if context.run_number is not None:
         pairs["context.run_number"] = (context.run_number, evidence.run_entry.run)
@@ -72,38 +64,87 @@ def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
     if context.latest_collected_at is not None:
         latest_us = evidence.baseline_entry.latest_source_time_us
         pairs["context.latest_collected_at"] = (_micros(context.latest_collected_at), latest_us)
+    for measure in result.measures:
+        if measure.name in plan.measures:
+            pairs |= _measure_pairs(plan, measure)
     yield from (_disagrees(name, found, due) for name, (found, due) in pairs.items() if found != due)
 
 
+def _measure_pairs(plan: Plan, measure: MeasureResult) -> dict[str, tuple[object, object]]:
+    """What a measure states, against what the plan says of it."""
+    spec, limit = measure_spec(plan, measure.name), measure.verdict.limit
+    target = spec.measure.target
+    unit = "%" if target.of == "relative" else spec.unit
+    pairs: dict[str, tuple[object, object]] = {
+        "metric.id": (measure.metric.id, spec.metric_id),
+        "metric.unit": (measure.metric.unit, spec.unit),
+        "metric.boundary": (measure.metric.boundary, spec.boundary),
+        "metric.better": (measure.metric.better, spec.better),
+        "baseline.start": (measure.baseline.start, plan.baseline.start),
+        "baseline.end": (measure.baseline.end, plan.baseline.end),
+        "reporting.start": (measure.reporting.start, plan.reporting.start),
+        "reporting.end": (measure.reporting.end, plan.reporting.end),
+        "verdict.limit.of": (limit.of, target.of),
+        "verdict.limit.side": (limit.side, target.side),
+        "verdict.limit.value": (limit.value, fixed(target.value * scale_factor(target.unit, unit), spec.decimals)),
+        "verdict.limit.unit": (limit.unit, unit),
+    }
+    if measure.effect is not None:
+        pairs["effect.confidence"] = (_decimal(measure.effect.confidence), Decimal(repr(plan.confidence)))
+        pairs["effect.decimals"] = (measure.effect.decimals, spec.decimals)
+    return {f"measures.{measure.name}.{field}": pair for field, pair in pairs.items()}
+
+
 def _check_verdict(evidence: Evidence) -> Iterator[Reason]:
+    """Every measure's verdict again, and the overall one from theirs."""
+    result = evidence.result
+    for measure in result.measures:
+        yield from _check_measure(evidence, measure)
+    if not result.measures:
+        yield _disagrees("measures", "none", "at least one")
+        return
+    due = overall([measure.verdict for measure in result.measures])
+    if due.state != result.verdict.state:
+        yield _disagrees("verdict.state", result.verdict.state, due.state)
+    elif due != result.verdict:
+        yield _disagrees("verdict.reasons", _codes(result.verdict.reasons), _codes(due.reasons))
+
+
+def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reason]:
     """Verdict, rounding, bridge and claim again, from the stated change and uncertainty."""
-    plan, result, effect = evidence.plan, evidence.result, evidence.result.effect
-    unit, stated = plan.metric.unit, result.verdict
+    effect, stated = measure.effect, measure.verdict
+    unit, field = measure.metric.unit, f"measures.{measure.name}"
     # Every number is looked at before it is used: see _decimal.
     delta, expanded = (
         (_decimal(effect.delta), _decimal(effect.expanded_uncertainty)) if effect else (Decimal(0), Decimal(0))
     )
-    due = decide(effect, _decimal(stated.limit), unit, result.findings)
+    limit = short(_decimal(stated.limit.value))
+    due = decide(effect, stated.limit, [*evidence.result.findings, *measure.findings])
     if due.state != stated.state:
-        yield _disagrees("verdict.state", stated.state, due.state)
+        yield _disagrees(f"{field}.verdict.state", stated.state, due.state)
     elif due != stated:
-        yield _disagrees("verdict.reasons", _codes(stated.reasons), _codes(due.reasons))
+        yield _disagrees(f"{field}.verdict.reasons", _codes(stated.reasons), _codes(due.reasons))
     shown = f"{effect.reported_delta} ± {effect.reported_uncertainty}" if effect else "-"
-    limit = short(_decimal(stated.limit))
     yield Reason("VERDICT", data={"state": stated.state, "delta": shown, "limit": limit, "unit": unit})
     if effect is None:
         return
     if (effect.reported_delta, effect.reported_uncertainty) != reported(delta, expanded):
-        yield _disagrees("effect.reported_delta", shown, " ± ".join(reported(delta, expanded)))
-    steps = [_decimal(row.value) for row in result.bridge]
+        yield _disagrees(f"{field}.effect.reported_delta", shown, " ± ".join(reported(delta, expanded)))
+    steps = [_decimal(row.value) for row in measure.bridge]
     if not steps or sum(steps[:-1]) != steps[-1] or steps[-1] != delta:
-        yield _disagrees("bridge", " + ".join(map(str, steps[:-1])), str(delta))
-    claim = None
-    if plan.claim is not None:
-        value = fixed(plan.claim.value * scale_factor(plan.claim.unit, unit), effect.decimals)
+        yield _disagrees(f"{field}.bridge", " + ".join(map(str, steps[:-1])), str(delta))
+    yield from _check_stated_claim(evidence.plan, measure, effect)
+
+
+def _check_stated_claim(plan: Plan, measure: MeasureResult, effect: Effect) -> Iterator[Reason]:
+    """The enterprise's claim against the interval, again."""
+    unit, claim = measure.metric.unit, None
+    filed = plan.measures[measure.name].claim if measure.name in plan.measures else None
+    if filed is not None:
+        value = fixed(filed.value * scale_factor(filed.unit, unit), effect.decimals)
         claim, _ = assess_claim(_decimal(value), effect, unit)
-    if result.claim != claim:
-        yield _disagrees("claim", result.claim, claim)
+    if measure.claim != claim:
+        yield _disagrees(f"measures.{measure.name}.claim", measure.claim, claim)
     elif claim is not None:
         yield Reason(
             "CLAIM_ASSESSED", data={"value": short(_decimal(claim.value)), "unit": unit, "assessment": claim.assessment}
@@ -122,9 +163,7 @@ def _check_order(evidence: Evidence) -> Iterator[Reason]:
 def _check_escrow(evidence: Evidence) -> Iterator[Reason]:
     """What the heads of the baseline commit to must be all of the baseline, and nothing of the reporting period."""
     plan, heads = evidence.plan, evidence.baseline_entry.heads
-    start_us, end_us, reporting_us = (
-        _midnight_us(day, plan.zone) for day in (plan.baseline.start, plan.baseline.end, plan.reporting.start)
-    )
+    (start_us, end_us), (reporting_us, _) = span_us(plan, plan.baseline), span_us(plan, plan.reporting)
     marked = any(finding.code in LATE for finding in evidence.result.findings)
     before = [(name, delivery) for name, delivery in evidence.deliveries if is_locked(heads, delivery)]
     after = [(name, delivery) for name, delivery in evidence.deliveries if not is_locked(heads, delivery)]
@@ -150,10 +189,6 @@ def _check_escrow(evidence: Evidence) -> Iterator[Reason]:
 def _identity(reading: Reading) -> tuple[str, int, str, int]:
     """What makes two readings the same; as text, a NaN equals itself and -0.0 is not 0.0."""
     return reading.point, reading.time_us, repr(reading.value), reading.status
-
-
-def _midnight_us(day: dt.date, zone: ZoneInfo) -> int:
-    return _micros(dt.datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
 def _micros(moment: dt.datetime) -> int:

@@ -22,7 +22,7 @@ from verification.evidence.deliveries import Decoder, Delivery, utc_text
 from verification.evidence.keyring import KeyRegister, parse_register
 from verification.plan import Plan, parse_plan
 
-RESULT_SCHEMA = 1
+RESULT_SCHEMAS = (1, 2)
 EntryT = TypeVar("EntryT", bound=logentry.Entry)
 
 
@@ -121,8 +121,8 @@ class Evidence:
         """The engine's result."""
         content = self.json(package.RESULT)
         found = content.get("schema") if isinstance(content, dict) else None
-        if found != RESULT_SCHEMA:
-            about = {"found": str(found)[:40], "known": str(RESULT_SCHEMA)}
+        if found not in RESULT_SCHEMAS:
+            about = {"found": str(found)[:40], "known": " and ".join(map(str, RESULT_SCHEMAS))}
             raise UnusableError(Reason("SCHEMA_UNKNOWN", package.RESULT, about))
         try:
             return parse_result(self.data(package.RESULT))

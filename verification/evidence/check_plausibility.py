@@ -18,7 +18,7 @@ _CODES = {"error": "DATA_FINDING_ERROR", "warning": "DATA_FINDING_WARNING"}
 
 def check_plausibility(evidence: Evidence) -> Iterator[Reason]:
     """Every reason to doubt that the data are true of the line."""
-    for finding in evidence.result.findings:
+    for finding in evidence.result.all_findings:
         if finding.severity in _CODES:
             yield Reason(_CODES[finding.severity], package.RESULT, {"finding_code": finding.code}, finding)
     yield from _check_points(evidence)

@@ -24,12 +24,15 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 class Reading(NamedTuple):
-    """One reading, as its source sent it. time_us: source time; status: OPC UA status code, 0 is good."""
+    """One reading, as its source sent it. time_us: source time; status: OPC UA status code, 0 is good; flags:
+    `RowFlag`.
+    """
 
     point: str
     time_us: int
     value: float
     status: int
+    flags: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +50,11 @@ class Delivery:
             return
         names = {index: point.name for index, point in self.catalogue.items() if point.name in points}
         rows = self.payload
-        for index, time_us, value, status in zip(rows.point, rows.time_us, rows.value, rows.status, strict=True):
+        columns = zip(rows.point, rows.time_us, rows.value, rows.status, rows.flags, strict=True)
+        for index, time_us, value, status, flags in columns:
             name = names.get(index)
             if name is not None:
-                yield Reading(name, time_us, value, status)
+                yield Reading(name, time_us, value, status, flags)
 
 
 class Decoder:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verification.engine.series import Series
 from verification.evidence.deliveries import Delivery, Reading
+from verification.series.columns import Series
 
 _SCHEMA = pa.schema(
     [
@@ -37,6 +37,7 @@ def to_series(deliveries: Iterable[Delivery], points: Collection[str]) -> dict[s
             np.array([reading.time_us for reading in readings], dtype=np.int64),
             np.array([reading.value for reading in readings], dtype=np.float64),
             np.array([reading.status for reading in readings], dtype=np.uint32),
+            np.array([reading.flags for reading in readings], dtype=np.uint8),
         )
         for point, readings in found.items()
     }
@@ -66,7 +67,7 @@ def parquet_holds(data: bytes, deliveries: Iterable[Delivery], points: Collectio
 
 
 def _table(deliveries: Iterable[Delivery], points: Collection[str]) -> pa.Table:
-    rows = [reading for delivery in deliveries for reading in delivery.readings(points)]
+    rows = [reading[: len(_SCHEMA)] for delivery in deliveries for reading in delivery.readings(points)]
     columns = zip(*rows, strict=True) if rows else [[] for _ in _SCHEMA]
     return pa.table(
         [pa.array(list(column), kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], _SCHEMA

@@ -13,8 +13,8 @@ import re
 import unicodedata
 import zoneinfo
 
-from verification.engine.series import STATUS_BAD, STATUS_UNCERTAIN
 from verification.findings import Finding
+from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)

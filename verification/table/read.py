@@ -17,9 +17,9 @@ from unicodedata import normalize
 
 import numpy as np
 
-from verification.engine.series import Series
 from verification.findings import Finding
 from verification.plan import Plan
+from verification.series.columns import Series
 from verification.table.cells import Problem, TimeCells, ValueCells, parse_status
 from verification.table.errors import refuse
 

@@ -2,7 +2,7 @@
 came in.
 
 Owns sorting, duplicates, contradicting readings, bad status and non-finite values. Not handled: what the values
-mean, which `daily.py` knows. Times are int64 microseconds since the Unix epoch, UTC; values are in the point's
+mean, which `intervals.py` knows. Times are int64 microseconds since the Unix epoch, UTC; values are in the point's
 unit, as received.
 """
 
@@ -30,16 +30,17 @@ STATUS_NOT_GOOD = STATUS_BAD | STATUS_UNCERTAIN
 @dataclasses.dataclass(frozen=True, eq=False)
 class Series:
     """The readings of one point: time_us int64[n], value float64[n], status uint32[n] (OPC UA status codes; 0 is
-    good).
+    good), flags uint8[n] (`RowFlag`: backfilled, manual; 0 is a live reading).
     """
 
     time_us: Integers
     value: Floats
     status: NDArray[np.uint32]
+    flags: NDArray[np.uint8]
 
     def __post_init__(self) -> None:
         """Refuse columns that do not match: a silent broadcast would pair values with other readings' times."""
-        for name, dtype in (("time_us", np.int64), ("value", np.float64), ("status", np.uint32)):
+        for name, dtype in (("time_us", np.int64), ("value", np.float64), ("status", np.uint32), ("flags", np.uint8)):
             column: NDArray[Any] = getattr(self, name)
             if column.dtype != dtype or column.shape != (len(self.time_us),):
                 raise ValueError(
@@ -47,11 +48,20 @@ class Series:
                 )
 
     @classmethod
-    def of(cls, time_us: ArrayLike, value: ArrayLike, status: ArrayLike | None = None) -> Series:
-        """A series from anything that converts to arrays; without `status`, every reading is good."""
+    def of(
+        cls,
+        time_us: ArrayLike,
+        value: ArrayLike,
+        status: ArrayLike | None = None,
+        flags: ArrayLike | None = None,
+    ) -> Series:
+        """A series from anything that converts to arrays; without `status` and `flags`, every reading is good and
+        live.
+        """
         times = np.asarray(time_us, dtype=np.int64)
         codes = np.zeros(len(times), np.uint32) if status is None else np.asarray(status, dtype=np.uint32)
-        return cls(times, np.asarray(value, dtype=np.float64), codes)
+        marks = np.zeros(len(times), np.uint8) if flags is None else np.asarray(flags, dtype=np.uint8)
+        return cls(times, np.asarray(value, dtype=np.float64), codes, marks)
 
     def __len__(self) -> int:
         """The number of readings."""
@@ -59,7 +69,7 @@ class Series:
 
     def take(self, selection: Booleans | Integers) -> Series:
         """The readings at `selection`, a mask or an array of indices."""
-        return Series(self.time_us[selection], self.value[selection], self.status[selection])
+        return Series(self.time_us[selection], self.value[selection], self.status[selection], self.flags[selection])
 
     def within(self, spans_us: Sequence[tuple[int, int]]) -> Series:
         """The readings in any of the closed spans `(first_us, last_us)`."""
@@ -69,8 +79,8 @@ class Series:
         return self.take(inside)
 
     def sorted(self) -> Series:
-        """By time; readings at one time by value and status, so that the order of arrival leaves no trace."""
-        return self.take(np.lexsort((self.status, self.value.view(np.int64), self.time_us)))
+        """By time; readings at one time by value, status and flags, so that the order of arrival leaves no trace."""
+        return self.take(np.lexsort((self.flags, self.status, self.value.view(np.int64), self.time_us)))
 
 
 def empty_series() -> Series:
@@ -79,7 +89,7 @@ def empty_series() -> Series:
 
 
 def deduplicate(series: Series) -> Series:
-    """A sorted series without exact duplicates (same time, value and status)."""
+    """A sorted series without exact duplicates (same time, value and status); of those the live one stays."""
     bits = series.value.view(np.int64)
     repeats = (np.diff(series.time_us) == 0) & (np.diff(bits) == 0) & (series.status[1:] == series.status[:-1])
     first = np.ones(len(series), dtype=bool)
@@ -121,7 +131,7 @@ def input_digest(readings: Mapping[str, Series]) -> str:
     """SHA-256, in hexadecimal, over the readings used: it says which data a result stands on.
 
     For each point in the order of its name: the name in UTF-8 with its length, the number of readings, then the sorted,
-    deduplicated columns time (int64), value (float64), status (uint32), all little-endian.
+    deduplicated columns time (int64), value (float64), status (uint32), flags (uint8), all little-endian.
     """
     digest = hashlib.sha256()
     for point in sorted(readings):
@@ -131,4 +141,5 @@ def input_digest(readings: Mapping[str, Series]) -> str:
         digest.update(series.time_us.astype("<i8").tobytes())
         digest.update(series.value.astype("<f8").tobytes())
         digest.update(series.status.astype("<u4").tobytes())
+        digest.update(series.flags.tobytes())
     return digest.hexdigest()

@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import datetime as dt
-import zoneinfo
 
 import numpy as np
 import pytest
 
 from tests.verification.lines import hengkang_plan, with_meter, with_point
-from verification.engine.daily import Calendar, daily_values
-from verification.engine.series import Series
 from verification.plan import Window
+from verification.series.calendar import Calendar
+from verification.series.columns import Series
+from verification.series.intervals import interval_values
 
 HOUR_US = 3_600_000_000
+
+
+def days_of(first: dt.date, timezone: str) -> Calendar:
+    """Three days from `first`."""
+    return Calendar.of(
+        hengkang_plan(timezone=timezone, baseline=Window(first, first + dt.timedelta(days=3))), "baseline"
+    )
+
+
 PLAN = with_point(hengkang_plan(), "ac_energy", cadence_s=3600)
-CALENDAR = Calendar.of("baseline", Window(dt.date(2026, 3, 1), dt.date(2026, 3, 4)), PLAN.zone)
+CALENDAR = days_of(dt.date(2026, 3, 1), "Asia/Shanghai")
 START = int(CALENDAR.edges_us[0])
 HOURS = START + np.arange(73, dtype=np.int64) * HOUR_US
 STEADY = np.arange(73) * 1000.0  # 24,000 kWh a day
 
 
 def totals(value, time_us=HOURS, plan=PLAN):
-    days, findings = daily_values(plan, "ac_energy", Series.of(time_us, value), CALENDAR)
+    days, findings = interval_values(plan, "ac_energy", Series.of(time_us, value), CALENDAR)
     return days, {finding.code: finding for finding in findings}
 
 
@@ -128,7 +137,7 @@ def test_no_readings_are_missing_days():
 
 def gauge(value, time_us):
     plan = with_point(PLAN, "line_state", cadence_s=3600)
-    return daily_values(plan, "line_state", Series.of(time_us, value), CALENDAR)[0]
+    return interval_values(plan, "line_state", Series.of(time_us, value), CALENDAR)[0]
 
 
 def test_a_mean_is_weighted_by_time():
@@ -147,7 +156,7 @@ def test_a_mean_needs_half_a_day(readings: int, *, present: bool):
 
 def interval_totals(count: int):
     plan = with_point(PLAN, "ac_energy", kind=type(PLAN.points["ac_energy"].kind).INTERVAL_TOTAL)
-    return daily_values(
+    return interval_values(
         plan, "ac_energy", Series.of(START + np.arange(count) * HOUR_US, np.full(count, 10.0)), CALENDAR
     )
 
@@ -167,18 +176,15 @@ def test_a_day_that_misses_at_most_half_its_intervals_is_scaled_and_says_so(coun
 
 
 def test_days_of_a_clock_change_have_23_and_25_hours():
-    zone = zoneinfo.ZoneInfo("Europe/Berlin")
-    spring = Calendar.of("baseline", Window(dt.date(2026, 3, 28), dt.date(2026, 3, 31)), zone)
-    autumn = Calendar.of("baseline", Window(dt.date(2026, 10, 24), dt.date(2026, 10, 27)), zone)
+    spring = days_of(dt.date(2026, 3, 28), "Europe/Berlin")
+    autumn = days_of(dt.date(2026, 10, 24), "Europe/Berlin")
     assert (spring.length_us // HOUR_US).tolist() == [24, 23, 24]
     assert (autumn.length_us // HOUR_US).tolist() == [24, 25, 24]
 
 
 def test_a_day_without_a_midnight_begins_when_its_clock_does():
     """Beirut skips from 00:00 to 01:00: the day has 23 hours and follows the one before without a hole."""
-    calendar = Calendar.of(
-        "baseline", Window(dt.date(2026, 3, 28), dt.date(2026, 3, 31)), zoneinfo.ZoneInfo("Asia/Beirut")
-    )
+    calendar = days_of(dt.date(2026, 3, 28), "Asia/Beirut")
     assert (calendar.length_us // HOUR_US).tolist() == [24, 23, 24]
 
 

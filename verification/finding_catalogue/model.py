@@ -1,0 +1,81 @@
+"""Findings about the baseline model and what it can bear."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "DRIVER_CONSTANT": Entry(
+        "error", "inconclusive",
+        "Driver {driver} did not vary in the baseline, so its influence cannot be estimated.",
+        "驱动量 {driver} 在基准期内没有变化，无法估计其影响。",
+        "Choose a baseline over which it varies, or leave it out of the model.",
+        "选择其有变化的基准期，或从模型中去除。",
+    ),
+    "ILL_CONDITIONED": Entry(
+        "error", "inconclusive",
+        "The drivers are so nearly dependent on each other (condition number {condition}) that no coefficient "
+        "can be trusted.",
+        "各驱动量之间几乎线性相关（条件数 {condition}），系数不可信。",
+        "Leave one of the dependent drivers out of the model.",
+        "从模型中去除其中一个相关的驱动量。",
+    ),
+    "TOO_FEW_EFFECTIVE": Entry(
+        "error", "inconclusive",
+        "The {n} baseline intervals are worth {effective} independent ones (lag-1 autocorrelation {rho}); {required} "
+        "are needed.",
+        "基准期 {n} 个区间仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
+        "Take a longer baseline.",
+        "延长基准期。",
+    ),
+    "CV_RMSE_HIGH": Entry(
+        "warning", None,
+        "The model leaves {percent} % of the mean unexplained (CV(RMSE); below {limit} % is usual).",
+        "模型的 CV(RMSE) 为 {percent} %（通常低于 {limit} %）。",
+        "Add the driver that explains the rest.",
+        "加入能解释其余变化的驱动量。",
+    ),
+    "R_SQUARED_LOW": Entry(
+        "warning", None,
+        "The model explains {r_squared} of the variation (R2; at least {limit} is usual).",
+        "模型的 R² 为 {r_squared}（通常不低于 {limit}）。",
+        "Add the driver that explains the rest, or a baseline over which the drivers vary more.",
+        "加入能解释其余变化的驱动量，或选择驱动量变化更大的基准期。",
+    ),
+    "DRIVER_NOT_SIGNIFICANT": Entry(
+        "warning", None,
+        "Driver {driver} shows no significant influence (p = {p_value}; below {limit} is usual).",
+        "驱动量 {driver} 的影响不显著（p = {p_value}，通常低于 {limit}）。",
+        "Check the driver, or choose a baseline over which it varies more.",
+        "检查该驱动量，或选择其变化更大的基准期。",
+    ),
+    "RESIDUALS_ZERO": Entry(
+        "warning", None,
+        "The baseline follows the model exactly: such readings are computed, not metered.",
+        "基准期数据与模型完全一致：此类读数疑为计算所得，而非实测。",
+        "Find out how the readings came about.",
+        "查明读数的来源。",
+    ),
+    "OUTLIERS": Entry(
+        "warning", None,
+        "{count} intervals of the {window} window lie beyond {limit} interquartile ranges from the model, first "
+        "{first}. They were used.",
+        "{window}内有 {count} 个区间偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些区间已计入。",
+        "Find out what happened then; an exclusion needs a cause and an owner.",
+        "查明当时的情况；剔除须有原因和责任人。",
+    ),
+    "EXTRAPOLATION": Entry(
+        "warning", None,
+        "In {count} intervals of the reporting period {driver} lies outside the baseline's range by more than {limit} "
+        "% of it.",
+        "报告期内有 {count} 个区间 {driver} 超出基准期范围的 {limit} % 以上。",
+        "Take a baseline that covers those conditions.",
+        "选择覆盖这些工况的基准期。",
+    ),
+    "EXTRAPOLATION_MEAN": Entry(
+        "error", "inconclusive",
+        "The reporting period's mean of {driver} ({mean}) lies outside the baseline's range ({low} to {high}) by "
+        "more than {limit} % of it.",
+        "报告期 {driver} 的均值（{mean}）超出基准期范围（{low} 至 {high}）的 {limit} % 以上。",
+        "Take a baseline, or a reporting period, with like conditions.",
+        "选择工况相近的基准期或报告期。",
+    ),
+}  # fmt: skip

@@ -1,0 +1,49 @@
+"""Findings about the plan: when it was fixed, which run this is, and how its readings are trusted."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "PLAN_NOT_LOGGED": Entry(
+        "info", None,
+        "Nothing here shows that the plan was fixed before the reporting period.",
+        "没有材料表明方案在报告期之前已经固定。",
+        "File the plan in the evidence log before the retrofit.",
+        "在改造前将方案报备到存证日志。",
+    ),
+    "LOGGED_LATE": Entry(
+        "warning", None,
+        "The {item} was logged at {logged_at}, after the first reading of the reporting period ({first_reading_at}).",
+        "{item}的存证时间 {logged_at} 晚于报告期首个读数（{first_reading_at}）。",
+        "File the next plan and its baseline before the retrofit; this one cannot show that it was not fitted to "
+        "the outcome.",
+        "下次应在改造前报备方案和基准期数据；本次无法证明其未按结果调整。",
+    ),
+    "COLLECTED_BEFORE_LOCK": Entry(
+        "warning", None,
+        "When plan and baseline were locked, readings of the reporting period (from {first_reading_at}) had already "
+        "been collected, up to {collected_until}.",
+        "锁定方案和基准期数据时，报告期（自 {first_reading_at} 起）的读数已经采集到 {collected_until}。",
+        "File the next plan and its baseline before the retrofit; this one cannot show that it was not fitted to "
+        "the outcome.",
+        "下次应在改造前报备方案和基准期数据；本次无法证明其未按结果调整。",
+    ),
+    "DATED_BEFORE_LOCK": Entry(
+        "info", None,
+        "The {item} was logged at {logged_at}; readings of the reporting period are dated from {first_reading_at} but "
+        "were collected after it. The log proves the order of collection; the dates are the source's word.",
+        "{item}于 {logged_at} 存证；报告期读数的日期自 {first_reading_at} 起，但均在存证之后采集。"
+        "日志证明采集的先后次序，日期则以数据源所述为准。",
+    ),
+    "RUN_REPEATED": Entry(
+        "info", None,
+        "This is run {run_number} of {run_count} against this plan.",
+        "这是该方案的第 {run_number} 次核算，共 {run_count} 次。",
+    ),
+    "TRUST_GRADE_LOW": Entry(
+        "warning", None,
+        "The readings of {point} are not signed at the edge: {grade}.",
+        "测点 {point} 的读数未在边缘端签名：{grade}。",
+        "Read this point by an edge agent that signs.",
+        "改由带签名的边缘代理采集该测点。",
+    ),
+}  # fmt: skip

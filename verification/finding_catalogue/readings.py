@@ -1,0 +1,179 @@
+"""Findings about the readings of a point and the intervals that they make."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "WINDOW_OUTSIDE_DATA": Entry(
+        "error", "invalid_data",
+        "There is no reading of {point} in the {window} window, {start} to {end}.",
+        "测点 {point} 在{window}（{start} 至 {end}）内没有读数。",
+        "Give readings that reach the window, or correct the window or the point's name in the plan.",
+        "提供覆盖该期间的读数，或更正方案中的期间或测点名称。",
+    ),
+    "TOO_FEW_INTERVALS": Entry(
+        "error", "invalid_data",
+        "Only {used} of {expected} {interval} of the {window} window are usable ({percent} %; at least {required} % "
+        "are needed).",
+        "{window}应有 {expected} {interval}，仅 {used} {interval}可用（{percent} %，至少需要 {required} %）。",
+        "Recover the missing readings, choose a window that is covered, or correct cadence_s in the plan.",
+        "补齐缺失读数，选择数据完整的期间，或更正方案中的 cadence_s。",
+    ),
+    "INTERVALS_MISSING": Entry(
+        "warning", None,
+        "{count} {interval} of the {window} window have no usable value of {point}, first {first}.",
+        "{window}内有 {count} {interval}没有 {point} 的可用值，首个为 {first}。",
+        "Recover the missing readings from the meter or its gateway.",
+        "从仪表或网关补齐缺失读数。",
+    ),
+    "VALUES_TOO_LARGE": Entry(
+        "error", "invalid_data",
+        "{point} is so large in {count} intervals of the {window} window, first {first}, that it cannot be counted.",
+        "{window}内有 {count} 个区间的 {point} 数值过大，无法计数，首个为 {first}。",
+        "Correct the unit or the readings of the points behind it.",
+        "更正相关测点的单位或读数。",
+    ),
+    "DUPLICATES_REMOVED": Entry(
+        "info", None,
+        "{count} exact duplicate readings of {point} were removed.",
+        "已去除测点 {point} 的 {count} 个完全重复读数。",
+    ),
+    "CONFLICTING_READINGS": Entry(
+        "warning", None,
+        "{count} readings of {point} share a time with another reading that says something else; none of them "
+        "was used.",
+        "测点 {point} 有 {count} 个读数与同一时刻的其他读数矛盾，均未使用。",
+        "Find out which source is right.",
+        "查明哪个数据来源正确。",
+    ),
+    "DISORDER_SORTED": Entry(
+        "info", None,
+        "{count} readings of {point} came out of order and were sorted by time.",
+        "测点 {point} 有 {count} 个读数次序颠倒，已按时间排序。",
+    ),
+    "BAD_STATUS_EXCLUDED": Entry(
+        "warning", None,
+        "{count} readings of {point} carry a bad or uncertain status and were not used.",
+        "测点 {point} 有 {count} 个读数状态为坏或不确定，未使用。",
+        "Mend the sensor or its connection.",
+        "检修传感器或其通信。",
+    ),
+    "NON_FINITE_EXCLUDED": Entry(
+        "warning", None,
+        "{count} readings of {point} are not finite numbers and were not used.",
+        "测点 {point} 有 {count} 个读数不是有限数值，未使用。",
+        "Mend the source that writes them.",
+        "修正产生这些数值的数据来源。",
+    ),
+    "COUNTER_ROLLOVER": Entry(
+        "info", None,
+        "The register of {point} rolled over in the {window} window ({count}×); the totals account for it.",
+        "{window}内测点 {point} 的计数器翻转 {count} 次，合计值已计入。",
+    ),
+    "COUNTER_RESET": Entry(
+        "warning", None,
+        "The register of {point} went back {count} times in the {window} window in a way that a rollover does "
+        "not explain, first on {first}. "
+        "Those intervals were not used.",
+        "{window}内测点 {point} 的计数器有 {count} 次回退，无法用翻转解释，首次在 {first}。相关区间未使用。",
+        "Enter the meter change with its final and first reading.",
+        "登记换表及其末次和首次读数。",
+    ),
+    "COUNTER_JUMP": Entry(
+        "warning", None,
+        "The register of {point} rose faster than {max_rate_per_hour} per hour {count} times in the {window} "
+        "window, first on {first}. "
+        "Those intervals were not used.",
+        "{window}内测点 {point} 的计数器有 {count} 次上升超过每小时 {max_rate_per_hour}，首次在 {first}。"
+        "相关区间未使用。",
+        "Check the meter, or correct max_rate_per_hour in the plan.",
+        "检查仪表，或更正方案中的 max_rate_per_hour。",
+    ),
+    "COUNTER_AMBIGUOUS": Entry(
+        "warning", None,
+        "{count} gaps of {point} in the {window} window are so long that its register may have turned over more "
+        "than once, first on "
+        "{first}. Those intervals were not used.",
+        "{window}内测点 {point} 有 {count} 处缺口过长，计数器可能翻转多次，首次在 {first}。相关区间未使用。",
+        "Recover the missing readings, or correct register_modulus and max_rate_per_hour in the plan.",
+        "补齐缺失读数，或更正方案中的 register_modulus 和 max_rate_per_hour。",
+    ),
+    "COUNTER_GAP": Entry(
+        "info", None,
+        "The counter {point} has {count} gaps inside intervals of the {window} window, {hours} hours in all; it "
+        "counted on, so the totals are exact.",
+        "{window}内计数器 {point} 有 {count} 处区间内缺口，共 {hours} 小时；计数未中断，合计仍然准确。",
+    ),
+    "TOTALS_SCALED": Entry(
+        "warning", None,
+        "{count} intervals of {point} in the {window} window miss part of their interval totals and were scaled up by "
+        "coverage.",
+        "{window}内测点 {point} 有 {count} 个区间缺少部分分段量，已按覆盖率放大。",
+        "Recover the missing intervals.",
+        "补齐缺失的区间量。",
+    ),
+    "NEGATIVE_TOTALS": Entry(
+        "warning", None,
+        "{point} has a negative total in {count} intervals of the {window} window, first {first}. Those intervals were "
+        "not used.",
+        "{window}内测点 {point} 有 {count} 个区间合计为负，首个为 {first}。这些区间未使用。",
+        "Check the sign and the wiring of the meter.",
+        "检查仪表的方向和接线。",
+    ),
+    "STUCK_VALUES": Entry(
+        "warning", None,
+        "{point} did not change during {count} intervals of the {window} window in which the line produced, first "
+        "{first}. "
+        "Where it is the metric's numerator, those intervals were not used.",
+        "{window}内有生产的区间中，{point} 有 {count} 个区间数值不变，首个为 {first}。若其为指标分子，"
+        "这些区间未使用。",
+        "Check the sensor and its connection.",
+        "检查传感器及其通信。",
+    ),
+    "ZERO_OUTPUT_WHILE_RUNNING": Entry(
+        "warning", None,
+        "{point} shows no output in {count} intervals of the {window} window in which {state} says that the line ran, "
+        "first {first}. "
+        "Those intervals were not used.",
+        "{window}内 {state} 显示生产线运行的 {count} 个区间中，{point} 没有产量，首个为 {first}。这些区间未使用。",
+        "Find out which of the two is right.",
+        "查明两者中哪个正确。",
+    ),
+    "BASELINE_IDLE": Entry(
+        "error", "not_verifiable",
+        "The line produced on {days} of {expected} baseline days: there is no baseline to compare with.",
+        "基准期 {expected} 天中生产线仅有 {days} 天有产量：没有可比的基准。",
+        "Nothing can recover a baseline that was never metered; a comparison with a like line that ran needs a "
+        "plan of its own.",
+        "未计量的基准无法补回；可另立方案，与同类在产生产线比较。",
+    ),
+    "REPORTING_IDLE": Entry(
+        "error", "not_verifiable",
+        "The line produced on {days} of {expected} days of the reporting period: there is nothing to verify yet.",
+        "报告期 {expected} 天中生产线仅有 {days} 天有产量：尚无可核验的内容。",
+        "Run the line, then verify a reporting period in which it produced.",
+        "恢复生产后，再核验有产量的报告期。",
+    ),
+    "METER_CHANGED": Entry(
+        "warning", None,
+        "Meter {meter} of {point} was replaced or recalibrated between the start of the baseline and the end of "
+        "the reporting period "
+        "({date}): its error does not cancel.",
+        "测点 {point} 的仪表 {meter} 在基准期开始与报告期结束之间更换或重新校准（{date}）：其误差不能抵消。",
+        "Run the old and the new meter side by side for some weeks.",
+        "让新旧仪表并行运行数周。",
+    ),
+    "METER_NOT_NAMED": Entry(
+        "warning", None,
+        "The plan names no meter for {point}: its error is not in the uncertainty.",
+        "方案未指明测点 {point} 的仪表：其误差未计入不确定度。",
+        "Enter the meter and its class in the plan.",
+        "在方案中登记仪表及其准确度等级。",
+    ),
+    "METER_INSTALLED_LATE": Entry(
+        "error", "invalid_data",
+        "Meter {meter} of {point} was installed on {date}, after the baseline began.",
+        "测点 {point} 的仪表 {meter} 于 {date} 安装，晚于基准期开始。",
+        "Enter the meter that stood there before, or correct the date.",
+        "登记此前的仪表，或更正日期。",
+    ),
+}  # fmt: skip

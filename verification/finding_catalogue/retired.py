@@ -1,0 +1,37 @@
+"""Findings that only packages of earlier releases hold; their texts stay readable."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "TOO_FEW_DAYS": Entry(
+        "error", "invalid_data",
+        "Only {used} of {expected} days of the {window} window are usable ({percent} %; at least {required} % "
+        "are needed).",
+        "{window}的 {expected} 天中仅 {used} 天可用（{percent} %，至少需要 {required} %）。",
+        "Recover the missing readings, choose a window that is covered, or correct cadence_s in the plan.",
+        "补齐缺失读数，选择数据完整的期间，或更正方案中的 cadence_s。",
+    ),
+    "DAYS_MISSING": Entry(
+        "warning", None,
+        "{count} days of the {window} window have no usable value of {point}, first {first}.",
+        "{window}内有 {count} 天没有 {point} 的可用值，首个为 {first}。",
+        "Recover the missing readings from the meter or its gateway.",
+        "从仪表或网关补齐缺失读数。",
+    ),
+    "OUTLIER_DAYS": Entry(
+        "warning", None,
+        "{count} days of the {window} window lie beyond {limit} interquartile ranges from the model, first "
+        "{first}. They were used.",
+        "{window}内有 {count} 天偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些日期已计入。",
+        "Find out what happened on those days; an exclusion needs a cause and an owner.",
+        "查明这些日期的情况；剔除须有原因和责任人。",
+    ),
+    "EXTRAPOLATION_DAYS": Entry(
+        "warning", None,
+        "On {count} days of the reporting period {driver} lies outside the baseline's range by more than {limit} "
+        "% of it.",
+        "报告期内有 {count} 天 {driver} 超出基准期范围的 {limit} % 以上。",
+        "Take a baseline that covers those conditions.",
+        "选择覆盖这些工况的基准期。",
+    ),
+}  # fmt: skip

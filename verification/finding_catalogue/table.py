@@ -1,0 +1,47 @@
+"""Findings about a plain table of readings."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "MIXED_TIME_ZONES": Entry(
+        "error", "invalid_data",
+        "Times carry different UTC offsets ({offsets}) that the plan's time zone {timezone} does not explain; "
+        "the first is on line {line}.",
+        "时间带有不同的 UTC 偏移（{offsets}），与方案时区 {timezone} 不符；首次出现在第 {line} 行。",
+        "Find out which clock is right and write all times in one zone.",
+        "查明哪个时钟正确，并将全部时间统一为一个时区。",
+    ),
+    "NAIVE_TIMES": Entry(
+        "error", "invalid_data",
+        "{count} times carry no UTC offset, first on line {line}: {example}. They were not used.",
+        "{count} 个时间没有 UTC 偏移，首个在第 {line} 行：{example}。这些读数未被使用。",
+        "Write times as in 2026-03-01T00:00:00+08:00.",
+        "时间应写作 2026-03-01T00:00:00+08:00 的形式。",
+    ),
+    "UNREADABLE_TIMES": Entry(
+        "warning", None,
+        "{count} times cannot be read, first on line {line}: {example}. They were not used.",
+        "{count} 个时间无法识别，首个在第 {line} 行：{example}。这些读数未被使用。",
+        "Write times as in 2026-03-01T00:00:00+08:00 (RFC 3339).",
+        "时间应写作 2026-03-01T00:00:00+08:00 的形式（RFC 3339）。",
+    ),
+    "NON_NUMERIC_CELLS": Entry(
+        "warning", None,
+        "{count} values are not numbers, first on line {line}: {example}. They were not used.",
+        "{count} 个值不是数字，首个在第 {line} 行：{example}。这些读数未被使用。",
+        "Leave missing values empty; write numbers without thousands separators and units.",
+        "缺失值请留空；数字不要带千位分隔符和单位。",
+    ),
+    "RAGGED_ROWS": Entry(
+        "warning", None,
+        "{count} rows have another number of cells than the header, first on line {line}. They were not used.",
+        "{count} 行的单元格数与表头不一致，首个在第 {line} 行。这些行未被使用。",
+        "Export the table again.",
+        "请重新导出表格。",
+    ),
+    "POINTS_IGNORED": Entry(
+        "info", None,
+        "{count} points of the table are not in the plan and were ignored: {names}.",
+        "表中有 {count} 个测点不在方案中，已忽略：{names}。",
+    ),
+}  # fmt: skip

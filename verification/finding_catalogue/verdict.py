@@ -1,0 +1,38 @@
+"""Findings about the change against its limit and the claim."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "TARGET_MET": Entry(
+        "info", None,
+        "The change of {delta} ± {uncertainty} {unit} lies with its whole interval at or below the limit of "
+        "{limit} {unit}.",
+        "变化量 {delta} ± {uncertainty} {unit} 的整个区间不高于限值 {limit} {unit}。",
+    ),
+    "TARGET_NOT_MET": Entry(
+        "info", None,
+        "The change of {delta} ± {uncertainty} {unit} lies with its whole interval above the limit of {limit} {unit}.",
+        "变化量 {delta} ± {uncertainty} {unit} 的整个区间高于限值 {limit} {unit}。",
+        "A larger effect is needed; more data would not change this.",
+        "需要更大的改造效果；增加数据不会改变结论。",
+    ),
+    "INTERVAL_STRADDLES_TARGET": Entry(
+        "info", None,
+        "The limit of {limit} {unit} lies inside the interval of the change, {delta} ± {uncertainty} {unit}.",
+        "限值 {limit} {unit} 落在变化量 {delta} ± {uncertainty} {unit} 的区间之内。",
+        "Bring the expanded uncertainty below {needed} {unit}: a longer period, a steadier process or a better meter.",
+        "将扩展不确定度降至 {needed} {unit} 以下：延长期间、稳定工艺或改用更好的仪表。",
+    ),
+    "CLAIM_OVERSTATED": Entry(
+        "warning", None,
+        "The claim of {claim} {unit} is more than the data support ({delta} ± {uncertainty} {unit}).",
+        "所报 {claim} {unit} 超出数据支持的范围（{delta} ± {uncertainty} {unit}）。",
+        "Correct the claim, or show the boundary under which it holds.",
+        "更正所报数值，或说明其成立的边界。",
+    ),
+    "CLAIM_UNDERSTATED": Entry(
+        "info", None,
+        "The claim of {claim} {unit} is less than the data show ({delta} ± {uncertainty} {unit}).",
+        "所报 {claim} {unit} 低于数据所示（{delta} ± {uncertainty} {unit}）。",
+    ),
+}  # fmt: skip

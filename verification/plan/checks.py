@@ -1,0 +1,205 @@
+"""What a plan contradicts in itself: every check that needs no reading. Each names the key and says what to write.
+
+Not handled: the shape of the file (`shape.py`) and the names and formulas of a measure (`measure.py`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import zoneinfo
+from collections.abc import Iterator
+
+from verification.model import PointKind
+from verification.plan.measure import MeasureSpec, PlanError, measure_spec
+from verification.plan.shape import Measure, Plan, Window
+from verification.units import UnitError, check_unit, same_dimension
+
+MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
+MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
+Path = tuple[str | int, ...]
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise PlanError at the first contradiction."""
+    _check_calendar(plan)
+    _check_windows(plan)
+    _check_events(plan)
+    _check_meters(plan)
+    _check_states(plan)
+    for name, measure in plan.measures.items():
+        spec = measure_spec(plan, name)
+        _check_figures(measure, spec)
+        _check_model(plan, measure, spec)
+        _check_supported(measure, spec)
+
+
+def _check_calendar(plan: Plan) -> None:
+    try:
+        zoneinfo.ZoneInfo(plan.timezone)
+    except (KeyError, ValueError, OSError) as err:
+        raise PlanError(
+            ("timezone",), f"{plan.timezone!r} is not in the time zone database; write for example Asia/Shanghai"
+        ) from err
+    if not MIN_CONFIDENCE < plan.confidence < 1:
+        raise PlanError(("confidence",), f"{plan.confidence} is not between 0.5 and 1; write for example 0.95")
+    if (plan.interval == "shift") != bool(plan.shifts):
+        raise PlanError(("shifts",), "shifts belong to `interval: shift`; give both or neither")
+    starts = [dt.time.fromisoformat(shift.start) for shift in plan.shifts]
+    in_order = [((start.hour - starts[0].hour) * 60 + start.minute - starts[0].minute) % 1440 for start in starts]
+    if in_order != sorted(set(in_order)):
+        raise PlanError(("shifts",), "shifts must be in order of start, the first one that of the production day")
+    if len({shift.name for shift in plan.shifts}) < len(plan.shifts):
+        raise PlanError(("shifts",), "two shifts have the same name")
+
+
+def _check_windows(plan: Plan) -> None:
+    windows = [*plan.windows, *([("blanking", plan.blanking)] if plan.blanking else [])]
+    for label, window in windows:
+        days = (window.end - window.start).days
+        if days < 1:
+            raise PlanError(
+                (label, "end"), f"end {window.end} is not after start {window.start}; end is the first day left out"
+            )
+        if days > MAX_WINDOW_DAYS:
+            raise PlanError((label,), f"{days} days; a window has at most {MAX_WINDOW_DAYS}")
+    for label, window in plan.windows:
+        _check_whole_intervals(plan, label, window)
+    if plan.reporting.start < plan.baseline.end:
+        raise PlanError(
+            ("reporting", "start"),
+            f"starts on {plan.reporting.start}, before the baseline ends on {plan.baseline.end}; "
+            f"windows must not overlap",
+        )
+    blanking = plan.blanking
+    if blanking and not plan.baseline.end <= blanking.start < blanking.end <= plan.reporting.start:
+        raise PlanError(
+            ("blanking",),
+            f"must lie between the end of the baseline ({plan.baseline.end}) and the start of the reporting period "
+            f"({plan.reporting.start})",
+        )
+
+
+def _check_whole_intervals(plan: Plan, label: str, window: Window) -> None:
+    if plan.interval == "week" and (window.end - window.start).days % 7:
+        raise PlanError(
+            (label,), f"{(window.end - window.start).days} days are not whole weeks, as `interval` asks for"
+        )
+    if plan.interval == "month" and (window.start.day, window.end.day) != (1, 1):
+        raise PlanError((label,), "with `interval: month` a window begins and ends on the first day of a month")
+
+
+def _check_events(plan: Plan) -> None:
+    for index, event in enumerate(plan.events):
+        if event.end <= event.start:
+            raise PlanError(("events", index, "end"), "is not after start; end is the first day left out")
+    for index, adjustment in enumerate(plan.adjustments):
+        path: Path = ("adjustments", index)
+        if adjustment.measure not in plan.measures:
+            raise PlanError((*path, "measure"), f"{adjustment.measure} is not under measures")
+        if not math.isfinite(adjustment.value) or not math.isfinite(adjustment.uncertainty):
+            raise PlanError(path, "value and uncertainty must be finite numbers")
+    for kind, names in (("events", [e.id for e in plan.events]), ("adjustments", [a.id for a in plan.adjustments])):
+        if len(set(names)) < len(names):
+            raise PlanError((kind,), "two entries have the same id")
+
+
+def _check_meters(plan: Plan) -> None:
+    """Every meter that a point names must be in the register, in the point's unit, with its changes in order."""
+    for name, point in plan.points.items():
+        path: Path = ("points", name)
+        try:
+            check_unit(point.unit)
+        except UnitError as err:
+            raise PlanError((*path, "unit"), str(err)) from err
+        if point.meter is None:
+            continue
+        if point.meter not in plan.meters:
+            known = ", ".join(sorted(plan.meters)) or "none there"
+            raise PlanError((*path, "meter"), f"{point.meter} is not under meters ({known})")
+        if plan.meters[point.meter].unit != point.unit:
+            raise PlanError(
+                (*path, "unit"),
+                f"unit {point.unit!r}, but meter {point.meter} has {plan.meters[point.meter].unit!r}; "
+                "register_modulus and max_rate_per_hour are in the point's unit, so give both in one",
+            )
+    for meter_name, meter in plan.meters.items():
+        dates = [change.date for change in meter.changes]
+        if dates != sorted(dates):
+            raise PlanError(("meters", meter_name, "changes"), "must be in order of date")
+
+
+def _check_states(plan: Plan) -> None:
+    if plan.run_state is not None:
+        name = plan.run_state.point
+        if name not in plan.points or plan.points[name].kind is not PointKind.STATE:
+            raise PlanError(("run_state", "point"), f"{name} is not a point of kind state")
+
+
+def _check_figures(measure: Measure, spec: MeasureSpec) -> None:
+    """Target and claim must be finite and in units that fit the metric's."""
+    path: Path = ("measures", spec.name)
+    for field, value, unit, wanted in _figures(measure, spec):
+        if not math.isfinite(value):
+            raise PlanError((*path, *field), f"{value} is not a finite number")
+        try:
+            fits = same_dimension(unit, wanted)
+        except UnitError as err:
+            raise PlanError((*path, field[0], "unit"), str(err)) from err
+        if not fits:
+            raise PlanError(
+                (*path, field[0], "unit"),
+                f"{unit!r} does not measure the same kind of quantity as {wanted!r}",
+            )
+    if (measure.target.at_most is None) == (measure.target.at_least is None):
+        raise PlanError((*path, "target"), "needs one of at_most and at_least")
+
+
+def _figures(measure: Measure, spec: MeasureSpec) -> Iterator[tuple[tuple[str, str], float, str, str]]:
+    """Key, value, unit, and the unit that it must fit, of every figure that is compared with the result."""
+    wanted = "%" if measure.target.of == "relative" else spec.unit
+    for field, value in (("at_most", measure.target.at_most), ("at_least", measure.target.at_least)):
+        if value is not None:
+            yield ("target", field), value, measure.target.unit, wanted
+    if measure.claim is not None:
+        yield ("claim", "value"), measure.claim.value, measure.claim.unit, spec.unit
+
+
+def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
+    path: Path = ("measures", spec.name, "model", "drivers")
+    names = [driver.name for driver in spec.drivers]
+    if measure.model.kind == "ols" and not names:
+        raise PlanError(path, "an ols model needs at least one driver, usually the output")
+    if measure.model.kind in ("ratio", "mean") and names:
+        raise PlanError(path, f"a {measure.model.kind} model has no drivers")
+    if measure.model.kind == "ratio" and spec.denominator is None:
+        raise PlanError((*path[:-1], "kind"), "a ratio model needs a metric with a denominator; use mean")
+    for index, driver in enumerate(spec.drivers):
+        if names.index(driver.name) < index:
+            raise PlanError((*path, index), f"{driver.name} appears twice: give each driver once")
+        if driver.name in plan.points and plan.points[driver.name].kind is PointKind.STATE:
+            raise PlanError(
+                (*path, index),
+                f"{driver.name} is a state; a driver is a counter, an interval_total, a gauge or hours({driver.name})",
+            )
+        if not driver.formula.points:
+            raise PlanError((*path, index), f"{driver.name} is a constant; a driver varies")
+        if driver.formula.points == spec.numerator.formula.points:
+            raise PlanError((*path, index), f"{driver.name} is the metric's own numerator, which the model predicts")
+    if spec.denominator is not None and spec.denominator.formula.points == spec.numerator.formula.points:
+        raise PlanError(("measures", spec.name, "inputs"), "numerator and denominator are the same point")
+
+
+def _check_supported(measure: Measure, spec: MeasureSpec) -> None:
+    """Refuse what the format knows and the engine does not compute yet."""
+    path: Path = ("measures", spec.name)
+    wishes = [
+        (("model", "kind"), measure.model.kind != "ols"),
+        (("model", "categories"), bool(measure.model.categories)),
+        (("method",), measure.method != "avoided"),
+        (("target", "of"), measure.target.of != "change"),
+        (("target", "at_least"), measure.target.at_least is not None),
+    ]
+    for field, wished in wishes:
+        if wished:
+            raise PlanError((*path, *field), "this release cannot compute that yet")

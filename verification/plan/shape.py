@@ -1,0 +1,231 @@
+"""The shape of a plan, version 2: what is measured, over which windows, by which model, against which target.
+
+Fixed before the data come. Dates are local dates of the plan's time zone, and the `end` of a window is exclusive: a
+window ends at the first instant of that date. A file of version 1 becomes this shape in memory (`version1.py`). Not
+handled: what contradicts itself (`checks.py`) and whether the readings suffice (`quality/`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import Annotated, Literal
+
+import msgspec
+
+from verification.fields import Formula, Name, Positive, Text, Unit
+from verification.metrics.catalogue import Better
+from verification.model import PointKind
+
+WindowName = Literal["baseline", "reporting"]
+Interval = Literal["15min", "hour", "shift", "day", "week", "month"]
+EDGE_TOLERANCE_US = 60_000_000  # China's online energy monitoring: a day edge is read within +/- 1 min
+
+TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Project = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9\-]{0,63}$")]
+
+
+class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One measured point: how its values are to be read, their unit, its meter, and how often a reading is due."""
+
+    kind: PointKind
+    unit: Unit
+    meter: Name | None = None
+    cadence_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+
+
+class MeterChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A meter was replaced or recalibrated on `date`; `class_percent` is the class from then on, where it differs."""
+
+    date: dt.date
+    kind: Literal["replaced", "recalibrated"]
+    class_percent: Positive | None = None
+    serial: str | None = None
+    note: str = ""
+
+
+class Meter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the meter register. `class_percent` is the limit of error in percent of the reading."""
+
+    class_percent: Annotated[float, msgspec.Meta(ge=0, le=50)]
+    unit: Unit
+    serial: str = ""
+    register_modulus: Positive | None = None
+    max_rate_per_hour: Positive | None = None
+    installed: dt.date | None = None
+    changes: list[MeterChange] = []
+
+
+class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Local dates; `end` is exclusive."""
+
+    start: dt.date
+    end: dt.date
+
+
+class Shift(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A shift begins at `start`, local time, and lasts to the start of the next; the first one begins the day."""
+
+    name: Name
+    start: TimeOfDay
+
+
+class RunState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The point that says when the line runs: `at_least` this share of an interval. `gate`: leave the others out."""
+
+    point: Name
+    at_least: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5
+    gate: bool = False
+
+
+class StaticFactor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the baseline takes for granted (number of pots in service, alloy, recipe), as it was when filed."""
+
+    name: Name
+    value: str
+    note: str = ""
+
+
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A known non-routine event, for example a curtailment order: local dates, `end` exclusive, and its cause."""
+
+    id: Name
+    start: dt.date
+    end: dt.date
+    cause: Text
+    expected: bool = True
+    treat: Literal["exclude", "adjust"] = "exclude"
+
+
+class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A non-routine adjustment of a measure's numerator over the reporting period, with cause, owner and signature."""
+
+    id: Name
+    measure: Name
+    cause: Text
+    owner: str
+    value: float
+    unit: Unit
+    uncertainty: Annotated[float, msgspec.Meta(ge=0)]
+    signature: str
+    formula: str = ""
+
+
+class InlineMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A metric that the catalogue lacks: formulas over the measure's inputs and the plan's points.
+
+    Units of the two parts are taken from the formulas where they are not given.
+    """
+
+    numerator: Formula
+    better: Better
+    denominator: Formula | None = None
+    numerator_unit: Unit | None = None
+    denominator_unit: Unit | None = None
+    decimals: Annotated[int, msgspec.Meta(ge=0, le=12)] = 6
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The primary model of the baseline. `drivers` are inputs, points or formulas over them."""
+
+    kind: Literal["ols", "ratio", "mean", "change_point", "towt"]
+    drivers: Annotated[list[Formula], msgspec.Meta(max_length=8)] = []
+    categories: Annotated[list[Name], msgspec.Meta(max_length=4)] = []
+
+
+class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The acceptance limit: the change, the relative change (in %) or the level afterwards must keep to it."""
+
+    unit: Unit
+    at_most: float | None = None
+    at_least: float | None = None
+    of: Literal["change", "relative", "level"] = "change"
+
+    @property
+    def side(self) -> Literal["at_most", "at_least"]:
+        """On which side of the limit the figure must lie."""
+        return "at_most" if self.at_most is not None else "at_least"
+
+    @property
+    def value(self) -> float:
+        """The limit itself, in `unit`."""
+        value = self.at_most if self.at_most is not None else self.at_least
+        if value is None:
+            raise ValueError("a checked plan has a limit")
+        return value
+
+
+class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the enterprise says the change is. It is assessed, and never an acceptance limit."""
+
+    value: float
+    unit: Unit
+
+
+class Factor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one unit of the numerator is worth, in money or carbon, with the version of its source."""
+
+    value: float
+    unit: Unit
+    version: str
+
+
+class AnnualOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The output of a year for which a saving is stated; `basis` says whether it is metered, planned or capacity."""
+
+    value: Positive
+    unit: Unit
+    basis: Literal["metered", "planned", "capacity"] = "planned"
+
+
+class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One figure with its own model, target and verdict. `inputs` gives the metric's roles to points or formulas."""
+
+    metric: Name | InlineMetric
+    unit: Unit
+    boundary: Text | Name
+    model: Model
+    target: Target
+    inputs: dict[Name, Formula] = {}
+    parameters: dict[Name, float] = {}
+    claim: Claim | None = None
+    method: Literal["avoided", "normalised", "backcast", "chaining"] = "avoided"
+    factors: dict[Literal["money", "carbon"], Factor] = {}
+    annual_output: AnnualOutput | None = None
+
+
+class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A measurement and verification plan. The field order is that of the file."""
+
+    retroproof_plan: Literal[2]
+    project: Project
+    title: Text
+    timezone: str
+    interval: Interval
+    baseline: Window
+    reporting: Window
+    points: dict[Name, Point]
+    measures: Annotated[dict[Name, Measure], msgspec.Meta(min_length=1, max_length=16)]
+    meters: dict[Name, Meter] = {}
+    confidence: float = 0.95
+    shifts: list[Shift] = []
+    blanking: Window | None = None
+    run_state: RunState | None = None
+    static_factors: list[StaticFactor] = []
+    events: list[Event] = []
+    adjustments: list[Adjustment] = []
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        """The plan's time zone, in which its intervals begin and end."""
+        return zoneinfo.ZoneInfo(self.timezone)
+
+    def meter_of(self, point: str) -> Meter | None:
+        """The meter behind `point`, or None where the plan names none."""
+        name = self.points[point].meter
+        return self.meters[name] if name is not None else None
+
+    @property
+    def windows(self) -> tuple[tuple[WindowName, Window], tuple[WindowName, Window]]:
+        """The two windows with their names."""
+        return ("baseline", self.baseline), ("reporting", self.reporting)
