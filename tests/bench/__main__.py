@@ -1,40 +1,46 @@
-"""Runs every measurement on servers of its own, prints the table, writes build/bench.json."""
+"""Runs the measurements, or those that are named, on servers of its own; prints the table, writes build/bench.json.
+
+`python -m tests.bench [NAME ...]`.
+"""
 
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
-from ingest.database import connect
-from ingest.migrate import migrate
-from ingest.tier import detect, equip
-from tests.bench import figure, writer
+from tests.bench import figure, ingest, writer
+from tests.bench.figure import Figure
+from tests.bench.ground import Ground
 from tests.support.chosen import chosen_servers
 
 OUT = Path("build/bench.json")
+MEASURES: dict[str, Callable[[Ground], list[Figure]]] = {"writer": writer.measure, "ingest": ingest.measure}
 
 
-def main() -> None:
+def main(wanted: list[str]) -> None:
     """Measure on a durable server: what a power cut must not take is written out in every commit."""
+    unknown = set(wanted) - MEASURES.keys()
+    if unknown:
+        sys.exit(f"there is no measurement {', '.join(sorted(unknown))}; there are: {', '.join(MEASURES)}")
     progress = Progress()
     servers = chosen_servers(progress)
     folder = Path(tempfile.mkdtemp(prefix="retroproof-bench-", dir="/var/tmp"))
     folder.chmod(0o755)
+    figures = []
     try:
         with Supervisor() as supervisor:
             server = PostgresServer(servers, folder / "postgres", progress=progress)
             server.start(supervisor)
-            # Nobody can connect to template0; TimescaleDB's scheduler may be in template1 just now.
-            url = server.create_database("bench", template="template0")
-            with connect(url) as conn:
-                migrate(conn)
-                equip(conn)
-                print(f"PostgreSQL {servers.postgres_version}, tier {detect(conn)}")
-                figures = [writer.measure(conn, folder / "postgres" / "readings.copy")]
+            print(f"PostgreSQL {servers.postgres_version}, TimescaleDB {servers.timescaledb_version or 'none'}")
+            ground = Ground(servers, supervisor, folder, server)
+            for name in wanted or MEASURES:
+                figures += MEASURES[name](ground)
     finally:
         shutil.rmtree(folder)
     print(figure.table(figures))
@@ -42,4 +48,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

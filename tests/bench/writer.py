@@ -1,8 +1,12 @@
-"""`writer_vs_copy`: signed batches through the writer, against the database server reading the same rows from a file.
+"""`writer_vs_copy` and `writer_vs_staging`: signed batches through the writer, against two ways to load the same rows.
 
-Both fill the same empty hypertable with the same index on the same durable server, in turns, each the first every
-second time. The writer verifies, decompresses, keeps every batch and commits in the groups that the worker makes under
-load; the server's own COPY does none of that, so it is the limit.
+All fill the same empty hypertable on the same durable server, in turns. The writer verifies, decompresses, keeps every
+batch and commits in the groups that the worker makes under load.
+
+COPY: the server itself reads the rows from a file in one transaction, and does none of that: it is the limit.
+Staging: what is usually done to get each row once: for each batch a transaction with a binary COPY into a temporary
+table, then INSERT ... ON CONFLICT DO NOTHING. For that the index on (point, time) is a unique one meanwhile.
+`writer_vs_staging_grouped` gives it the writer's groups, 64 batches to a transaction.
 """
 
 from __future__ import annotations
@@ -13,72 +17,68 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from ingest import register
+from ingest import rows as row_format
 from ingest.admission import Arrival, Code
-from ingest.database import Connection
+from ingest.database import Connection, connect
 from ingest.service import MAX_GROUP
 from ingest.writer import write_group
 from tests.bench.figure import Figure
-from verification import batch, keys
-from verification.model import Point, PointKind, Rows
+from tests.bench.ground import Ground
+from tests.bench.load import BATCHES, ROWS, seal_batches
 
-BATCHES = 200
-ROWS = 5_000
-POINTS = 100
-ROUNDS = 7
-START_US = 1_767_225_600_000_000  # 2026-01-01 UTC
-SECOND_US = 1_000_000
-
-
-def measure(conn: Connection, copy_file: Path) -> Figure:
-    """Fill the table in turns. `copy_file` is where the server, not we, can write and read."""
-    writer_s: list[float] = []
-    copy_s: list[float] = []
-    _write(conn, "bench-0", seal_batches(conn, "bench-0"))  # the server's first time, and the rows of the file
-    conn.execute(f"COPY (TABLE telemetry.reading) TO '{copy_file}' (FORMAT binary)".encode())
-    for number in range(1, ROUNDS + 1):
-        device = f"bench-{number}"
-        sealed = seal_batches(conn, device)
-        takers: list[tuple[list[float], Callable[[], None]]] = [
-            (writer_s, lambda device=device, sealed=sealed: _write(conn, device, sealed)),
-            (copy_s, lambda: _copy(conn, copy_file)),
-        ]
-        for seconds, take in takers[:: 1 if number % 2 else -1]:
-            conn.execute("TRUNCATE telemetry.reading")
-            conn.execute("CHECKPOINT")
-            begin = time.perf_counter()
-            take()
-            seconds.append(time.perf_counter() - begin)
-    rows = BATCHES * ROWS
-    per_second = rows / statistics.median(writer_s)
-    # Both of a round run next to each other, so whatever else the machine does weighs on both: the ratio is made there.
-    ratio = statistics.median(copied / written for copied, written in zip(copy_s, writer_s, strict=True))
-    return Figure("writer_vs_copy", per_second, "rows/s", f"COPY FROM file, {rows:,} rows", ratio)
+ROUNDS = 5
+ALL_ROWS = BATCHES * ROWS
+PLAIN_INDEX = "CREATE INDEX reading_point_time ON telemetry.reading (point_id, time)"
+UNIQUE_INDEX = "CREATE UNIQUE INDEX reading_point_time ON telemetry.reading (point_id, time)"
+COPY_STAGING = b"COPY staging FROM STDIN (FORMAT binary)"
 
 
-def seal_batches(conn: Connection, device: str) -> list[bytes]:
-    """The batches of a new device, readings of POINTS points at 1 Hz; its catalogue is written already."""
-    key = Ed25519PrivateKey.generate()
-    register.enroll(conn, device, keys.public_text(key), "bench")
-    points = tuple(Point(f"p{n}", f"ns=2;s=p{n}", "kW", PointKind.GAUGE) for n in range(POINTS))
-    previous, sealed = batch.NO_PREVIOUS, []
-    payloads: list[batch.Payload] = [batch.Catalogue(points), *(_rows(number) for number in range(BATCHES))]
-    for sequence, payload in enumerate(payloads):
-        header = batch.Header(device, START_US, sequence, previous, time.time_ns() // 1000)
-        sealed.append(batch.seal(header, payload, key))
-        previous = batch.open_batch(sealed[-1]).sha256
-    _write(conn, device, sealed[:1])
-    return sealed[1:]
+def measure(ground: Ground) -> list[Figure]:
+    """Fill the table in turns, each way the first every so often."""
+    with connect(ground.database("bench_writer")) as conn:
+        _write(conn, "bench-0", _sealed(conn, "bench-0"))  # the server's first time, and the rows of the file
+        conn.execute(f"COPY (TABLE telemetry.reading) TO '{ground.copy_file}' (FORMAT binary)".encode())
+        taken: dict[str, list[float]] = {"writer": [], "copy": [], "staging": [], "grouped": []}
+        for number in range(1, ROUNDS + 1):
+            device = f"bench-{number}"
+            sealed = _sealed(conn, device)
+            ways: list[tuple[str, Callable[[], None]]] = [
+                ("writer", lambda device=device, sealed=sealed: _write(conn, device, sealed)),
+                ("copy", lambda: _copy(conn, ground.copy_file)),
+                ("staging", lambda: _stage(conn, ground.copy_file, ROWS)),
+                ("grouped", lambda: _stage(conn, ground.copy_file, ROWS * MAX_GROUP)),
+            ]
+            turn = number % len(ways)
+            for name, take in ways[turn:] + ways[:turn]:
+                taken[name].append(_seconds(conn, name, take))
+    return [
+        _figure("writer_vs_copy", taken, "copy", f"COPY FROM file, {ALL_ROWS:,} rows"),
+        _figure("writer_vs_staging", taken, "staging", "COPY + staging + ON CONFLICT, a batch a time"),
+        _figure("writer_vs_staging_grouped", taken, "grouped", f"the same, {MAX_GROUP} batches a time"),
+    ]
 
 
-def _rows(number: int) -> Rows:
-    made = Rows.empty()
-    for n in range(ROWS):
-        time_us = START_US + (number * ROWS + n) // POINTS * SECOND_US
-        made.append(n % POINTS, time_us, 100.0 + (n * 7919 % 1000) / 64, server_time_us=time_us + 1234)
-    return made
+def _sealed(conn: Connection, device: str) -> list[bytes]:
+    """The batches of readings of a new device, whose catalogue is written already."""
+    catalogue, *readings = seal_batches(conn, device)
+    _write(conn, device, [catalogue])
+    return readings
+
+
+def _seconds(conn: Connection, name: str, take: Callable[[], None]) -> float:
+    conn.execute("TRUNCATE telemetry.reading")
+    conn.execute("DROP INDEX telemetry.reading_point_time")
+    conn.execute(UNIQUE_INDEX if name in {"staging", "grouped"} else PLAIN_INDEX)
+    conn.execute("CHECKPOINT")
+    begin = time.perf_counter()
+    take()
+    return time.perf_counter() - begin
+
+
+def _figure(name: str, taken: dict[str, list[float]], other: str, against: str) -> Figure:
+    """Ratios are made within a round: its runs are next to each other, so what else the machine does weighs on all."""
+    ratio = statistics.median(seconds / writer for seconds, writer in zip(taken[other], taken["writer"], strict=True))
+    return Figure(name, ALL_ROWS / statistics.median(taken["writer"]), "rows/s", against, ratio)
 
 
 def _write(conn: Connection, device: str, sealed: Sequence[bytes]) -> None:
@@ -91,5 +91,28 @@ def _write(conn: Connection, device: str, sealed: Sequence[bytes]) -> None:
 
 def _copy(conn: Connection, copy_file: Path) -> None:
     copied = conn.execute(f"COPY telemetry.reading FROM '{copy_file}' (FORMAT binary)".encode())
-    if copied.rowcount != BATCHES * ROWS:
-        raise RuntimeError(f"COPY took {copied.rowcount} rows; the comparison needs the same rows on both sides")
+    _expect(copied.rowcount)
+
+
+def _stage(conn: Connection, copy_file: Path, rows_each: int) -> None:
+    """The rows come ready encoded from a file, so that nothing but the database is measured on this side."""
+    size = rows_each * row_format.READING.itemsize
+    inserted = 0
+    conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE telemetry.reading)")
+    with copy_file.open("rb") as file:
+        file.seek(len(row_format.SIGNATURE))
+        while (rows := file.read(size)) not in {b"", row_format.TRAILER}:
+            with conn.transaction():
+                with conn.cursor() as cursor, cursor.copy(COPY_STAGING) as copy:
+                    copy.write(row_format.SIGNATURE)
+                    copy.write(rows.removesuffix(row_format.TRAILER) if len(rows) < size else rows)
+                    copy.write(row_format.TRAILER)
+                done = conn.execute("INSERT INTO telemetry.reading TABLE staging ON CONFLICT DO NOTHING")
+                inserted += done.rowcount
+                conn.execute("TRUNCATE staging")
+    _expect(inserted)
+
+
+def _expect(count: int) -> None:
+    if count != ALL_ROWS:
+        raise RuntimeError(f"{count} rows were taken; the comparison needs the same {ALL_ROWS} rows on all sides")
