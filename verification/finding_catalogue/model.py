@@ -18,6 +18,13 @@ ENTRIES = {
         "Leave one of the dependent drivers out of the model.",
         "从模型中去除其中一个相关的驱动量。",
     ),
+    "MODEL_TOO_LARGE": Entry(
+        "error", "inconclusive",
+        "{n} intervals are too few for a model with {p} parameters.",
+        "{n} 个时段不足以拟合含 {p} 个参数的模型。",
+        "Take a longer period, or a model with fewer terms.",
+        "延长期间，或减少模型的项数。",
+    ),
     "TOO_FEW_EFFECTIVE": Entry(
         "error", "inconclusive",
         "The {n} baseline intervals are worth {effective} independent ones (lag-1 autocorrelation {rho}); {required} "

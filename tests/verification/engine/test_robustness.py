@@ -1,0 +1,228 @@
+"""Other models, other dates, fewer data: each says what it must, and stays silent where there is nothing to say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import ruptures
+import statsmodels.datasets.nile
+
+from tests.verification.engine.samples import ar1, line, sample
+from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, robustness
+from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
+from verification.engine.models.sample import Sample
+from verification.engine.robustness.change_points import change_points, pelt
+from verification.engine.robustness.left_out import delta_of, most_influential, without_months
+from verification.engine.robustness.matched_load import matched_load
+from verification.engine.robustness.panel import Entry, candidates, differs, label, panel
+from verification.engine.robustness.placebo import placebo_dates
+from verification.engine.savings import avoided
+
+OLS = ModelSpec("ols", ("output",))
+
+
+def with_driver(window: Sample, name: str, values: np.ndarray, per_unit: float = 0.0) -> Sample:
+    """The window with one more driver, which moves y by `per_unit`."""
+    return dataclasses.replace(
+        window,
+        y=window.y + per_unit * values,
+        drivers=np.column_stack([window.drivers, values]),
+        names=(*window.names, name),
+    )
+
+
+def answer(spec: ModelSpec, baseline: Sample, reporting: Sample) -> Primary:
+    primary = primary_answer(spec, "avoided", baseline, reporting)
+    assert isinstance(primary, Primary)
+    return primary
+
+
+def panel_of(primary: ModelSpec, baseline: Sample, reporting: Sample) -> dict[str, Entry]:
+    specs = candidates(primary, baseline.names, ratio=True)
+    entries = panel(
+        specs, baseline, reporting, lambda model, noise: avoided(model, noise, baseline, reporting), 0.95,
+        MIN_EFFECTIVE, "output",
+    )  # fmt: skip
+    assert [entry.primary for entry in entries] == [True] + [False] * (len(entries) - 1)
+    return {label(entry.spec): entry for entry in entries}
+
+
+def weathered(seed: int, per_degree: float, *, days: int = 120) -> tuple[Sample, Sample]:
+    """A line whose energy also follows the weather, which is warm before the retrofit and cold afterwards."""
+    rng = np.random.default_rng(seed + 1000)
+    baseline, reporting = line(seed, days)
+    return (
+        with_driver(baseline, "degrees", rng.normal(18, 4, days), per_degree),
+        with_driver(reporting, "degrees", rng.normal(14, 4, days), per_degree),
+    )
+
+
+def test_candidates_are_the_primary_and_what_else_the_drivers_allow():
+    names = [label(spec) for spec in candidates(OLS, ("output", "degrees"), ratio=True, temperatures=["degrees"])]
+    assert names == [
+        "ols(output)", "mean", "ratio", "ols(degrees)", "ols(output, degrees)", "change_point(output, degrees)"
+    ]  # fmt: skip
+    many = candidates(OLS, tuple(f"x{index}" for index in range(8)), ratio=False)
+    assert len(many) <= 16
+
+
+def test_a_driver_that_matters_makes_models_without_it_inadmissible():
+    entries = panel_of(ModelSpec("ols", ("output",)), *weathered(1, 20_000.0))
+    assert entries["ols(output, degrees)"].admissible
+    for name in ("ols(output)", "ols(degrees)", "mean"):
+        assert "rejected" in entries[name].why_not
+
+
+def test_a_ratio_of_means_is_inadmissible_where_the_line_has_a_base_load():
+    rng = np.random.default_rng(2)
+    tons = rng.normal(656, 60, 120)
+    y = 3e6 + 9_000 * tons + rng.normal(0, 44_000, 120)
+    window = sample(y, tons)
+    entries = panel_of(OLS, window, window)
+    assert entries["ratio"].why_not == ("rejected",)
+    assert entries["ols(output)"].admissible
+
+
+def test_a_ratio_of_means_is_admissible_where_energy_follows_output():
+    rng = np.random.default_rng(3)
+    tons = rng.normal(656, 60, 120)
+    window = sample(13_500 * tons + rng.normal(0, 44_000, 120), tons)
+    assert panel_of(OLS, window, window)["ratio"].admissible
+
+
+def test_a_model_outside_its_support_is_inadmissible():
+    baseline, reporting = line(1, load=400)
+    entries = panel_of(OLS, baseline, reporting)
+    assert "support" in entries["ols(output)"].why_not
+    assert "support" not in entries["ratio"].why_not
+
+
+def test_a_hidden_driver_makes_the_models_differ_and_a_needless_one_does_not():
+    """Each degree costs 20 kWh/t; it is 4 degrees colder afterwards, so that without it the saving is 80 too large."""
+    baseline, reporting = weathered(4, 20 * 656.0)
+    entries = panel_of(OLS, baseline, reporting)
+    noise = answer(OLS, baseline, reporting).noise
+    assert differs(entries["ols(output)"], entries["ols(output, degrees)"], noise)
+    baseline, reporting = weathered(4, 0.0)
+    entries = panel_of(OLS, baseline, reporting)
+    noise = answer(OLS, baseline, reporting).noise
+    assert not differs(entries["ols(output)"], entries["ols(output, degrees)"], noise)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_honest_models_of_an_honest_line_do_not_differ(rho: float):
+    disagreements = 0
+    for seed in range(60):
+        baseline, reporting = weathered(seed, 0.0, days=90)
+        noisy = line(seed, 90, rho=rho)
+        baseline = dataclasses.replace(baseline, y=noisy[0].y, w=noisy[0].w)
+        entries = panel_of(OLS, baseline, reporting)
+        noise = answer(OLS, baseline, reporting).noise
+        primary = entries["ols(output)"]
+        disagreements += any(
+            differs(primary, entry, noise) for entry in entries.values() if entry.admissible and not entry.primary
+        )
+    assert disagreements <= 1
+
+
+def test_placebo_dates_claim_nothing_on_a_steady_line_and_much_on_a_drifting_one():
+    steady, drifting = [], []
+    for seed in range(30):
+        baseline, _ = line(seed)
+        steady += [placebo.claims for placebo in placebo_dates(OLS, baseline, 0.95, MIN_EFFECTIVE)]
+        drift = dataclasses.replace(baseline, y=baseline.y + np.where(np.arange(120) < 60, 0.0, 1e5))
+        drifting += [placebo.claims for placebo in placebo_dates(OLS, drift, 0.95, MIN_EFFECTIVE)]
+    assert len(steady) == 30 * 9
+    assert np.mean(steady) < 0.12
+    assert np.mean(drifting) > 0.3
+
+
+def test_the_nile_broke_in_1899():
+    """Cobb 1978: the annual flow at Aswan fell with 1899."""
+    flow = statsmodels.datasets.nile.load_pandas().data
+    years = flow["year"].to_numpy()
+    assert [years[index] for index in change_points(flow["volume"].to_numpy(), len(flow))] == [1899]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_change_points_are_those_of_ruptures(seed: int):
+    rng = np.random.default_rng(seed)
+    series = rng.normal(size=150) + np.repeat(rng.normal(0, 2, 5), 30)
+    expected = ruptures.Pelt("l2", min_size=3, jump=1).fit(series).predict(8.0)
+    assert [*pelt(series, 8.0, 3), 150] == expected
+
+
+def test_autocorrelated_noise_is_no_shift_of_level():
+    """methods.md: with a penalty of 2 ln n alone, AR(0.8) noise false-alarmed fifty times in fifty."""
+    scaled, plain = 0, 0
+    for seed in range(50):
+        noise = ar1(np.random.default_rng(seed), 365, 0.8, 1.0)
+        scaled += bool(change_points(noise, 365 * 0.2 / 1.8))
+        plain += bool(change_points(noise, 365))
+    assert plain >= 45
+    assert scaled <= 1
+
+
+def test_a_long_series_is_judged_by_blocks_and_finds_the_same_shift():
+    rng = np.random.default_rng(1)
+    series = rng.normal(size=8760)
+    series[5000:] += 0.5
+    (found,) = change_points(series, 8760)
+    assert found == pytest.approx(5000, abs=150)
+    assert change_points(rng.normal(size=5), 5) == []
+
+
+def test_each_month_left_out_is_a_refit_without_it():
+    baseline, reporting = line(5)
+    model = answer(OLS, baseline, reporting).model
+    found = without_months(model, baseline, reporting)
+    assert [each.window for each in found].count("baseline") == 4
+    assert all(1 <= each.month <= 12 for each in found)
+    first = found[0]
+    other = fit_model(OLS, baseline.take(baseline.month != baseline.month[0]))
+    assert isinstance(other, BaselineModel)
+    assert first.delta == pytest.approx(delta_of(other, reporting), rel=1e-12)
+    assert first.year * 12 + first.month == baseline.month[0]
+
+
+def test_the_most_influential_interval_is_found_by_leaving_each_out():
+    baseline, reporting = line(6, 40)
+    spoilt = dataclasses.replace(baseline, y=baseline.y + 4e5 * (np.arange(40) == 17))
+    primary = answer(OLS, spoilt, reporting)
+    before, after = most_influential(primary.model, spoilt, reporting)
+    changes = []
+    for index in range(40):
+        other = fit_model(OLS, spoilt.take(np.arange(40) != index))
+        assert isinstance(other, BaselineModel)
+        changes.append(delta_of(other, reporting) - primary.estimate.delta)
+    largest = int(np.argmax(np.abs(changes)))
+    assert before.position == largest
+    assert before.change == pytest.approx(changes[largest], rel=1e-9)
+    rest = reporting.take(np.arange(40) != after.position)
+    assert after.change == pytest.approx(delta_of(primary.model, rest) - primary.estimate.delta, rel=1e-9)
+
+
+def test_matched_loads_find_the_change_without_a_model_of_the_load():
+    baseline, reporting = line(7, 400)
+    found = matched_load(baseline, reporting, 1.0)
+    assert found is not None
+    assert abs(found.delta + 260) < 3 * found.u < 60
+    assert found.matched_percent > 95
+
+
+def test_loads_without_a_like_are_not_compared():
+    baseline, reporting = line(7, 100, load=500)
+    assert matched_load(baseline, reporting, 1.0) is None
+    assert matched_load(*line(7, 20), 1.0) is None
+
+
+def test_every_check_of_step_6_is_made():
+    baseline, reporting = line(8)
+    found = robustness(answer(OLS, baseline, reporting), baseline, reporting, 0.95, output="output")
+    assert [entry.primary for entry in found.panel].count(True) == 1
+    assert len(found.placebo) == 9
+    assert len(found.influence) == 2
+    assert found.matched is not None
+    assert (found.baseline_changes, found.reporting_changes) == ([], [])

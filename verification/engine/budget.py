@@ -1,0 +1,86 @@
+"""The uncertainty budget of a change: noise, meters, adjustments. Step 5 of the methods.
+
+Owns how contributions combine, and the rule of meter continuity: one meter throughout errs alike before and after,
+so most of its error cancels; a meter that was replaced or recalibrated does not. What a meter's error does to the
+change is found by giving its readings that error and computing the change anew (GUM 5.1.3, note 2), so that the rule
+holds for every metric and model.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from scipy.special import ndtri, stdtrit
+
+STEP = 1e-3  # relative: half of the central difference by which a meter's effect is found
+
+
+@dataclasses.dataclass(frozen=True)
+class Contribution:
+    """One row of the budget: standard uncertainty `u`, type A or B, degrees of freedom (inf for type B)."""
+
+    source: str
+    type: Literal["A", "B"]
+    u: float
+    dof: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """The rows, and what they combine to (GUM 5.1.2 and G.4.1): u_c, Welch-Satterthwaite dof, k, U = k*u_c."""
+
+    rows: tuple[Contribution, ...]
+    combined: float
+    dof: float
+    coverage_factor: float
+    expanded: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Continuity:
+    """Relative standard uncertainties of a meter in each window, and whether it is one meter throughout."""
+
+    baseline: float
+    reporting: float
+    same: bool
+
+
+def combine(rows: Sequence[Contribution], confidence: float) -> Budget:
+    """Combine independent contributions; `confidence` is the two-sided level, for example 0.95."""
+    combined = math.sqrt(math.fsum(row.u**2 for row in rows))
+    spread = math.fsum(row.u**4 / row.dof for row in rows)
+    dof = combined**4 / spread if spread > 0 else math.inf
+    factor = coverage_factor(confidence, dof)
+    return Budget(tuple(rows), combined, dof, factor, factor * combined)
+
+
+def coverage_factor(confidence: float, dof: float) -> float:
+    """k of the two-sided level `confidence`: Student's quantile at (1 + confidence)/2, with fractional dof as they
+    are.
+    """
+    upper_tail_probability = (1 + confidence) / 2
+    return float(ndtri(upper_tail_probability) if math.isinf(dof) else stdtrit(dof, upper_tail_probability))
+
+
+def meter_uncertainty(meter: Continuity, change: Callable[[float, float], float]) -> float:
+    """u of a change by one meter; `change(b, r)` is the change with the meter's readings times 1+b in the baseline and
+    1+r in the reporting period.
+
+    One meter throughout has one error: what it does to both windows is added with its sign. A meter that was changed
+    has two errors, which are independent.
+    """
+    if meter.baseline == meter.reporting == 0:
+        return 0.0
+    if meter.same:
+        return max(meter.baseline, meter.reporting) * abs(_slope(lambda step: change(step, step)))
+    return math.hypot(
+        meter.baseline * _slope(lambda step: change(step, 0.0)),
+        meter.reporting * _slope(lambda step: change(0.0, step)),
+    )
+
+
+def _slope(function: Callable[[float], float]) -> float:
+    return (function(STEP) - function(-STEP)) / (2 * STEP)

@@ -1,0 +1,117 @@
+"""The search for heating and cooling change points: 3P, 4P and 5P models (ASHRAE Guideline 14, RP-1050).
+
+Deterministic: every candidate of a grid between two quantiles of the temperature is tried, then a finer grid around the
+best. All candidates are weighed at once, by what each explains of y once the other columns are taken out. A searched
+point costs a degree of freedom.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verification.engine.models.design import Hinge
+from verification.engine.models.sample import Floats, Sample
+
+CANDIDATES = 41
+FINE_CANDIDATES = 21
+SEARCHED_INTERVALS = 2000  # of a longer series every second, third, ... is searched, and all are fitted
+EDGE_QUANTILE = 0.05  # a change point needs at least this share of the intervals on either side
+SHAPES = (("heating",), ("cooling",), ("both",), ("heating", "cooling"))  # 3P heating, 3P cooling, 4P, 5P
+Shape = tuple[str, ...]
+
+
+def search(sample: Sample, temperature: str, others: Floats) -> tuple[Hinge, ...]:
+    """The hinges of the shape with the smallest Bayesian information criterion, searched points counted; none where
+    the temperature does not vary. `others` float64[n, k] are the model's other columns, without the intercept.
+    """
+    every = math.ceil(len(sample) / SEARCHED_INTERVALS)
+    degrees, y, others = sample.column(temperature)[::every], sample.y[::every], others[::every]
+    low, high = (float(value) for value in np.quantile(degrees, [EDGE_QUANTILE, 1 - EDGE_QUANTILE]))
+    if not high > low:
+        return ()
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(len(y)), others - others.mean(axis=0)]))
+    remainder = _without(y, basis)
+    coarse = np.linspace(low, high, CANDIDATES)
+    step = float(coarse[1] - coarse[0])
+    best: tuple[float, tuple[Hinge, ...]] | None = None
+    for shape in SHAPES:
+        points = _best_points(shape, degrees, basis, remainder, [coarse] * len(shape))[1]
+        around = [np.clip(np.linspace(point - step, point + step, FINE_CANDIDATES), low, high) for point in points]
+        squares, points = _best_points(shape, degrees, basis, remainder, around)
+        n, parameters = len(y), 2 * len(shape) + (shape == ("both",))
+        criterion = n * float(np.log(max(squares, np.finfo(float).tiny))) + parameters * float(np.log(n))
+        if best is None or criterion < best[0]:
+            best = criterion, tuple(_hinges(shape, points, temperature))
+    return best[1] if best else ()
+
+
+def _hinges(shape: Shape, points: tuple[float, ...], temperature: str) -> list[Hinge]:
+    if shape == ("both",):
+        return [Hinge(temperature, points[0], below=True), Hinge(temperature, points[0], below=False)]
+    return [Hinge(temperature, point, below=kind == "heating") for kind, point in zip(shape, points, strict=True)]
+
+
+def _best_points(
+    shape: Shape, degrees: Floats, basis: Floats, remainder: Floats, grids: list[Floats]
+) -> tuple[float, tuple[float, ...]]:
+    """The sum of squares left over at the best point, or pair of points (heating below cooling), of the grids."""
+    total = float(remainder @ remainder)
+    if len(shape) == 1 and shape != ("both",):
+        columns = _terms(degrees, grids[0], below=shape == ("heating",))
+        columns = _without(columns, basis)
+        explained = _one(columns, remainder)
+        index = int(np.argmax(explained))
+        return total - float(explained[index]), (float(grids[0][index]),)
+    heating = _without(_terms(degrees, grids[0], below=True), basis)
+    cooling = _without(_terms(degrees, grids[-1], below=False), basis)
+    explained = _two(heating, cooling, remainder)
+    if shape == ("both",):
+        index = int(np.argmax(np.diag(explained)))
+        return total - float(explained[index, index]), (float(grids[0][index]),)
+    allowed: NDArray[np.bool_] = grids[0][:, np.newaxis] < grids[1][np.newaxis, :]
+    explained = np.where(allowed, explained, -np.inf)
+    if not allowed.any():
+        return total, (float(grids[0][0]), float(grids[1][-1]))
+    row, column = np.unravel_index(int(np.argmax(explained)), explained.shape)
+    return total - float(explained[row, column]), (float(grids[0][row]), float(grids[1][column]))
+
+
+def _terms(degrees: Floats, points: Floats, *, below: bool) -> Floats:
+    distance = degrees[:, np.newaxis] - points
+    terms: Floats = np.maximum(-distance if below else distance, 0.0)
+    return terms
+
+
+def _without(values: Floats, basis: Floats) -> Floats:
+    """`values` less their projection on `basis`."""
+    rest: Floats = values - basis @ (basis.T @ values)
+    return rest
+
+
+def _one(columns: Floats, remainder: Floats) -> Floats:
+    """What each column explains of the remainder's sum of squares."""
+    lengths = np.sum(columns**2, axis=0)
+    products = columns.T @ remainder
+    explained: Floats = np.divide(products**2, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return explained
+
+
+def _two(first: Floats, second: Floats, remainder: Floats) -> Floats:
+    """What each pair of a first and a second column explains, by the two normal equations."""
+    a, b = np.sum(first**2, axis=0)[:, np.newaxis], np.sum(second**2, axis=0)[np.newaxis, :]
+    c = first.T @ second
+    u, v = (first.T @ remainder)[:, np.newaxis], (second.T @ remainder)[np.newaxis, :]
+    determinant = a * b - c**2
+    numerator = b * u**2 - 2 * c * u * v + a * v**2
+    explained: Floats = np.divide(
+        numerator, determinant, out=np.zeros_like(determinant), where=determinant > 1e-9 * a * b
+    )
+    return explained
+
+
+def searched_points(hinges: tuple[Hinge, ...]) -> int:
+    """How many points the search chose: two hinges at one point count once."""
+    return len({hinge.point for hinge in hinges})

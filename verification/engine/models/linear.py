@@ -1,0 +1,296 @@
+"""Least squares, with as many right digits as the data hold.
+
+QR on columns that are centred and scaled by powers of two (so that scaling changes no digit), then refinement of
+solution and residuals together (Bjorck 1967) with products and sums in twice the working precision. Columns that
+depend on each other so nearly that input rounding alone would spoil the coefficients are refused. Arrays are float64;
+nothing here knows units.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import fdtrc, stdtr
+
+from verification.findings import Finding
+
+Floats = NDArray[np.float64]
+
+MAX_CONDITION = 1e6  # of the centred, scaled columns: beyond it fewer than about nine digits of a coefficient are left
+CONSTANT_SPREAD = 1e-9  # a column whose spread is a smaller share of its size than this varies by rounding only
+ZERO_RESIDUALS = 1e-12  # residuals that are a smaller share of y than this are rounding, not measurement
+CENTRE_STEPS = 2.0**16  # the centre has few bits, so that subtracting it loses none: 2^-16 of the spread is near enough
+REFINED_FROM_CONDITION = 30.0  # a better-conditioned solution has all its digits after one plain step
+REFINEMENT_STEPS = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fit:
+    """A fitted linear model: n observations, p parameters, the intercept (where there is one) first.
+
+    `basis` float64[n, p] is orthonormal and `triangle` float64[p, p] is R, so that (X'X)^-1 is never formed; columns
+    are taken less `centre` and over `scale`. `searched` counts parameters that a search outside this fit chose (change
+    points): they cost degrees of freedom.
+    """
+
+    names: tuple[str, ...]
+    intercept: bool
+    coefficients: Floats
+    residuals: Floats
+    mean: float
+    total_squares: float
+    condition: float
+    centre: Floats
+    scale: Floats
+    basis: Floats
+    triangle: Floats
+    solution: Floats
+    searched: int = 0
+
+    @property
+    def n(self) -> int:
+        """The number of observations."""
+        return len(self.residuals)
+
+    @property
+    def p(self) -> int:
+        """The number of parameters, with the intercept and whatever was searched."""
+        return len(self.coefficients) + self.searched
+
+    @functools.cached_property
+    def squares(self) -> float:
+        """SSE, the sum of the squared residuals."""
+        return float(np.sum(self.residuals**2))
+
+    @property
+    def residual_sd(self) -> float:
+        """sqrt(SSE/(n-p))."""
+        return math.sqrt(self.squares / (self.n - self.p))
+
+    @property
+    def cv_rmse(self) -> float:
+        """sqrt(SSE/(n-p)) over the mean of y: the convention that counts the intercept."""
+        return self.residual_sd / abs(self.mean) if self.mean else math.inf
+
+    @property
+    def r_squared(self) -> float:
+        """1 - SSE/SST, SST about the mean, or about zero for a model without intercept; 0 where y does not vary."""
+        return 1 - self.squares / self.total_squares if self.total_squares > 0 else 0.0
+
+    @property
+    def adjusted_r_squared(self) -> float:
+        """1 - (1-R^2)(n-i)/(n-p), i = 1 with an intercept and 0 without."""
+        return 1 - (1 - self.r_squared) * (self.n - self.intercept) / (self.n - self.p)
+
+    @property
+    def f_statistic(self) -> float:
+        """(SST-SSE)/(p-i) over SSE/(n-p): nan without a column, infinite without residuals."""
+        numerator_dof = self.p - self.intercept
+        if numerator_dof == 0:
+            return math.nan
+        explained = max(self.total_squares - self.squares, 0.0) / numerator_dof
+        return explained / (self.squares / (self.n - self.p)) if self.squares else math.inf
+
+    @property
+    def f_p_value(self) -> float:
+        """The upper tail of F with p-i and n-p degrees of freedom, taking the residuals as independent."""
+        f = self.f_statistic
+        return 1.0 if math.isnan(f) else float(fdtrc(self.p - self.intercept, self.n - self.p, min(f, 1e300)))
+
+    @functools.cached_property
+    def inverse_root(self) -> Floats:
+        """float64[p, p] whose product with its transpose is (X'X)^-1 in the units of the data."""
+        root = np.linalg.inv(self.triangle)
+        slopes = root[int(self.intercept) :] / self.scale[:, np.newaxis]
+        if not self.intercept:
+            return slopes
+        return np.vstack([root[0] - self.centre @ slopes, slopes])
+
+    @property
+    def unit_errors(self) -> Floats:
+        """The root of the diagonal of (X'X)^-1: standard errors per unit of residual standard deviation."""
+        errors: Floats = np.sqrt(np.sum(self.inverse_root**2, axis=1))
+        return errors
+
+    @property
+    def standard_errors(self) -> Floats:
+        """Of each coefficient, taking the residuals as independent."""
+        return self.residual_sd * self.unit_errors
+
+    @property
+    def covariance(self) -> Floats:
+        """float64[p, p]: s^2 (X'X)^-1, the residuals independent (GUM H.3.2)."""
+        covariance: Floats = self.residual_sd**2 * (self.inverse_root @ self.inverse_root.T)
+        return covariance
+
+    @property
+    def t_values(self) -> Floats:
+        """Each coefficient over its standard error; 0 where both are zero."""
+        errors = self.standard_errors
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = self.coefficients / errors
+        return np.nan_to_num(t, nan=0.0, posinf=1e300, neginf=-1e300)
+
+    @property
+    def p_values(self) -> Floats:
+        """Two-sided p of each coefficient with n-p degrees of freedom, taking the residuals as independent."""
+        values: Floats = np.where(self.t_values == 0, 1.0, 2 * stdtr(self.n - self.p, -np.abs(self.t_values)))
+        return values
+
+    @property
+    def vif(self) -> Floats:
+        """The variance inflation of each slope by the other columns, 1/(1-R_j^2); about zero without intercept."""
+        root = np.linalg.inv(self.triangle)[int(self.intercept) :]
+        columns = self.basis @ self.triangle[:, int(self.intercept) :]
+        if self.intercept:
+            columns = columns - np.mean(columns, axis=0)
+        inflation: Floats = np.sum(root**2, axis=1) * np.sum(columns**2, axis=0)
+        return inflation
+
+    @property
+    def residuals_are_zero(self) -> bool:
+        """Whether the residuals are no more than the rounding of the arithmetic."""
+        size = max(abs(self.mean), math.sqrt(self.total_squares))
+        return bool(np.max(np.abs(self.residuals)) <= ZERO_RESIDUALS * size)
+
+    def predict(self, columns: Floats) -> Floats:
+        """The model's y for `columns` float64[m, k], computed about the centre, where it is most accurate."""
+        predicted: Floats = self._scaled(columns) @ self.solution
+        return predicted
+
+    def sum_weights(self, columns: Floats) -> Floats:
+        """float64[n]: how much each observation of y moves the sum of the predictions for `columns` float64[m, k]."""
+        total = np.sum(self._scaled(columns), axis=0)
+        weights: Floats = self.basis @ np.linalg.solve(self.triangle.T, total)
+        return weights
+
+    def _scaled(self, columns: Floats) -> Floats:
+        return _design(columns, self.centre, self.scale, intercept=self.intercept)
+
+
+def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: bool = True) -> Fit | Finding:
+    """Fit y float64[n] on columns float64[n, k] (finite; names[k]), or say why no coefficient can be trusted."""
+    n, k = columns.shape
+    p = k + intercept
+    if n <= p:
+        return Finding.of("MODEL_TOO_LARGE", n=n, p=p)
+    centre = np.mean(columns, axis=0) if intercept else np.zeros(k)
+    spread = np.sqrt(np.mean((columns - centre) ** 2, axis=0))
+    for name, width, size in zip(names, spread, np.max(np.abs(columns), axis=0, initial=0.0), strict=True):
+        if width <= CONSTANT_SPREAD * size:
+            return Finding.of("DRIVER_CONSTANT", driver=name)
+    scale = np.exp2(np.rint(np.log2(spread)))
+    centre = np.rint(centre / scale * CENTRE_STEPS) * scale / CENTRE_STEPS
+    design = _design(columns, centre, scale, intercept=intercept)
+    basis, triangle = np.linalg.qr(design)
+    condition = float(np.linalg.cond(triangle))
+    if not condition <= MAX_CONDITION:
+        return Finding.of("ILL_CONDITIONED", condition=f"{condition:.1e}")
+    solution, residuals = _solve(design, basis, triangle, y, condition)
+    slopes = solution[int(intercept) :] / scale
+    mean = float(np.mean(y))
+    coefficients = slopes
+    if intercept:
+        coefficients = np.append(_intercept(solution[0], slopes, centre), slopes)
+    return Fit(
+        names=tuple(names),
+        intercept=intercept,
+        coefficients=coefficients,
+        residuals=residuals,
+        mean=mean,
+        total_squares=float(np.sum((y - mean) ** 2 if intercept else y**2)),
+        condition=condition,
+        centre=centre,
+        scale=scale,
+        basis=basis,
+        triangle=triangle,
+        solution=solution,
+    )
+
+
+def _design(columns: Floats, centre: Floats, scale: Floats, *, intercept: bool) -> Floats:
+    design = np.empty((len(columns), columns.shape[1] + intercept))
+    if intercept:
+        design[:, 0] = 1.0
+    design[:, int(intercept) :] = (columns - centre) / scale
+    return design
+
+
+def _solve(design: Floats, basis: Floats, triangle: Floats, y: Floats, condition: float) -> tuple[Floats, Floats]:
+    """Solution and residuals of min |y - X b|. One plain step of refinement where that gives all digits; else Bjorck's
+    refinement of the augmented system r + X b = y, X'r = 0, whose right-hand sides are computed in twice the
+    precision.
+    """
+    solution = _back(triangle, basis.T @ y)
+    if condition <= REFINED_FROM_CONDITION:
+        solution = solution + _back(triangle, basis.T @ (y - design @ solution))
+        return solution, y - design @ solution
+    low: Floats = np.zeros_like(solution)  # the part of the solution below its last digit
+    residuals: Floats = y - design @ solution
+    for _ in range(REFINEMENT_STEPS):
+        first = _residual(y, residuals, design, solution, low)
+        second = -_dots(design, residuals)
+        orthogonal = _back(triangle.T, second)
+        inside = basis.T @ first
+        solution, error = _two_sum(solution, _back(triangle, inside - orthogonal))
+        np.add(low, error, out=low)
+        np.add(residuals, first - basis @ (inside - orthogonal), out=residuals)
+    return solution, residuals
+
+
+def _back(triangle: Floats, right: Floats) -> Floats:
+    """The solution of a triangular system."""
+    return np.asarray(np.linalg.solve(triangle, right), dtype=np.float64)
+
+
+def _residual(y: Floats, residuals: Floats, design: Floats, solution: Floats, low: Floats) -> Floats:
+    """y - r - X (b + low) in twice the precision."""
+    total, rest = _two_sum(y, -residuals)
+    for column, value in zip(design.T, solution, strict=True):
+        product, error = _two_product(column, -value)
+        total, carry = _two_sum(total, product)
+        rest += carry + error
+    result: Floats = total + (rest - design @ low)
+    return result
+
+
+def _dots(design: Floats, vector: Floats) -> Floats:
+    """X'v with each product split exactly and the sums rounded once."""
+    sums = []
+    for column in design.T:
+        product, error = _two_product(column, vector)
+        sums.append(math.fsum([*product, *error]))
+    return np.array(sums)
+
+
+def _two_sum(a: Floats, b: Floats) -> tuple[Floats, Floats]:
+    """Knuth: a + b as a rounded sum and its exact error."""
+    total = a + b
+    virtual = total - a
+    return total, (a - (total - virtual)) + (b - virtual)
+
+
+def _two_product(a: Floats, b: Floats | float) -> tuple[Floats, Floats]:
+    """Dekker: a * b as a rounded product and its exact error."""
+    product = a * b
+    a_high, a_low = _split(a)
+    b_high, b_low = _split(b)
+    return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
+
+
+def _split(value: Floats | float) -> tuple[Floats, Floats]:
+    """Veltkamp: the upper 26 bits and the rest."""
+    scaled = np.asarray(value) * 134217729.0  # 2^27 + 1
+    high = scaled - (scaled - value)
+    return high, value - high
+
+
+def _intercept(at_centre: float, slopes: Floats, centre: Floats) -> float:
+    """The intercept at zero, from the value at the centre: one sum, rounded once."""
+    product, error = _two_product(-slopes, centre)
+    return math.fsum([at_centre, *product, *error])

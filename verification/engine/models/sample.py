@@ -1,0 +1,98 @@
+"""The intervals of one window that enter a model, as plain columns: what every model is fitted to and predicts for.
+
+Numbers only: `y` is the metric's numerator, `w` its denominator (ones where the metric is a mean), `drivers` what a
+model regresses on, each in its own unit. Not handled: which intervals are fit to enter (the data gate).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """m intervals in order of time: y, w float64[m]; drivers float64[m, k], named; categories: a label per interval.
+
+    `position` int64[m] counts intervals from the window's start, gaps included; `month` int64[m] numbers the calendar
+    months (year*12 + month); `slot` int64[m] is the interval of the week, -1 where intervals are a day or longer.
+    """
+
+    y: Floats
+    w: Floats
+    drivers: Floats
+    names: tuple[str, ...]
+    position: Integers
+    month: Integers
+    categories: Mapping[str, NDArray[np.str_]] = dataclasses.field(default_factory=dict)
+    slot: Integers | None = None
+
+    def __len__(self) -> int:
+        """The number of intervals."""
+        return len(self.y)
+
+    @property
+    def follows(self) -> Booleans:
+        """bool[m-1]: whether an interval comes directly after the one before it, without a gap."""
+        follows: Booleans = np.diff(self.position) == 1
+        return follows
+
+    @functools.cached_property
+    def total_y(self) -> float:
+        """The sum of the numerator, exactly rounded."""
+        return math.fsum(self.y)
+
+    @functools.cached_property
+    def total_w(self) -> float:
+        """The sum of the denominator, exactly rounded."""
+        return math.fsum(self.w)
+
+    def column(self, name: str) -> Floats:
+        """The driver `name`."""
+        column: Floats = self.drivers[:, self.names.index(name)]
+        return column
+
+    def take(self, selection: Booleans) -> Sample:
+        """The intervals of a mask."""
+        return dataclasses.replace(
+            self,
+            y=self.y[selection],
+            w=self.w[selection],
+            drivers=self.drivers[selection],
+            position=self.position[selection],
+            month=self.month[selection],
+            categories={name: labels[selection] for name, labels in self.categories.items()},
+            slot=None if self.slot is None else self.slot[selection],
+        )
+
+    def in_calendar(self, weights: Floats) -> Floats:
+        """`weights` float64[m] laid out on the calendar from the first interval to the last, zeros in the gaps."""
+        laid_out = np.zeros(int(self.position[-1] - self.position[0]) + 1)
+        laid_out[self.position - self.position[0]] = weights
+        return laid_out
+
+
+def joined(first: Sample, second: Sample) -> Sample:
+    """The intervals of two windows, one after the other; for standard conditions, not for fitting."""
+    slots = None if first.slot is None or second.slot is None else np.concatenate([first.slot, second.slot])
+    return Sample(
+        y=np.concatenate([first.y, second.y]),
+        w=np.concatenate([first.w, second.w]),
+        drivers=np.concatenate([first.drivers, second.drivers]),
+        names=first.names,
+        position=np.concatenate([first.position, second.position + first.position[-1] + 2]),
+        month=np.concatenate([first.month, second.month]),
+        categories={
+            name: np.concatenate([labels, second.categories[name]]) for name, labels in first.categories.items()
+        },
+        slot=slots,
+    )

@@ -1,0 +1,67 @@
+"""Change points of a series: where its level shifts, by penalised least squares (PELT, Killick et al. 2012).
+
+The penalty 2 ln(n) sigma^2 holds for independent noise; autocorrelated noise wanders, and shifts of level would be
+found everywhere (AR(0.8): fifty times in fifty). So it is scaled by n/n'. A change point opens a case: an adjustment
+needs a cause, an owner and a signature.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verification.engine.models.sample import Floats
+
+PENALTY = 2.0  # times ln(n) sigma^2: a new segment costs a position and a level
+MAX_BLOCKS = 400  # a longer series is judged by the means of equal blocks, so that the cost stays linear
+SMALLEST_SEGMENT = 3  # blocks
+
+
+def change_points(series: Floats, effective: float, smallest_segment: int = SMALLEST_SEGMENT) -> list[int]:
+    """The indices at which a new level of `series` float64[n] begins; `effective` is n', what the n are worth.
+
+    sigma^2 is the variance about the series' own mean: shifts are part of it, so that only those are found which
+    stand out in spite of it.
+    """
+    n = len(series)
+    size = max(1, math.ceil(n / MAX_BLOCKS))
+    blocks = series[: n - n % size].reshape(-1, size).mean(axis=1) if size > 1 else series
+    if len(blocks) < 2 * smallest_segment:
+        return []
+    inflation = max(1.0, n / max(effective, 1.0))
+    variance = float(np.var(series)) / size
+    found = pelt(blocks, PENALTY * math.log(len(blocks)) * variance * inflation, smallest_segment)
+    return [index * size for index in found]
+
+
+def pelt(series: Floats, penalty: float, smallest_segment: int) -> list[int]:
+    """The exact minimum of the sum of squares about segment means plus `penalty` for each change."""
+    n = len(series)
+    if penalty <= 0:
+        return []
+    sums = np.concatenate([[0.0], np.cumsum(series - series.mean())])
+    squares = np.concatenate([[0.0], np.cumsum((series - series.mean()) ** 2)])
+    best = np.full(n + 1, np.inf)
+    best[0] = -penalty
+    last = np.zeros(n + 1, dtype=np.int64)
+    starts: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+    for end in range(smallest_segment, n + 1):
+        if best[end - smallest_segment] < np.inf:
+            starts = np.append(starts, end - smallest_segment)
+        cost = squares[end] - squares[starts] - (sums[end] - sums[starts]) ** 2 / (end - starts)
+        total = best[starts] + cost
+        index = int(np.argmin(total))
+        best[end] = total[index] + penalty
+        last[end] = starts[index]
+        starts = starts[total <= best[end]]  # a start that is worse now can never be the best again
+    return _changes(last, n)
+
+
+def _changes(last: NDArray[np.int64], n: int) -> list[int]:
+    found, end = [], n
+    while last[end] > 0:
+        end = int(last[end])
+        found.append(end)
+    return sorted(found)

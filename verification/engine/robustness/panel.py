@@ -1,0 +1,185 @@
+"""The panel: every admissible model's answer beside that of the primary model.
+
+A model is admissible where it could have been chosen in good faith: it can be fitted, the reporting period lies
+inside its support, its terms matter (LBNL EnPI Lite: every term p < 0.2, one p < 0.10), and no model of the panel
+that contains it shows a further term to matter (p < 0.05). Another model flips the verdict where it is admissible,
+its answer lies on the other side of the limit, and the two answers differ by more than chance explains: of two
+models of the same data the difference has a standard error of its own, far smaller than either interval.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+
+from verification.engine.autocorrelation import Noise, Spread, standard_error
+from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
+from verification.engine.models.sample import Floats, Sample
+from verification.engine.models.statistics import term_p_values
+from verification.engine.savings import Estimate, noise_of_model
+from verification.findings import Finding
+
+WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
+Estimator = Callable[[BaselineModel, Noise], Estimate]
+
+MAX_MODELS = 16
+ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
+WEAK_TERM_P, STRONG_TERM_P = 0.2, 0.10  # LBNL EnPI Lite
+REJECTION_P = 0.05
+DIFFERENCE_SDS = 3.29  # a difference that chance exceeds once in a thousand
+EXTRAPOLATION_SHARE = 0.10  # CalTRACK: of the driver's range
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Entry:
+    """One model of the panel: what it says, and why it is not admissible, if it is not."""
+
+    spec: ModelSpec
+    primary: bool
+    why_not: tuple[WhyNot, ...]
+    estimate: Estimate | None = None
+    spread: Spread | None = None
+    p_values: Floats = dataclasses.field(default_factory=lambda: np.zeros(0))
+    columns: tuple[str, ...] = ()
+
+    @property
+    def admissible(self) -> bool:
+        """Whether it could have been chosen in good faith."""
+        return not self.why_not
+
+
+def label(spec: ModelSpec) -> str:
+    """A model as a report names it: ols(output, temperature)."""
+    terms = [*spec.drivers, *spec.categories]
+    return f"{spec.kind}({', '.join(terms)})" if terms else spec.kind
+
+
+def candidates(
+    primary: ModelSpec, names: Sequence[str], *, ratio: bool, temperatures: Sequence[str] = ()
+) -> list[ModelSpec]:
+    """The primary first, then the others, without repetition; `names` are the drivers at hand, `ratio` says whether
+    the metric has a denominator that varies.
+    """
+    found = [primary, ModelSpec("mean", categories=primary.categories)]
+    if ratio:
+        found.append(ModelSpec("ratio"))
+    found += [ModelSpec("ols", drivers, primary.categories) for drivers in _driver_sets(primary, names)]
+    if primary.categories:
+        found.append(dataclasses.replace(primary, categories=()))
+    for temperature in temperatures:
+        drivers = tuple(dict.fromkeys([*primary.drivers, temperature]))
+        found.append(ModelSpec("change_point", drivers, primary.categories, temperature))
+    return list(dict.fromkeys(found))[:MAX_MODELS]
+
+
+def _driver_sets(primary: ModelSpec, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    if len(names) <= ALL_SUBSETS_UP_TO:
+        for size in range(1, len(names) + 1):
+            yield from itertools.combinations(names, size)
+        return
+    chosen = tuple(name for name in names if name in primary.drivers)
+    yield from (tuple(name for name in chosen if name != left_out) for left_out in chosen if len(chosen) > 1)
+    yield from (tuple(name for name in names if name in chosen or name == added) for added in names)
+    yield tuple(names)
+
+
+def panel(
+    specs: Sequence[ModelSpec],
+    baseline: Sample,
+    reporting: Sample,
+    estimator: Estimator,
+    confidence: float,
+    smallest_size: float,
+    output: str | None,
+) -> list[Entry]:
+    """An entry for each of `specs`, the primary first. `estimator` turns a model of the baseline into its answer;
+    `output` names the driver that is the metric's denominator, where there is one.
+    """
+    entries = [
+        _entry(spec, baseline, reporting, estimator, confidence, smallest_size, primary=index == 0)
+        for index, spec in enumerate(specs)
+    ]
+    return [
+        dataclasses.replace(entry, why_not=(*entry.why_not, "rejected"))
+        if rejected_by(entry, entries, output)
+        else entry
+        for entry in entries
+    ]
+
+
+def _entry(
+    spec: ModelSpec,
+    baseline: Sample,
+    reporting: Sample,
+    estimator: Estimator,
+    confidence: float,
+    smallest_size: float,
+    *,
+    primary: bool,
+) -> Entry:
+    model = fit_model(spec, baseline)
+    if isinstance(model, Finding):
+        return Entry(spec, primary, ("refused",))
+    noise = noise_of_model(model, baseline)
+    why_not: list[WhyNot] = []
+    if not is_supported(model, baseline, reporting):
+        why_not.append("support")
+    if noise.effective < max(smallest_size, model.fit.p + 1):
+        why_not.append("size")
+    p_values = term_p_values(model, noise)
+    terms = p_values[int(model.fit.intercept) :]
+    if len(terms) and not (terms.max() < WEAK_TERM_P and terms.min() < STRONG_TERM_P):
+        why_not.append("terms")
+    estimate = estimator(model, noise)
+    columns = ("1", *model.fit.names) if model.fit.intercept else model.fit.names
+    return Entry(spec, primary, tuple(why_not), estimate, estimate.spread(confidence), p_values, columns)
+
+
+def is_supported(model: BaselineModel, baseline: Sample, reporting: Sample) -> bool:
+    """Does the reporting period's mean of each driver lie in the baseline's range, give or take a tenth of it?"""
+    if model.design.unseen_levels(reporting):
+        return False
+    for name in model.spec.drivers:
+        seen = baseline.column(name)
+        low, high = float(seen.min()), float(seen.max())
+        margin = EXTRAPOLATION_SHARE * (high - low)
+        if not low - margin <= float(np.mean(reporting.column(name))) <= high + margin:
+            return False
+    return True
+
+
+def rejected_by(entry: Entry, entries: Sequence[Entry], output: str | None) -> list[Entry]:
+    """The models that contain this one and whose further terms matter; `output` is the driver that is the denominator,
+    which a ratio of means has as its only term.
+    """
+    return [other for other in entries if _rejects(other, entry, output)]
+
+
+def _rejects(larger: Entry, smaller: Entry, output: str | None) -> bool:
+    if larger.estimate is None or smaller.estimate is None or "refused" in larger.why_not:
+        return False
+    terms = {output or ""} if smaller.spec.kind == "ratio" else set(smaller.columns)
+    if larger.spec.kind == "change_point":
+        terms -= {larger.spec.temperature or ""}  # its line is what two slopes and a point generalise
+    if larger.spec.kind == "ratio" or not terms < set(larger.columns):
+        return False
+    further = [p for column, p in zip(larger.columns, larger.p_values, strict=True) if column not in terms]
+    return bool(min(further) < REJECTION_P / len(further))  # one of k further terms matters by chance k times as often
+
+
+def differs(primary: Entry, other: Entry, noise: Noise) -> bool:
+    """Whether two models of the same data differ by more than chance: both are weighted sums of the same noise, so
+    the error of the difference is that of the difference of the weights.
+    """
+    if primary.estimate is None or other.estimate is None:
+        return False
+    variances = [
+        standard_error(noise, mine.weights - theirs.weights) ** 2
+        for mine, theirs in zip(primary.estimate.shares, other.estimate.shares, strict=True)
+    ]
+    return abs(other.estimate.delta - primary.estimate.delta) > DIFFERENCE_SDS * math.sqrt(math.fsum(variances))

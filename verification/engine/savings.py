@@ -1,0 +1,164 @@
+"""What the retrofit changed, by four methods, each as one weighted sum of the noise of its windows.
+
+avoided: the baseline's model on the reporting period; backcast: the reporting period's model on the baseline;
+normalised: both models on standard conditions; chaining: the model of a period in between on both windows. A change is
+after minus before per unit of the denominator: a saving is negative. Figures are in the numerator's and denominator's
+units. Not handled: meters and adjustments (`budget.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from verification.engine.autocorrelation import Noise, Spread, noise_of, spread
+from verification.engine.models.family import BaselineModel
+from verification.engine.models.sample import Floats, Sample
+
+Method = Literal["avoided", "normalised", "backcast", "chaining"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Share:
+    """How the noise of one window reaches an estimate: a weight for each of its intervals, on the calendar; `of` says
+    whether it moves what was found after the retrofit or what would have been without it.
+    """
+
+    noise: Noise
+    weights: Floats
+    of: Literal["after", "before"]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Estimate:
+    """`after` and `before` [numerator] are the totals whose difference is the change, over `output` [denominator];
+    `shares` is how noise reaches it, per unit of output.
+    """
+
+    after: float
+    before: float
+    output: float
+    shares: tuple[Share, ...]
+
+    @property
+    def delta(self) -> float:
+        """The change per unit of output."""
+        return (self.after - self.before) / self.output
+
+    @property
+    def relative(self) -> float:
+        """The change as a share of what would have been; nan where that is nothing."""
+        return (self.after - self.before) / self.before if self.before else math.nan
+
+    @property
+    def senpi(self) -> float:
+        """Actual over modelled (the SEnPI of SEP and ISO 50006); nan where the model says nothing."""
+        return self.after / self.before if self.before else math.nan
+
+    def spread(self, confidence: float) -> Spread:
+        """The error of `delta` by noise."""
+        return _spread(self.shares, confidence)
+
+    def relative_spread(self, confidence: float) -> Spread:
+        """The error of `relative` by noise: what would have been stands below the line, too, so that its error counts
+        after/before times.
+        """
+        scale = self.output / self.before
+        scaled = [
+            dataclasses.replace(share, weights=share.weights * scale * (self.senpi if share.of == "before" else 1.0))
+            for share in self.shares
+        ]
+        return _spread(scaled, confidence)
+
+
+def _spread(shares: Sequence[Share], confidence: float) -> Spread:
+    """Shares of one noise go through it together; different noises are independent, and their variances add, with
+    degrees of freedom by Welch-Satterthwaite.
+    """
+    noises = list({id(share.noise): share.noise for share in shares}.values())
+    parts = [spread(noise, [share.weights for share in shares if share.noise is noise], confidence) for noise in noises]
+    if len(parts) == 1:
+        return parts[0]
+    u = math.hypot(*(part.u for part in parts))
+    fourth = math.fsum(part.u**4 / part.dof for part in parts)
+    return Spread(u, u**4 / fourth if fourth else min(part.dof for part in parts))
+
+
+def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
+    """The noise of a model on the window that it was fitted to."""
+    fit = model.fit
+    return noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
+
+
+def avoided(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample) -> Estimate:
+    """sum_rep(y - yhat) / sum_rep(w), yhat by the baseline's model."""
+    output = reporting.total_w
+    return Estimate(
+        after=reporting.total_y,
+        before=math.fsum(model.predict(reporting)),
+        output=output,
+        shares=(
+            Share(noise, baseline.in_calendar(model.sum_weights(reporting) / output), "before"),
+            _metered(noise, reporting, output, "after"),
+        ),
+    )
+
+
+def backcast(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample) -> Estimate:
+    """sum_base(yhat - y) / sum_base(w), yhat by the reporting period's model."""
+    output = baseline.total_w
+    return Estimate(
+        after=math.fsum(model.predict(baseline)),
+        before=baseline.total_y,
+        output=output,
+        shares=(
+            Share(noise, reporting.in_calendar(model.sum_weights(baseline) / output), "after"),
+            _metered(noise, baseline, output, "before"),
+        ),
+    )
+
+
+def normalised(
+    before: tuple[BaselineModel, Noise, Sample], after: tuple[BaselineModel, Noise, Sample], standard: Sample
+) -> Estimate:
+    """sum_std(yhat_rep - yhat_base) / sum_std(w): U^2 = U_b^2 + U_r^2 (IPMVP, normalised savings)."""
+    output = standard.total_w
+    model_before, noise_before, baseline = before
+    model_after, noise_after, reporting = after
+    return Estimate(
+        after=math.fsum(model_after.predict(standard)),
+        before=math.fsum(model_before.predict(standard)),
+        output=output,
+        shares=(
+            Share(noise_before, baseline.in_calendar(model_before.sum_weights(standard) / output), "before"),
+            Share(noise_after, reporting.in_calendar(model_after.sum_weights(standard) / output), "after"),
+        ),
+    )
+
+
+def chained(model: BaselineModel, noise: Noise, between: Sample, baseline: Sample, reporting: Sample) -> Estimate:
+    """sum_rep(y - yhat)/sum_rep(w) - sum_base(y - yhat)/sum_base(w), yhat by the model of a period in between.
+
+    `before` is stated for the reporting period's output: what it would have needed with the plant of the baseline.
+    """
+    later, earlier = (avoided(model, noise, between, window) for window in (reporting, baseline))
+    link = later.shares[0].weights - earlier.shares[0].weights
+    return Estimate(
+        after=later.after,
+        before=later.after - (later.delta - earlier.delta) * later.output,
+        output=later.output,
+        shares=(
+            Share(noise, link, "before"),
+            later.shares[1],
+            dataclasses.replace(earlier.shares[1], of="before"),
+        ),
+    )
+
+
+def _metered(noise: Noise, window: Sample, output: float, of: Literal["after", "before"]) -> Share:
+    """Each metered interval brings its own noise."""
+    return Share(noise, window.in_calendar(np.full(len(window), 1 / output)), of)
