@@ -189,9 +189,10 @@ class BadgeGate:
 
     def _publish(self, number: int) -> None:
         """Hand one message to paho. If paho refuses it, the message falls due again, so nothing more is to be done."""
-        moment = from_micros(self._ledger.times_us(POINT)[number - 1], self._tz)
-        value = int(self._ledger.values(POINT)[number - 1])
-        payload = json.dumps({"time": moment.isoformat(), "value": value, "quality": "good"})
+        column = self._ledger.column(POINT)
+        moment = from_micros(column.time_us[number - 1], self._tz)
+        quality = "bad" if column.status[number - 1] else "good"
+        payload = json.dumps({"time": moment.isoformat(), "value": int(column.value[number - 1]), "quality": quality})
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ResponseTopic = self.receipt_topic
         properties.CorrelationData = correlation_data(number)

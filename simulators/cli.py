@@ -21,10 +21,12 @@ import click
 
 from simulators.badge_gate import Broker
 from simulators.errors import SimulatorError
+from simulators.faults import KINDS as FAULT_KINDS
+from simulators.faults import Fault, Faults
 from simulators.ledger import Ledger, read_plant
 from simulators.opcua_server import PlantServer
-from simulators.plant import Settings, now_us, run_plant
-from simulators.plants import Plant
+from simulators.plant import Settings, now_us, produced, rows_of, run_plant
+from simulators.plants import KINDS, Plant
 from simulators.scenarios import Scenario, scenario, scenarios, with_parameters
 from simulators.timeline import TIME_ZONE, Timeline, from_micros, micros
 
@@ -39,10 +41,15 @@ class PlantOptions:
     name: str
     seed: int
     changes: tuple[str, ...]
+    befalling: tuple[str, ...]
     first_day: datetime | None
     baseline_days: int
     works_days: int
     reporting_days: int
+
+    def faults(self) -> Faults:
+        """The faults of the command line, on the default points of the plant where none is named."""
+        return Faults(tuple(_fault(self.scenario(), text) for text in self.befalling), self.seed)
 
     def scenario(self) -> Scenario:
         """The scenario with the parameters that were set on the command line."""
@@ -61,12 +68,35 @@ class PlantOptions:
 def _parameter(chosen: Scenario, change: str) -> tuple[str, float | bool]:
     """`NAME=VALUE` as typed; a switch of the plant takes true or false."""
     name, _, text = change.partition("=")
-    is_switch = isinstance(getattr(chosen.parameters, name, None), bool)
+    usual = getattr(chosen.parameters, name, None)
     try:
-        value = {"true": True, "false": False}[text] if is_switch else float(text)
+        value = {"true": True, "false": False}[text] if isinstance(usual, bool) else float(text)
     except (KeyError, ValueError) as err:
         raise SimulatorError(f"--set {change}: write NAME=NUMBER, or NAME=true for a switch") from err
     return name, value
+
+
+def _fault(chosen: Scenario, text: str) -> Fault:
+    """`KIND[:POINT[:SIZE[:FIRST_DAY[:DAYS]]]]` as typed; what is left out has a default."""
+    kind, *rest = text.split(":")
+    point, size, first_day, days = (*rest, "", "", "", "")[:4]
+    points = KINDS[chosen.kind].plant.points
+    if point and point not in points:
+        raise SimulatorError(f"--fault {text}: {chosen.name} has no point {point!r}; there are: {', '.join(points)}")
+    if kind not in FAULT_KINDS:
+        raise SimulatorError(f"--fault {text}: no fault is called {kind!r}; there are: {', '.join(FAULT_KINDS)}")
+    try:
+        return Fault(
+            kind,
+            point or next(iter(points)),
+            float(size) if size else FAULT_KINDS[kind].default_size,
+            int(first_day) if first_day else Fault.first_day,
+            int(days) if days else None,
+        )
+    except ValueError as err:
+        raise SimulatorError(
+            f"--fault {text}: write KIND:POINT:SIZE:FIRST_DAY:DAYS, the last three as numbers"
+        ) from err
 
 
 def of_a_plant(command: Command) -> Command:
@@ -95,6 +125,13 @@ def of_a_plant(command: Command) -> Command:
             multiple=True,
             help="Another parameter, for example effect_share=0: works that changed nothing. See `simulate show`.",
         ),
+        click.option(
+            "--fault",
+            "befalling",
+            metavar="KIND[:POINT[:SIZE[:FIRST_DAY[:DAYS]]]]",
+            multiple=True,
+            help="Something that goes wrong, for example stuck:so2. See `simulate faults`.",
+        ),
         click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
         click.argument("name", metavar="SCENARIO"),
     ):
@@ -112,6 +149,13 @@ def list_scenarios() -> None:
     """List the plants that can be run."""
     for known in scenarios().values():
         click.echo(f"{known.name:<20} {known.verdict:<15} {known.title_en}")
+
+
+@simulate.command("faults")
+def list_faults() -> None:
+    """List what can go wrong with a point, for --fault."""
+    for name, kind in FAULT_KINDS.items():
+        click.echo(f"{name:<15} size: {kind.size_means}, {kind.default_size:g} unless given")
 
 
 @simulate.command("show")
@@ -135,15 +179,30 @@ def show(plant: PlantOptions) -> None:
 @of_a_plant
 @click.option(
     "--until",
-    type=click.Choice(["baseline", "reporting", "ledger", "now"]),
+    type=click.Choice(["start", "baseline", "reporting", "ledger", "now"]),
     required=True,
-    help="The plant's present: the end of that period or of its ledger (history only), or now (then live).",
+    help="The plant's present: its first instant, the end of that period or of its ledger, or now (then live).",
 )
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--opcua-port", type=click.IntRange(0, 65535), default=4840, show_default=True, help="0: any free port.")
 @click.option("--mqtt", envvar="RETROPROOF_SIMULATE_MQTT", help="mqtt://user:password@host:port of the plant's broker.")
 @click.option("--rate-hz", type=float, default=1.0, show_default=True, help="Live OPC UA readings a second.")
-def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqtt: str | None, rate_hz: float) -> None:
+@click.option(
+    "--speed",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="From --until on, time runs this many times as fast as the clock, to the end of the reporting period.",
+)
+def run(
+    plant: PlantOptions,
+    *,
+    until: str,
+    ledger_path: Path,
+    opcua_port: int,
+    mqtt: str | None,
+    rate_hz: float,
+    speed: float,
+) -> None:
     """Serve SCENARIO until SIGTERM or Ctrl-C; prints one line of JSON when it is ready.
 
     A ledger that exists goes on where it stopped; without --first-day it keeps its own.
@@ -153,8 +212,8 @@ def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqt
     logging.getLogger("asyncua.server.server").setLevel(logging.ERROR)
     noted = read_plant(ledger_path)
     made = plant.plant(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
-    present_us = _end_us(until, made) if until in {"baseline", "reporting"} else None
-    settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz)
+    present_us = _end_us(until, made) if until in {"start", "baseline", "reporting"} else None
+    settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz, speed, plant.faults())
     with Ledger(ledger_path, _identity(plant, made)) as ledger:
         if until == "ledger":
             settings = replace(settings, present_us=_newest_us(ledger))
@@ -165,18 +224,18 @@ def run(plant: PlantOptions, until: str, ledger_path: Path, opcua_port: int, mqt
 @of_a_plant
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
 def table(plant: PlantOptions, out: Path) -> None:
-    """Write the baseline, the works and the reporting period of SCENARIO as a CSV `point,time,value`."""
-    made = plant.plant()
+    """Write the baseline, the works and the reporting period of SCENARIO as a CSV `point,time,value,status`."""
+    made, faults = plant.plant(), plant.faults()
     timeline = made.timeline
     rows = 0
     with out.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("point,time,value\n")
+        file.write("point,time,value,status\n")
         for point in made.points:
-            times, values = made.series(point, timeline.baseline_start, timeline.reporting_end)
-            rows += len(times)
+            lasting = rows_of(point, produced(made, point, faults), until_us=micros(timeline.reporting_end))
+            rows += len(lasting)
             file.writelines(
-                f"{point},{from_micros(int(time_us), timeline.tz).isoformat()},{float(value)!r}\n"
-                for time_us, value in zip(times, values, strict=True)
+                f"{point},{from_micros(row.time_us, timeline.tz).isoformat()},{row.value!r},{row.status}\n"
+                for row in lasting
             )
     click.echo(f"{rows} readings of {len(made.points)} points in {out}", err=True)
 
@@ -208,7 +267,11 @@ def truth_of(plant: PlantOptions) -> None:
 
 def _end_us(period: str, plant: Plant) -> int:
     """The end of the period, which must be past: a plant has no readings of the future."""
-    ends = {"baseline": plant.timeline.baseline_end, "reporting": plant.timeline.reporting_end}
+    ends = {
+        "start": plant.timeline.baseline_start,
+        "baseline": plant.timeline.baseline_end,
+        "reporting": plant.timeline.reporting_end,
+    }
     end_us = micros(ends[period])
     if end_us > now_us():
         end = from_micros(end_us, plant.timeline.tz).date()
@@ -231,6 +294,7 @@ def _identity(options: PlantOptions, plant: Plant) -> dict[str, object]:
         "scenario": options.name,
         "seed": plant.seed,
         "changes": sorted(options.changes),
+        "faults": list(options.befalling),
         "first_day": timeline.first_day.isoformat(),
         "baseline_days": timeline.baseline_days,
         "works_days": timeline.works_days,

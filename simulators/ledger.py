@@ -1,10 +1,11 @@
 """What the plant produced: the truth that every count of lost or doubled readings is made against.
 
-An append-only CSV `point,time_us,value` with that header; times in microseconds since the epoch, values as Python
-prints a float. A row is in the file before any client can see its value, and is never written twice. The ledger is also
-what the servers serve history from, and so what carries the plant over a restart. Beside it lie `LEDGER.plant.json`
-(which plant this is: a ledger is never continued by another one) and `LEDGER.delivered` (how far the badge gate got its
-receipts).
+An append-only CSV `point,time_us,value,status,produced_us` with that header; times in microseconds since the epoch,
+values as Python prints a float. time_us is what the source says, produced_us when it sent the reading: they differ
+where a clock is wrong. Rows stand in the order of sending. A row is in the file before any client can see its value,
+and is never written twice. The ledger is also what the servers serve history from, and so what carries the plant over
+a restart. Beside it lie `LEDGER.plant.json` (which plant this is: a ledger is never continued by another one) and
+`LEDGER.delivered` (how far the badge gate got its receipts).
 
 Holds against kill -9 of the simulator, not against power failure: rows are flushed to the operating system, not to the
 disk. The file grows by about 20 MB a day of live values at 1 Hz.
@@ -23,15 +24,31 @@ from typing import NamedTuple, Self
 
 from simulators.errors import SimulatorError
 
-HEADER = "point,time_us,value\n"
+HEADER = "point,time_us,value,status,produced_us\n"
 
 
 class Row(NamedTuple):
-    """One produced reading."""
+    """One produced reading. A device with a right clock gives produced_us as its time_us."""
 
     point: str
     time_us: int
     value: float
+    status: int
+    produced_us: int
+
+    @classmethod
+    def good(cls, point: str, time_us: int, value: float) -> Row:
+        """A reading with nothing wrong about it."""
+        return cls(point, time_us, value, 0, time_us)
+
+
+class Column(NamedTuple):
+    """The readings of one point, in step with each other. Grow in place while the plant runs."""
+
+    time_us: array[int]
+    value: array[float]
+    status: array[int]
+    produced_us: array[int]
 
 
 class Ledger:
@@ -41,8 +58,7 @@ class Ledger:
         """Open or create the ledger at `path` for `plant`, a description that must be the same every time."""
         self.path = path
         self._delivered_path = path.with_name(path.name + ".delivered")
-        self._times: dict[str, array[int]] = {}
-        self._values: dict[str, array[float]] = {}
+        self._columns: dict[str, Column] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+", encoding="utf-8", newline="\n")
         try:
@@ -71,38 +87,43 @@ class Ledger:
 
     def points(self) -> Sequence[str]:
         """The points of which the ledger has readings."""
-        return tuple(self._times)
+        return tuple(self._columns)
+
+    def column(self, point: str) -> Column:
+        """The point's readings in the order of production; `time_us` is never longer than the others."""
+        return self._columns.setdefault(point, Column(array("q"), array("d"), array("Q"), array("q")))
+
+    def row(self, point: str, index: int) -> Row:
+        """One reading of the point, counted in the order of production."""
+        column = self.column(point)
+        return Row(point, column.time_us[index], column.value[index], column.status[index], column.produced_us[index])
 
     def times_us(self, point: str) -> Sequence[int]:
-        """The instants of the point's readings, ascending [us]. Grows in place while the plant runs."""
-        return self._times.setdefault(point, array("q"))
-
-    def values(self, point: str) -> Sequence[float]:
-        """The point's readings, in step with `times_us`; always at least as many as those."""
-        return self._values.setdefault(point, array("d"))
+        """The source times of the point's readings [us]."""
+        return self.column(point).time_us
 
     def last_us(self, point: str) -> int | None:
-        """The instant of the point's newest reading, or None."""
-        times = self.times_us(point)
-        return times[-1] if times else None
+        """When the plant produced the point's newest reading, or None."""
+        produced_us = self.column(point).produced_us
+        return produced_us[-1] if produced_us else None
 
     def count(self) -> int:
         """How many readings the plant has produced."""
-        return sum(len(times) for times in self._times.values())
+        return sum(len(column.time_us) for column in self._columns.values())
 
     def append(self, rows: Sequence[Row]) -> list[Row]:
-        """Write the rows that are newer than their point's last one, and return those; only then are they history."""
-        fresh: list[Row] = []
-        newest: dict[str, int] = {}
-        for row in rows:
-            last = newest.get(row.point, self.last_us(row.point))
-            if last is None or row.time_us > last:
-                newest[row.point] = row.time_us
-                fresh.append(row)
-        self._file.write("".join(f"{row.point},{row.time_us},{row.value!r}\n" for row in fresh))
+        """Write the rows produced after their point's last one, and return those; only then are they history.
+
+        Within one call a device may send a reading twice, or two in the wrong order.
+        """
+        last = {point: self.last_us(point) for point in {row.point for row in rows}}
+        fresh = [row for row in rows if (before := last[row.point]) is None or row.produced_us > before]
+        self._file.write(
+            "".join(f"{row.point},{row.time_us},{row.value!r},{row.status},{row.produced_us}\n" for row in fresh)
+        )
         self._file.flush()
         for row in fresh:
-            self._remember(row.point, row.time_us, row.value)
+            self._remember(row)
         return fresh
 
     def delivered(self) -> int:
@@ -153,15 +174,17 @@ class Ledger:
         lines = whole.splitlines()
         for number, line in enumerate(lines[1:], start=2):
             try:
-                point, time_us, value = line.split(",")
-                self._remember(point, int(time_us), float(value))
+                point, time_us, value, status, produced_us = line.split(",")
+                self._remember(Row(point, int(time_us), float(value), int(status), int(produced_us)))
             except ValueError as err:
                 raise SimulatorError(f"{self.path}:{number}: not a ledger row: {line!r}; name another file") from err
 
-    def _remember(self, point: str, time_us: int, value: float) -> None:
-        # The value first: a reader in another thread goes by the number of times.
-        self._values.setdefault(point, array("d")).append(value)
-        self._times.setdefault(point, array("q")).append(time_us)
+    def _remember(self, row: Row) -> None:
+        column = self.column(row.point)
+        column.value.append(row.value)
+        column.status.append(row.status)
+        column.produced_us.append(row.produced_us)
+        column.time_us.append(row.time_us)  # the last: a reader in another thread goes by the number of times
 
 
 def read_plant(path: Path) -> dict[str, object] | None:

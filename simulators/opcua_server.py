@@ -12,9 +12,11 @@ says nothing when a point (the line state, above all) reads the same again.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -78,14 +80,13 @@ def engineering_units(unit: str) -> ua.EUInformation:
 
 
 def data_value(row: Row, wire: ua.VariantType) -> ua.DataValue:
-    """A produced reading as OPC UA carries it; the server read its device at that instant, so both times are one."""
+    """A produced reading as OPC UA carries it: the device's own time, and the server's, whose clock is right."""
     value = row.value if wire is ua.VariantType.Double else int(row.value)
-    instant = EPOCH + timedelta(microseconds=row.time_us)
     return ua.DataValue(
         ua.Variant(value, wire),
-        StatusCode=ua.StatusCode(),  # Good
-        SourceTimestamp=instant,
-        ServerTimestamp=instant,
+        StatusCode=ua.StatusCode(ua.UInt32(row.status)),
+        SourceTimestamp=EPOCH + timedelta(microseconds=row.time_us),
+        ServerTimestamp=EPOCH + timedelta(microseconds=row.produced_us),
     )
 
 
@@ -97,10 +98,25 @@ class LedgerHistory(HistoryStorageInterface):
         super().__init__(max_history_data_response_size=PAGE_VALUES)
         self._ledger = ledger
         self._points: dict[ua.NodeId, Point] = {}
+        self._ordered: dict[str, tuple[int, Sequence[int], Sequence[int]]] = {}
 
     def publish(self, node: ua.NodeId, point: Point) -> None:
         """Answer for `node` with the history of `point`."""
         self._points[node] = point
+
+    def _by_time(self, point: str) -> tuple[Sequence[int], Sequence[int]]:
+        """The readings in the order of their source times, as a historian keeps them: their indices, and the times."""
+        times = self._ledger.times_us(point)
+        count, order, ordered = self._ordered.get(point, (0, range(0), times))
+        if count != len(times):
+            count = len(times)
+            if isinstance(order, range) and all(a <= b for a, b in pairwise(times[max(len(order) - 1, 0) :])):
+                order, ordered = range(count), times
+            else:
+                order = sorted(range(count), key=times.__getitem__)
+                ordered = array("q", (times[i] for i in order))
+            self._ordered[point] = (count, order, ordered)
+        return order, ordered
 
     async def init(self) -> None:
         """Nothing to prepare: the ledger is open."""
@@ -119,8 +135,7 @@ class LedgerHistory(HistoryStorageInterface):
         point = self._points.get(node_id)
         if point is None:
             return [], None
-        times = self._ledger.times_us(point.name)
-        values = self._ledger.values(point.name)
+        order, times = self._by_time(point.name)
         start_us, end_us = _bound(start), _bound(end)
         limit = min(nb_values or PAGE_VALUES, PAGE_VALUES)
         chosen: Sequence[int]
@@ -131,10 +146,14 @@ class LedgerHistory(HistoryStorageInterface):
             rest = high - limit - 1 if start_us is not None and high - limit > low else None
         else:
             low, high = _span(times, start_us, end_us)
-            chosen = range(low, min(high, low + limit))
-            rest = low + limit if low + limit < high else None
+            end_of_page = min(high, low + limit)
+            # A page is continued by time, so readings of one instant must not be torn apart.
+            while low < end_of_page < high and times[end_of_page] == times[end_of_page - 1]:
+                end_of_page += 1
+            chosen = range(low, end_of_page)
+            rest = end_of_page if end_of_page < high else None
         wire = variant_type(point)
-        page = [data_value(Row(point.name, times[i], values[i]), wire) for i in chosen]
+        page = [data_value(self._ledger.row(point.name, order[i]), wire) for i in chosen]
         return page, None if rest is None else EPOCH + timedelta(microseconds=times[rest])
 
 
@@ -215,8 +234,7 @@ class PlantServer:
 
     async def _add(self, line: Node, point: Point, index: int) -> ua.NodeId:
         """The node of one point, showing its newest reading, with its unit and its history open to clients."""
-        times, values = self._ledger.times_us(point.name), self._ledger.values(point.name)
-        newest = data_value(Row(point.name, times[-1], values[-1]), variant_type(point))
+        newest = data_value(self._ledger.row(point.name, -1), variant_type(point))
         identity = node_id(self._plant.line, point.name, index)
         node = await line.add_variable(identity, f"{index}:{point.name}", newest.Value)
         unit_id = node_id(self._plant.line, f"{point.name}.EngineeringUnits", index)

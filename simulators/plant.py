@@ -2,6 +2,9 @@
 
 Owns the order that makes the ledger an oracle: a reading is in the ledger before any client can see it. For the time
 that the simulator itself was down, the plant recorded at the history's cadence, one reading in 15 minutes.
+
+Time is history up to the present; from there it stands still, runs with the clock, or runs `speed` times as fast
+through the quarter-hours to the end of the reporting period.
 """
 
 from __future__ import annotations
@@ -15,10 +18,13 @@ from dataclasses import dataclass
 from simulators.badge_gate import POINT as STAFF
 from simulators.badge_gate import BadgeGate, Broker
 from simulators.errors import SimulatorError
+from simulators.faults import Faults, Readings
 from simulators.ledger import Ledger, Row
 from simulators.opcua_server import PlantServer
 from simulators.plants import Plant
+from simulators.timeline import CADENCE_US, micros
 
+NO_FAULTS = Faults()
 STAFF_PERIOD_US = 60_000_000  # the gate counts once a minute while live
 
 log = logging.getLogger(__name__)
@@ -26,12 +32,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run the plant. `present_us`: where its time stands still, or None for one that lives with the clock."""
+    """How to run the plant.
+
+    present_us: where its history ends, or None for a plant that lives with the clock, `rate_hz` readings a second.
+    speed: how many times as fast as the clock its time runs on from present_us; 0: it stands still.
+    """
 
     opcua_port: int
     broker: Broker | None = None
     present_us: int | None = None
     rate_hz: float = 1.0
+    speed: float = 0.0
+    faults: Faults = NO_FAULTS
 
     def __post_init__(self) -> None:
         """Refuse a rate that this server cannot hold or that would never tick."""
@@ -44,11 +56,25 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
-def complete_history(plant: Plant, ledger: Ledger, points: tuple[str, ...], until_us: int) -> None:
-    """Write the quarter-hours up to and including `until_us` that the ledger lacks."""
+def complete_history(
+    plant: Plant, ledger: Ledger, points: tuple[str, ...], until_us: int, faults: Faults = NO_FAULTS
+) -> None:
+    """Write the quarter-hours produced up to and including `until_us` that the ledger lacks."""
     for point in points:
-        times, values = plant.series_us(point, plant.first_us, until_us)
-        ledger.append([Row(point, int(t), float(v)) for t, v in zip(times, values, strict=True)])
+        ledger.append(rows_of(point, produced(plant, point, faults), until_us=until_us))
+
+
+def produced(plant: Plant, point: str, faults: Faults) -> Readings:
+    """Every quarter-hourly reading of the point's whole life, faults and all; chance does not depend on the present."""
+    undisturbed = Readings.of(*plant.series_us(point, plant.first_us, plant.last_us))
+    return faults.disturb(plant, point, undisturbed)
+
+
+def rows_of(point: str, readings: Readings, *, until_us: int) -> list[Row]:
+    """The readings produced up to and including `until_us`, as rows."""
+    past = readings.take(readings.produced_us <= until_us)
+    columns = (past.time_us, past.value, past.status, past.produced_us)
+    return [Row(point, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 async def run_plant(
@@ -65,10 +91,10 @@ async def run_plant(
         raise SimulatorError(
             f"the plant starts on {plant.timeline.first_day}, after its present; choose an earlier day"
         )
-    complete_history(plant, ledger, plant.point_names("opcua"), until_us)
+    complete_history(plant, ledger, plant.point_names("opcua"), until_us, settings.faults)
     gate = None
     if settings.broker and plant.point_names("mqtt"):
-        complete_history(plant, ledger, (STAFF,), until_us)
+        complete_history(plant, ledger, (STAFF,), until_us, settings.faults)
         gate = BadgeGate(settings.broker, ledger, plant.line, plant.timeline.tz)
     async with PlantServer(plant, ledger, settings.opcua_port) as server:
         try:
@@ -77,8 +103,9 @@ async def run_plant(
             ready(server)
             if settings.present_us is None:
                 await _live(plant, ledger, server, gate, settings, stop)
-            else:
-                await stop.wait()
+            elif settings.speed:
+                await _fast(plant, ledger, server, gate, settings, stop)
+            await stop.wait()
         finally:
             if gate:
                 await asyncio.to_thread(gate.stop)
@@ -96,10 +123,10 @@ async def _live(
     period_us = round(1_000_000 / settings.rate_hz)
     tick_us = _next_tick(now_us(), period_us)
     while not await _stopped(stop, tick_us):
-        rows = [Row(name, tick_us, plant.value_us(name, tick_us)) for name in plant.point_names("opcua")]
+        rows = [Row.good(name, tick_us, plant.value_us(name, tick_us)) for name in plant.point_names("opcua")]
         minute_us = tick_us - tick_us % STAFF_PERIOD_US
         if gate:
-            rows.append(Row(STAFF, minute_us, plant.value_us(STAFF, minute_us)))
+            rows.append(Row.good(STAFF, minute_us, plant.value_us(STAFF, minute_us)))
         fresh = ledger.append(rows)
         if not fresh:
             log.warning("the clock stepped back; nothing is produced until it has caught up")
@@ -107,6 +134,29 @@ async def _live(
         if gate and any(row.point == STAFF for row in fresh):
             gate.wake()
         tick_us = _next_tick(max(tick_us, now_us()), period_us)
+
+
+async def _fast(
+    plant: Plant,
+    ledger: Ledger,
+    server: PlantServer,
+    gate: BadgeGate | None,
+    settings: Settings,
+    stop: asyncio.Event,
+) -> None:
+    """Run through the quarter-hours after the present, each shown when the plant's own time reaches it."""
+    points = [*plant.point_names("opcua"), *([STAFF] if gate else [])]
+    readings = {point: produced(plant, point, settings.faults) for point in points}
+    end_us = micros(plant.timeline.reporting_end)
+    begun_us, present_us = now_us(), settings.present_us or plant.first_us
+    slot_us = present_us + CADENCE_US
+    while slot_us <= end_us and not await _stopped(stop, begun_us + round((slot_us - present_us) / settings.speed)):
+        rows = [row for point in points for row in rows_of(point, readings[point].between(slot_us), until_us=slot_us)]
+        fresh = ledger.append(rows)
+        await server.show([row for row in fresh if row.point != STAFF])
+        if gate and any(row.point == STAFF for row in fresh):
+            gate.wake()
+        slot_us += CADENCE_US
 
 
 def _next_tick(after_us: int, period_us: int) -> int:

@@ -19,6 +19,9 @@ from simulators.grid import Grid
 from simulators.points import Floats, Instants, Point
 from simulators.timeline import Timeline, micros
 
+ALERT_FIRST_DAY = 40
+ALERT_LOAD = 0.6
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -36,6 +39,15 @@ class Works:
     """
 
     effect_share: float = 1.0
+    load_after: float = 1.0
+    curtailed_days: int = 0
+
+    def demand(self, grid: Grid) -> Floats:
+        """The share of its usual load at which the line is asked to run, shape (n,): after the works `load_after`, and
+        60 % during a heavy-pollution alert (重污染天气应急) that begins on day 40 and lasts `curtailed_days`.
+        """
+        curtailed = (grid.day >= ALERT_FIRST_DAY) & (grid.day < ALERT_FIRST_DAY + self.curtailed_days)
+        return grid.stepped(1.0, self.load_after) * np.where(curtailed, ALERT_LOAD, 1.0)
 
     def reached(self, before: float, promised: float) -> float:
         """What a quantity is after the works that were to bring it from `before` to `promised`."""

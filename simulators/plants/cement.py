@@ -72,7 +72,7 @@ class Cement(Plant):
         p, grid = self.parameters, self.grid
         load_rng, power_rng, heat_rng, lab, weather, stops = streams(self.seed, 6)
         running = short_stops(stops, grid, per_year=p.stops_per_year, slots=(8, 65))
-        load = daily_load(load_rng, grid.days, rho=p.load_rho_daily, sd=p.load_sd)[grid.day]
+        load = daily_load(load_rng, grid.days, rho=p.load_rho_daily, sd=p.load_sd)[grid.day] * p.demand(grid)
         made_t = p.clinker_t_per_h * load * SLOT_H * running
         power = 1 + ar1(power_rng, grid.days, rho=p.rho_daily, sd=p.electricity_sd)[grid.day]
         per_t = p.electricity_kwh_per_t * power + grid.stepped(0.0, p.effect_share * p.electricity_effect_kwh_per_t)

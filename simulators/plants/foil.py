@@ -61,7 +61,7 @@ class Foil(Plant):
         p, grid = self.parameters, self.grid
         load_rng, mix_rng, power_rng, stops = streams(self.seed, 4)
         running = short_stops(stops, grid, per_year=p.stops_per_year, slots=(4, 33))
-        load = daily_load(load_rng, grid.days, rho=p.load_rho_daily, sd=p.load_sd)[grid.day]
+        load = daily_load(load_rng, grid.days, rho=p.load_rho_daily, sd=p.load_sd)[grid.day] * p.demand(grid)
         made_t = p.foil_t_per_h * load * SLOT_H * running
         share = _mix(p, grid, mix_rng)
         by_grade = [made_t * share[:, index] for index in range(len(GRADES_UM))]

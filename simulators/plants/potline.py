@@ -170,7 +170,7 @@ def _current_and_voltage(
     """Line current [kA] and mean pot voltage [V] of each slot."""
     load = daily_load(rng, grid.days, rho=p.load_rho_daily, sd=p.load_sd)
     slots = len(grid.slots_us)
-    share = load[grid.day] * np.where(grid.works, p.works_load, 1.0)
+    share = load[grid.day] * p.demand(grid) * np.where(grid.works, p.works_load, 1.0)
     current = p.current_ka * share * (1 + p.current_noise_sd * rng.standard_normal(slots))
     daily = ar1(rng, grid.days, rho=p.specific_energy_rho_daily, sd=p.specific_energy_sd)
     noise = daily[grid.day] + p.voltage_noise_sd * rng.standard_normal(slots)

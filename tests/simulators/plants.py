@@ -36,8 +36,9 @@ def fill(ledger: Ledger, potline: Potline, *, until_us: int | None = None) -> No
 def rows_in(path: Path) -> list[tuple[str, int, float]]:
     """What the file says was produced, read without the code under test."""
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "point,time_us,value"
-    return [(point, int(time_us), float(value)) for point, time_us, value in (line.split(",") for line in lines[1:])]
+    assert lines[0] == "point,time_us,value,status,produced_us"
+    cells = (line.split(",") for line in lines[1:])
+    return [(point, int(time_us), float(value)) for point, time_us, value, _, _ in cells]
 
 
 def wait_for(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:

@@ -86,7 +86,7 @@ def ledger(tmp_path) -> Iterator[Ledger]:
 
 
 def expected_payloads(ledger: Ledger) -> dict[int, tuple[int, float]]:
-    rows = zip(ledger.times_us(POINT), ledger.values(POINT), strict=True)
+    rows = zip(ledger.times_us(POINT), ledger.column(POINT).value, strict=True)
     return dict(enumerate(rows, start=1))
 
 

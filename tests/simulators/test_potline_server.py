@@ -76,7 +76,7 @@ def pairs(values: list[ua.DataValue]) -> list[tuple[int, float]]:
 
 
 def produced(ledger: Ledger, point: str) -> list[tuple[int, float]]:
-    return list(zip(ledger.times_us(point), ledger.values(point), strict=True))
+    return list(zip(ledger.times_us(point), ledger.column(point).value, strict=True))
 
 
 def test_history_read_with_continuation_points_equals_the_ledger(plant):
@@ -224,7 +224,7 @@ def test_live_value_is_in_the_ledgers_file_before_its_node_shows_it(tmp_path):
 
     async def during(server: PlantServer) -> None:
         async def at_write(_handle: int, value: ua.DataValue, _error: object = None) -> None:
-            line = f"\nso2,{micros(value.SourceTimestamp)},{value.Value.Value!r}\n"
+            line = f"\nso2,{micros(value.SourceTimestamp)},{value.Value.Value!r},0,{micros(value.ServerTimestamp)}\n"
             shown.append(line in ledger.path.read_text(encoding="utf-8"))
 
         # The server calls this inside the write itself, before any client can be told.
@@ -258,7 +258,7 @@ def test_plant_that_was_down_fills_its_absence_by_quarter_hours_and_goes_on(tmp_
     with open_ledger(path) as ledger:
         fill(ledger, potline, until_us=micros(potline.timeline.baseline_end))
         last_live_us = micros(potline.timeline.baseline_end) + 3_000_000
-        ledger.append([Row(point, last_live_us, potline.value_us(point, last_live_us)) for point in POINT_NAMES])
+        ledger.append([Row.good(point, last_live_us, potline.value_us(point, last_live_us)) for point in POINT_NAMES])
     with open_ledger(path) as ledger:
 
         async def during(_server: PlantServer) -> None:
