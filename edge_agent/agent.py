@@ -19,10 +19,13 @@ from pathlib import Path
 
 from edge_agent import clock, status
 from edge_agent.config import EdgeConfig
+from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
+from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.lock import exclusive
 from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.opcua import OpcUaSource
+from edge_agent.sources.sparkplug import SparkplugSource
 from edge_agent.spool import Spool
 from edge_agent.spool_model import MICROSECONDS_PER_DAY, Limits
 from edge_agent.spool_recovery import open_spool
@@ -41,7 +44,7 @@ VERSION = version("retroproof")
 
 log = logging.getLogger(__name__)
 
-Source = MqttSource | OpcUaSource
+Source = MqttSource | OpcUaSource | SparkplugSource
 
 
 @dataclass(frozen=True)
@@ -195,10 +198,14 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
 
 
 def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus) -> Source:
-    source = config.sources[name]
-    if isinstance(source, OpcUaSourceConfig):
-        return OpcUaSource(name, source, indices, spool, shown)
-    return MqttSource(name, f"{config.device}-{name}", source, indices, spool, shown)
+    client_id = f"{config.device}-{name}"
+    match config.sources[name]:
+        case OpcUaSourceConfig() as source:
+            return OpcUaSource(name, source, indices, spool, shown)
+        case MqttSourceConfig() as source:
+            return MqttSource(name, client_id, source, indices, spool, shown)
+        case SparkplugSourceConfig() as source:
+            return SparkplugSource(name, client_id, source, indices, spool, shown)
 
 
 def _question(config: EdgeConfig, epochs: Sequence[int]) -> bytes:
@@ -208,7 +215,7 @@ def _question(config: EdgeConfig, epochs: Sequence[int]) -> bytes:
 def _empty_status(config: EdgeConfig) -> AgentStatus:
     sources = {
         name: SourceStatus(
-            kind="opcua" if isinstance(source, OpcUaSourceConfig) else "mqtt",
+            kind=str(source.__struct_config__.tag),
             endpoint=source.endpoint,
             points={key: PointStatus(point.address) for key, point in source.points.items()},
         )

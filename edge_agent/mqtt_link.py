@@ -1,4 +1,4 @@
-"""One connection to an MQTT v5 broker, from CONNECT to its end, for the event loop.
+"""One connection to an MQTT broker, version 5 or 3.1.1, from CONNECT to its end, for the event loop.
 
 paho runs its own thread. Its callbacks share nothing with the rest: they only hand events to the loop, which owns all
 state. There is a new paho client for every connection, so that no queue of an old connection is sent again unasked and
@@ -26,7 +26,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_agent.config.base import read_password
-from edge_agent.config.mqtt import Broker, endpoint
+from edge_agent.config.mqtt import Broker, MqttVersion, endpoint
 from verification.errors import RetroProofError
 
 CONNECT_TIMEOUT_S = 10.0
@@ -53,6 +53,7 @@ class Message:
     packet_id: int
     qos: int
     repeated: bool
+    retained: bool
     response_topic: str
     correlation: bytes
 
@@ -77,8 +78,9 @@ Event = Message | Published
 class MqttLink:
     """See the module; made by `connected`."""
 
-    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, client: Client, loop: asyncio.AbstractEventLoop, *, version: MqttVersion) -> None:
         self._client = client
+        self._v5 = version != "3.1.1"
         self._loop = loop
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(MAX_EVENTS)
         self._lost: str | None = None
@@ -92,10 +94,10 @@ class MqttLink:
         client.on_publish = self._on_publish
 
     async def subscribe(self, topics: Sequence[str]) -> list[str]:
-        """Subscribe at QoS 1, without retained messages; returns the topics that the broker refuses."""
+        """Subscribe at QoS 1; returns the topics that the broker refuses. Version 5 leaves retained messages there."""
         self._suback = self._loop.create_future()
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-        self._client.subscribe([(topic, options) for topic in topics])
+        self._client.subscribe([(topic, options) for topic in topics] if self._v5 else [(topic, 1) for topic in topics])
         try:
             codes = await asyncio.wait_for(self._suback, CONNECT_TIMEOUT_S)
         except TimeoutError as err:
@@ -104,8 +106,9 @@ class MqttLink:
 
     def publish(self, topic: str, payload: bytes, *, correlation: bytes | None = None) -> int:
         """Send at QoS 1; returns the packet id that `Published` will name. Raises LinkError when it cannot be sent."""
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho has no types here
+        properties = None
         if correlation is not None:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho has no types here
             properties.CorrelationData = correlation
         info = self._client.publish(topic, payload, qos=1, properties=properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -142,10 +145,12 @@ class MqttLink:
         return found
 
     async def _open(self, host: str, port: int, receive_maximum: int) -> None:
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no types here
-        properties.SessionExpiryInterval = SESSION_EXPIRY_S
-        properties.ReceiveMaximum = receive_maximum
-        options: dict[str, Any] = {"clean_start": False, "properties": properties}
+        options: dict[str, Any] = {}
+        if self._v5:
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no types here
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            properties.ReceiveMaximum = receive_maximum
+            options = {"clean_start": False, "properties": properties}
         try:
             await asyncio.to_thread(self._client.connect, host, port, KEEP_ALIVE_S, **options)
         except (OSError, ssl.SSLError) as err:
@@ -196,6 +201,7 @@ class MqttLink:
             message.mid,
             message.qos,
             bool(message.dup),
+            bool(message.retain),
             response_topic,
             correlation,
         )
@@ -236,13 +242,20 @@ class MqttLink:
 
 
 @asynccontextmanager
-async def connected(broker: Broker, client_id: str, *, receive_maximum: int = 100) -> AsyncIterator[MqttLink]:
-    """An open link, closed on leaving. Raises LinkError, also in the middle when the connection ends."""
+async def connected(
+    broker: Broker, client_id: str, *, version: MqttVersion = 5, receive_maximum: int = 100
+) -> AsyncIterator[MqttLink]:
+    """An open link, closed on leaving. Raises LinkError, also in the middle when the connection ends.
+
+    The broker keeps the session over a break. `receive_maximum` bounds what waits here; 3.1.1 has no word for it, and
+    there the bound is MAX_EVENTS.
+    """
     address = endpoint(broker.mqtt)
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
-        protocol=MQTTProtocolVersion.MQTTv5,
+        clean_session=False if version == "3.1.1" else None,
+        protocol=MQTTProtocolVersion.MQTTv311 if version == "3.1.1" else MQTTProtocolVersion.MQTTv5,
         reconnect_on_failure=False,
         manual_ack=True,
     )
@@ -251,8 +264,11 @@ async def connected(broker: Broker, client_id: str, *, receive_maximum: int = 10
     if address.user:
         client.username_pw_set(address.user, read_password(broker.password_file) if broker.password_file else None)
     if address.tls:
-        client.tls_set(broker.ca_file or None, broker.cert_file or None, broker.key_file or None)
-    link = MqttLink(client, asyncio.get_running_loop())
+        try:
+            client.tls_set(broker.ca_file or None, broker.cert_file or None, broker.key_file or None)
+        except (OSError, ValueError) as err:  # ssl.SSLError is an OSError
+            raise LinkError(f"the certificates of {broker.mqtt} cannot be used: {err}") from err
+    link = MqttLink(client, asyncio.get_running_loop(), version=version)
     try:
         await link._open(address.host, address.port, receive_maximum)  # noqa: SLF001 - the other half of this class
         yield link

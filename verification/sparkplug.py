@@ -22,9 +22,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 from verification.errors import FormatError
 
 NAMESPACE = "spBv1.0"
-REBIRTH = "Node Control/Rebirth"  # writing true to it in an NCMD asks for all births anew (5.3)
-BD_SEQ = "bdSeq"  # ties a death certificate to the birth of the same connection (5.4)
-QUALITY, UNIT = "Quality", "engUnit"  # property keys (6.4.11)
+REBIRTH = "Node Control/Rebirth"  # writing true to it in an NCMD asks for all births anew
+BD_SEQ = "bdSeq"  # ties a death certificate to the birth of the same connection
+QUALITY, UNIT = "Quality", "engUnit"  # property keys
 QUALITY_GOOD = 192
 SEQUENCES = 256
 MAX_PAYLOAD_BYTES = 512 * 1024
@@ -38,7 +38,7 @@ MESSAGE_KINDS = ("NBIRTH", "NDATA", "NDEATH", "NCMD", "DBIRTH", "DDATA", "DDEATH
 
 
 class DataType(IntEnum):
-    """The types of a metric that can be a number, and the text type (6.4.16)."""
+    """The types of a metric that can be a number, and the text type."""
 
     INT8 = 1
     INT16 = 2
@@ -54,6 +54,7 @@ class DataType(IntEnum):
     STRING = 12
 
 
+NUMBERS = frozenset(DataType) - {DataType.STRING}
 SIGNED_BITS = {DataType.INT8: 8, DataType.INT16: 16, DataType.INT32: 32, DataType.INT64: 64}
 UNSIGNED_BITS = {DataType.UINT8: 8, DataType.UINT16: 16, DataType.UINT32: 32, DataType.UINT64: 64}
 # The field of the `value` oneof that a type is written to. Readers take integers from either integer field, because

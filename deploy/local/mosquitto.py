@@ -24,7 +24,7 @@ from deploy.local.state import HOST, write_private
 
 Role = Literal["uplink", "plant"]
 # The users that the role's access list names; on the uplink every other user is a device.
-USERS: dict[Role, tuple[str, ...]] = {"uplink": ("ingest",), "plant": ("gate", "edge")}
+USERS: dict[Role, tuple[str, ...]] = {"uplink": ("ingest",), "plant": ("gate", "gateway", "edge")}
 # A device's name stands in topics and in access patterns, where / + and # have a meaning.
 DEVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CERTIFICATES = ("ca.pem", "crl.pem", "server.pem", "server.key")
@@ -72,7 +72,7 @@ class MosquittoBroker(Server):
     def add_device(self, device: str) -> str:
         """Let `device` in on the uplink, at once if the broker runs; returns its password. Again: the same password."""
         if self._role != "uplink":
-            raise DeployError("Only the uplink has devices; the plant's broker has the users gate and edge")
+            raise DeployError("Only the uplink has devices; the plant's broker has the users gate, gateway and edge")
         if not DEVICE_NAME.fullmatch(device) or device in USERS[self._role]:
             raise DeployError(
                 f"{device!r} cannot name a device: use 1 to 64 of A-Z a-z 0-9 _ . - and not a reserved name"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from edge_agent.config.base import KIND, Problems, Strict, read_password
@@ -11,6 +11,8 @@ from edge_agent.config.point import PointConfig
 from verification.errors import ConfigError
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+MqttVersion = Literal[5, "3.1.1"]
 
 
 class Broker(Strict, frozen=True):
@@ -40,8 +42,9 @@ class MqttPointConfig(PointConfig, frozen=True, kw_only=True):
 
 
 class MqttSourceConfig(Broker, frozen=True, kw_only=True, tag_field=KIND, tag="mqtt"):
-    """A broker to read from."""
+    """A broker to read from. Version 3.1.1 has no receipts and tells no reasons; use 5 where the broker speaks it."""
 
+    version: MqttVersion = 5
     points: dict[str, MqttPointConfig]
 
     @property

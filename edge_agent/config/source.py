@@ -1,19 +1,20 @@
-"""The kinds of source. The address tells the kind: exactly one of `opcua:` and `mqtt:` is given."""
+"""The kinds of source. The address tells the kind: exactly one of the names of KINDS is a key of the source."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from edge_agent.config import mqtt, opcua
+from edge_agent.config import mqtt, opcua, sparkplug
 from edge_agent.config.base import KIND, Problems
 from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.point import point_problems
+from edge_agent.config.sparkplug import SparkplugSourceConfig
 from verification.errors import ConfigError
 
-KINDS = ("opcua", "mqtt")
+KINDS = ("opcua", "mqtt", "sparkplug")
 
-SourceConfig = OpcUaSourceConfig | MqttSourceConfig
+SourceConfig = OpcUaSourceConfig | MqttSourceConfig | SparkplugSourceConfig
 
 
 def tell_kinds(data: Any) -> Any:  # noqa: ANN401 - what a YAML file holds
@@ -30,7 +31,7 @@ def _with_kind(name: object, source: object) -> object:
     kinds = [kind for kind in KINDS if kind in source]
     if len(kinds) != 1:
         keys = [f"{kind}:" for kind in KINDS]
-        raise ConfigError(f"sources.{name}: give either {', '.join(keys[:-1])} or {keys[-1]}, and not both")
+        raise ConfigError(f"sources.{name}: give either {', '.join(keys[:-1])} or {keys[-1]}, and only one of them")
     return source | {KIND: kinds[0]}
 
 
@@ -41,6 +42,8 @@ def source_problems(place: str, source: SourceConfig) -> Problems:
             yield from opcua.source_problems(place, source)
         case MqttSourceConfig():
             yield from mqtt.source_problems(place, source)
+        case SparkplugSourceConfig():
+            yield from sparkplug.source_problems(place, source)
     if not source.points:
         yield f"{place}.points", "name at least one point"
     for name, point in source.points.items():

@@ -1,4 +1,6 @@
-"""Reads an MQTT v5 broker: QoS 1, a session that outlives a restart, and PUBACK only after the spool's commit.
+"""Reads an MQTT broker, version 5 or 3.1.1.
+
+Subscribes at QoS 1 in a session that outlives a restart, and sends PUBACK only after the spool's commit.
 
 A device that sends a response topic and correlation data gets a receipt: an empty message with the same correlation
 data on that topic, after the commit. What it sends again is receipted again and kept once. What the broker itself sends
@@ -79,7 +81,7 @@ class MqttSource:
         backoff = Backoff()
         while True:
             try:
-                async with connected(self._config, self._client_id) as link:
+                async with connected(self._config, self._client_id, version=self._config.version) as link:
                     await self._start_session(link)
                     backoff.reset()
                     while True:
@@ -130,6 +132,9 @@ class MqttSource:
 
     async def _sort(self, message: Message, intake: _Intake) -> None:
         """Put a message where it belongs; read it if it is new."""
+        if message.retained:  # left by somebody at some time: it does not say when
+            intake.kept.append(message)
+            return
         known = self._receipt_of(message)
         if known is not None and await self._is_repeat(message, known):
             self._status.doubles += 1

@@ -7,15 +7,15 @@ import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from deploy.pki.authority import Authority
 from tests.edge_agent.support import StandInIngest
-from tests.support.pki import TestAuthority
 from verification import sync
 
 
 class HttpIngest:
     """Serves on a free loopback port between `start` and `stop`; `refusal` is (status, problem) instead of answers."""
 
-    def __init__(self, ingest: StandInIngest, authority: TestAuthority | None = None, port: int = 0) -> None:
+    def __init__(self, ingest: StandInIngest, authority: Authority | None = None, port: int = 0) -> None:
         self.refusal: tuple[int, dict[str, str]] | None = None
         self.requests: list[str] = []
         self.clients: list[str] = []
@@ -25,8 +25,8 @@ class HttpIngest:
         self.scheme = "http"
         if authority is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*authority.issue("server"))
-            context.load_verify_locations(authority.ca_file)
+            context.load_cert_chain(authority.folder / "server.pem", authority.folder / "server.key")
+            context.load_verify_locations(authority.folder / "ca.pem")
             context.verify_mode = ssl.CERT_REQUIRED
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
             self.scheme = "https"

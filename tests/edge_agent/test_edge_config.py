@@ -58,6 +58,11 @@ def good() -> dict:
     }
 
 
+def sparkplug(**changes: str) -> dict:
+    point = {"edge_node": "Hall1/Press", "metric": "Energy", "unit": "kWh", "kind": "counter"}
+    return {"sparkplug": "mqtt://127.0.0.1", "points": {"press_energy": point | changes}}
+
+
 def changed(path: str, value: object) -> dict:
     """The good configuration with the entry at a dotted path replaced, or removed if the value is None."""
     config = good()
@@ -130,8 +135,8 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/potline/opcua", "opc.tcp://127.0.0.1", "opc.tcp://host:4840/path"),
         ("sources/potline/opcua", "opc.tcp://127.0.0.1:99999", "opc.tcp://host:4840/path"),
         ("sources/potline/opcua", "opc.tcp://me:pw@127.0.0.1:4840", "not supported"),
-        ("sources/potline/opcua", None, "either opcua: or mqtt:"),
-        ("sources/potline/mqtt", "mqtt://h", "either opcua: or mqtt:"),
+        ("sources/potline/opcua", None, "give either opcua:, mqtt:"),
+        ("sources/potline/mqtt", "mqtt://h", "give either opcua:, mqtt:"),
         ("sources/potline/password_file", "gate.password", "unknown key 'password_file'"),
         ("sources/gate/mqtt", "tcp://127.0.0.1", "not an MQTT address"),
         ("sources/gate/mqtt", "mqtt://edge:pw@127.0.0.1", "put it into a file"),
@@ -140,6 +145,11 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/gate/points/staff/topic", "badge/#", "without + and #"),
         ("sources/gate/points/staff/value", None, "a path to the value"),
         ("sources/gate/points/staff/node", "i=1", "unknown key 'node'"),
+        ("sources/gate/version", 3, "Invalid enum value 3"),
+        ("sources/press", sparkplug(edge_node="Press"), "Hall1/Press"),
+        ("sources/press", sparkplug(edge_node="Hall/1/Press"), "Hall1/Press"),
+        ("sources/press", sparkplug(device="Meter+"), "holds no / + or #"),
+        ("sources/press", sparkplug(metric=""), "as the birth certificate has it"),
         ("uplink/password_file", "none", "cannot read the password"),
         ("uplink/window", 0, "lies outside 1 to"),
         ("uplink/window", 1001, "lies outside 1 to"),

@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -17,6 +18,8 @@ from paho.mqtt.properties import Properties
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.process import Supervisor
+from deploy.local.servers import Servers
+from deploy.pki.authority import Authority
 from edge_agent.clock import now_us
 from edge_agent.config.mqtt import MqttPointConfig
 from edge_agent.sources.payload import PayloadError, decode, reading
@@ -32,12 +35,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Device:
     """A device on the plant's broker that keeps what it has no receipt for."""
 
-    def __init__(self, broker: MosquittoBroker, topic: str) -> None:
+    def __init__(self, broker: MosquittoBroker, topic: str, *, certificate: Path | None = None) -> None:
         self.topic = topic
         self.receipts: Counter[bytes] = Counter()
         self._ready = threading.Event()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=topic, protocol=MQTTProtocolVersion.MQTTv5)
-        self._client.username_pw_set("gate", broker.password("gate"))
+        if certificate is None:
+            self._client.username_pw_set("gate", broker.password("gate"))
+        else:
+            self._client.tls_set(certificate.with_name("ca.pem"), certificate, certificate.with_suffix(".key"))
         self._client.on_connect = lambda client, *_: client.subscribe("receipt/test", qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message
@@ -48,13 +54,21 @@ class Device:
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         self.receipts[message.properties.CorrelationData] += 1
 
-    def send(self, payload: object, correlation: bytes | None = None, *, qos: int = 1, wait: bool = True) -> None:
+    def send(
+        self,
+        payload: object,
+        correlation: bytes | None = None,
+        *,
+        qos: int = 1,
+        wait: bool = True,
+        retain: bool = False,
+    ) -> None:
         properties = Properties(PacketTypes.PUBLISH)
         if correlation is not None:
             properties.ResponseTopic = "receipt/test"
             properties.CorrelationData = correlation
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        sent = self._client.publish(self.topic, data, qos=qos, properties=properties)
+        sent = self._client.publish(self.topic, data, qos=qos, retain=retain, properties=properties)
         if wait:
             sent.wait_for_publish(10)
 
@@ -284,3 +298,99 @@ def test_a_plain_number_has_its_time_of_arrival(agent, plant_broker: MosquittoBr
     assert (name, value) == ("plain", 12.5)
     assert before <= time_us <= now_us()
     other.close()
+
+
+# ---- MQTT 3.1.1
+
+
+@pytest.fixture
+def old_agent(unstarted_agent: AgentProcess) -> AgentProcess:
+    """The agent as a client of version 3.1.1, not started yet."""
+    unstarted_agent.config["sources"]["gate"]["version"] = "3.1.1"
+    return unstarted_agent
+
+
+def test_over_3_1_1_a_killed_agent_loses_and_doubles_no_message(old_agent, device):
+    agent, start = old_agent, now_us()
+    agent.start()
+    wait_for(lambda: gate_status(agent).state == "connected", "the source is connected")
+    for i in range(150):
+        if i == 50:
+            agent.kill()
+        if i == 70:
+            agent.start()
+        device.send(message(start + i, i))
+    expected = Counter(("staff", start + i, float(i)) for i in range(150))
+    wait_for(lambda: set(agent.ingest.rows()) >= set(expected), "every reading")
+    assert Counter(agent.ingest.rows()) == expected
+
+
+@pytest.mark.parametrize("version", [5, "3.1.1"])
+def test_a_retained_message_is_no_reading(unstarted_agent, device, version):
+    """It was left there at some time: it does not say when."""
+    agent = unstarted_agent
+    agent.config["sources"]["gate"]["version"] = version
+    device.send(message(now_us(), 1.0), retain=True)
+    agent.start()
+    wait_for(lambda: gate_status(agent).state == "connected", "the source is connected")
+    row = ("staff", now_us(), 2.0)
+    device.send(message(row[1], row[2]))
+    wait_for(agent.ingest.rows, "the live reading")
+    assert agent.ingest.rows() == [row]
+    device.send(b"", retain=True)  # takes it away again
+
+
+# ---- TLS
+
+
+@pytest.fixture(scope="module")
+def mtls_plant(servers: Servers, session_folder: Path, supervisor: Supervisor, authority: Authority) -> MosquittoBroker:
+    """A plant's broker that knows its clients, `gate` and `edge`, by their certificates."""
+    for name in ("gate", "edge"):
+        authority.client(name)
+    broker = MosquittoBroker(servers, session_folder / "plant-mtls", "plant", certificates=authority.folder)
+    broker.start(supervisor)
+    return broker
+
+
+@pytest.fixture
+def tls_agent(make_agent, mtls_plant: MosquittoBroker, authority: Authority) -> AgentProcess:
+    """Reads `badge/tls` over mTLS; not started yet."""
+    point = {"topic": "badge/tls", "value": "value", "unit": "heads", "kind": "gauge"}
+    gate = {
+        "mqtt": f"mqtts://127.0.0.1:{mtls_plant.port}",
+        "ca_file": str(authority.folder / "ca.pem"),
+        "cert_file": str(authority.folder / "edge.pem"),
+        "key_file": str(authority.folder / "edge.key"),
+        "points": {"staff": point},
+    }
+    made = make_agent(sources={"gate": gate})
+    made.ingest.start()
+    return made
+
+
+def test_over_mtls_messages_are_read(tls_agent, mtls_plant, authority):
+    tls_agent.start()
+    wait_for(lambda: gate_status(tls_agent).state == "connected", "the source is connected")
+    device = Device(mtls_plant, "badge/tls", certificate=authority.folder / "gate.pem")
+    device.send({"value": 5}, b"one")
+    wait_for(lambda: device.receipts[b"one"] == 1, "the receipt")
+    wait_for(lambda: [value for _, _, value in tls_agent.ingest.rows()] == [5.0], "the reading")
+    device.close()
+
+
+@pytest.mark.parametrize("missing", ["trust", "certificate", "sense"])
+def test_without_trust_or_a_certificate_nothing_is_read_and_the_reason_shows(tls_agent, missing, tmp_path):
+    gate = tls_agent.config["sources"]["gate"]
+    if missing == "trust":
+        gate["ca_file"] = str(Authority.create(tmp_path / "other", "Another authority").folder / "ca.pem")
+    elif missing == "certificate":
+        del gate["cert_file"], gate["key_file"]
+    else:
+        (tmp_path / "edge.pem").write_text("this is no certificate")
+        gate["cert_file"] = str(tmp_path / "edge.pem")
+    tls_agent.start()
+    reasons = {"trust": "CERTIFICATE_VERIFY_FAILED", "certificate": "", "sense": "certificates of mqtts://"}
+    wait_for(lambda: gate_status(tls_agent).state == "disconnected", "it is not let in")
+    assert reasons[missing] in gate_status(tls_agent).message
+    assert tls_agent.running()

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from deploy.pki.authority import Authority
 from edge_agent.clock import ClockState, now_us
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from tests.edge_agent.http_ingest import HttpIngest
 from tests.edge_agent.support import AgentProcess, free_port, wait_for
-from tests.support.pki import TestAuthority
 from verification import batch
 from verification.batch import Heartbeat
 from verification.model import Point, PointKind, Rows
@@ -39,12 +39,7 @@ def agent(make_agent: Callable[..., AgentProcess]) -> AgentProcess:
 
 
 @pytest.fixture
-def authority(agent: AgentProcess) -> TestAuthority:
-    return TestAuthority(agent.folder)
-
-
-@pytest.fixture
-def front(agent: AgentProcess, authority: TestAuthority) -> Iterator[HttpIngest]:
+def front(agent: AgentProcess, authority: Authority) -> Iterator[HttpIngest]:
     """Ingest over HTTPS, which asks for a client certificate; the agent's only way to it."""
     made = HttpIngest(agent.ingest, authority).start()
     agent.config["uplink"] = way(agent, made, authority)
@@ -52,9 +47,16 @@ def front(agent: AgentProcess, authority: TestAuthority) -> Iterator[HttpIngest]
     made.stop()
 
 
-def way(agent: AgentProcess, front: HttpIngest, authority: TestAuthority) -> dict[str, object]:
-    cert, key = authority.issue(agent.device)
-    return {"https": front.url, "ca_file": "ca.pem", "cert_file": cert.name, "key_file": key.name}
+def way(agent: AgentProcess, front: HttpIngest, authority: Authority) -> dict[str, object]:
+    certificate = authority.folder / f"{agent.device}.pem"
+    if not certificate.exists():
+        authority.client(agent.device)
+    files = {
+        "ca_file": authority.folder / "ca.pem",
+        "cert_file": certificate,
+        "key_file": certificate.with_suffix(".key"),
+    }
+    return {"https": front.url, **{key: str(path) for key, path in files.items()}}
 
 
 def batches_left(agent: AgentProcess) -> int:
@@ -112,8 +114,8 @@ def test_a_refusal_deletes_nothing_and_shows_what_to_do(agent, front):
 
 
 def test_a_server_of_another_authority_is_sent_nothing(agent, front, tmp_path):
-    other = TestAuthority(tmp_path / "other")
-    agent.config["uplink"] |= {"ca_file": str(other.ca_file)}
+    other = Authority.create(tmp_path / "other", "Another authority")
+    agent.config["uplink"] |= {"ca_file": str(other.folder / "ca.pem")}
     agent.start()
     wait_for(lambda: "CERTIFICATE_VERIFY_FAILED" in agent.status().uplink.message, "the reason shows")
     assert front.requests == []

@@ -1,4 +1,4 @@
-"""Sparkplug B payloads: what npm's sparkplug-payload 1.0.2 wrote is read as meant, and nothing malformed passes."""
+"""Sparkplug B payloads: what npm's sparkplug-payload 1.0.3 wrote is read as meant, and nothing malformed passes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from verification import sparkplug
 from verification.errors import FormatError
 from verification.sparkplug import DataType, Metric, Payload, Topic, number
 
-# Written by sparkplug-payload 1.0.2, the encoder inside sparkplug-client 3.2.4: a birth with one metric of each type,
+# Written by sparkplug-payload 1.0.3, the encoder inside sparkplug-client 3.2.4: a birth with one metric of each type,
 BIRTH = bytes.fromhex(
     "08fbd095ffbc31120b0a05626453657120085803121a0a144e6f646520436f6e74726f6c2f52656269727468200b700012450a0b4c696e65"
     "2f456e65726779100118e4d095ffbc31200a4a220a075175616c6974790a07656e67556e69741205080318c0011207080c42036b57686900"
