@@ -22,18 +22,20 @@ from edge_agent.config import EdgeConfig
 from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.sparkplug import SparkplugSourceConfig
+from edge_agent.identity import rotation
 from edge_agent.lock import exclusive
 from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.opcua import OpcUaSource
 from edge_agent.sources.sparkplug import SparkplugSource
 from edge_agent.spool import Spool
-from edge_agent.spool_model import MICROSECONDS_PER_DAY, Limits
+from edge_agent.spool_model import KeyChangeDelayedError
 from edge_agent.spool_recovery import open_spool
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import AgentStatus, ClockStatus, PointStatus, SourceStatus, UplinkStatus
 from edge_agent.uplink import Uplink
 from verification import keys, sync
 from verification.batch import MAX_SOURCES, MAX_STATE_CHARS, Heartbeat, SourceState
+from verification.errors import RetroProofError
 
 SEAL_CHECK_S = 0.1
 STATUS_EVERY_S = 1.0
@@ -123,8 +125,22 @@ class Agent:
 
     async def _report(self) -> None:
         while True:
+            await self._change_key()
             await self._write_status()
             await asyncio.sleep(STATUS_EVERY_S)
+
+    async def _change_key(self) -> None:
+        """Go on with a change of key that an operator began; what hinders it is shown, and tried again."""
+        try:
+            if await self.spool.call(rotation.advance, self.config.key_store(), clock.clock_state()):
+                self.uplink.notify()
+            problem = ""
+        except RetroProofError as err:
+            problem = str(err)
+        if problem and problem != self.status.key_message:
+            log.error("the signing key cannot be changed yet: reason=%r", problem)
+        self.status.key_message = problem
+        self.status.key_id = (await self.spool.call(Spool.key_id)).hex()
 
     async def _write_status(self) -> None:
         self.status.spool = await self.spool.call(Spool.depth)
@@ -171,16 +187,13 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
     """Open the spool, name the points in it, and put the parts together."""
     before = status.read(config.status_path)
     known_epoch = before.spool.epoch if before is not None and before.spool is not None else 0
-    limits = Limits(
-        max_bytes=config.spool.max_bytes,
-        max_age_us=int(config.spool.max_age_days * MICROSECONDS_PER_DAY),
-        max_rows=config.batch.max_rows,
-        max_wait_us=int(config.batch.max_seconds * 1_000_000),
-    )
+    store = config.key_store()
     spool = SpoolThread(
-        lambda: open_spool(config.spool_path, config.device, config.private_key(), limits, known_epoch=known_epoch)
+        lambda: open_spool(config.spool_path, config.device, store.current(), config.limits(), known_epoch=known_epoch)
     )
     try:
+        with suppress(KeyChangeDelayedError):  # the running agent tries again
+            asyncio.run(spool.call(rotation.advance, store, clock.clock_state()))
         indices = asyncio.run(spool.call(Spool.catalogue, config.points))
         shown = _empty_status(config)
         uplink = Uplink(

@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import msgspec
 
 from edge_agent import agent, config, lock, status
 from edge_agent.clock import now_us
+from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
 from verification import keys
 from verification.errors import RetroProofError
@@ -31,29 +31,30 @@ class _Refusal(click.ClickException):
     exit_code = EXIT_USAGE
 
 
-@click.group()
+class _Edge(click.Group):
+    """Every command ends a refusal in the same way."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except RetroProofError as err:
+            raise _Refusal(str(err)) from err
+
+
+@click.group(cls=_Edge)
 def edge() -> None:
     """Run and inspect the edge agent on the plant network."""
 
 
-@edge.command()
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The new private key's file.")
-def keygen(out: Path) -> None:
-    """Make the key that signs this device's batches, and print what ingest must know of it."""
-    try:
-        key = keys.generate(out)
-    except RetroProofError as err:
-        _refuse(err)
-    click.echo(f"private key  {out}")
-    click.echo(f"public key   {keys.public_text(key)}")
-    click.echo(f"key id       {keys.key_id(key).hex()}")
+for command in (keygen, enroll, rotate_key):
+    edge.add_command(command)
 
 
 @edge.command("check-config")
 @click.argument("file", type=click.Path(path_type=Path))
 def check_config(file: Path) -> None:
     """Say what FILE would have the agent do, or what is wrong with it."""
-    found = _load(file)
+    found = config.load(file)
     click.echo(f"device {found.device}, signing key {keys.key_id(found.private_key()).hex()}")
     click.echo(f"uplink {found.uplink.address}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})")
     rows = [
@@ -73,11 +74,8 @@ def check_config(file: Path) -> None:
 def run(file: Path, log_level: str) -> None:
     """Read, keep, sign and send until told to stop (SIGTERM, Ctrl-C)."""
     _log_to_stderr(log_level)
-    found = _load(file)
-    try:
-        agent.run(found)
-    except RetroProofError as err:
-        _refuse(err)
+    found = config.load(file)
+    agent.run(found)
 
 
 @edge.command("status")
@@ -85,7 +83,7 @@ def run(file: Path, log_level: str) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything, for programs.")
 def show_status(file: Path, as_json: bool) -> None:  # noqa: FBT001 - click passes a flag like this
     """Say how the agent fares; exit 0 while it runs, 1 when it does not."""
-    found = _load(file)
+    found = config.load(file)
     running = lock.is_held(found.spool_path)
     last = status.read(found.status_path)
     if as_json:
@@ -122,6 +120,8 @@ def _show(last: AgentStatus, *, running: bool) -> None:
     )
     if uplink.alarm:
         click.echo(f"        ALARM ({uplink.alarms}): {uplink.alarm}")
+    if last.key_id:
+        click.echo(f"key     {last.key_id}. {last.key_message}".rstrip(". ") + ("." if last.key_message else ""))
     offset = f", {last.clock.offset_us} us off" if last.clock.offset_us is not None else ""
     click.echo(f"clock   {last.clock.state}{offset}")
     for name, source in last.sources.items():
@@ -176,17 +176,6 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
     for row in (heads, *rows):
         click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _load(file: Path) -> config.EdgeConfig:
-    try:
-        return config.load(file)
-    except RetroProofError as err:
-        _refuse(err)
-
-
-def _refuse(err: RetroProofError) -> NoReturn:
-    raise _Refusal(str(err)) from err
 
 
 def _log_to_stderr(level: str) -> None:

@@ -24,6 +24,7 @@ from edge_agent.spool_model import (
     ROW_BYTES,
     Depth,
     Identity,
+    KeyChangeDelayedError,
     Limits,
     PointState,
     Receipt,
@@ -33,9 +34,9 @@ from edge_agent.spool_model import (
     chunks,
     extend,
 )
-from verification import batch
+from verification import batch, keys
 from verification.ack import Ack
-from verification.batch import Catalogue, Gap, Gaps, Header, Heartbeat, Payload
+from verification.batch import Catalogue, Gap, Gaps, Header, Heartbeat, KeyChange, Payload
 from verification.errors import ConfigError
 from verification.model import Point, PointKind, Rows
 
@@ -79,6 +80,10 @@ class Spool:
         self._batches, batch_bytes = self._one("select_batch_totals")
         self._used_bytes = open_bytes + batch_bytes + ITEM_BYTES * (self._chunks + self._batches)
         self._oldest_us = self._oldest_batch_us()
+        for made_if_missing in SQL["schema_signing"].split(";\n\n"):
+            self._db.execute(made_if_missing)
+        self._run("first_signing", key_id=keys.key_id(key))
+        self._signing_key_id, self._signing_since_us = self._signing()
         self._full = ""
         self._last_gap_seal_us = 0
         self._last_seal_us = now_us()
@@ -115,6 +120,38 @@ class Spool:
     def state(self, point: int) -> PointState | None:
         """How far the point has been read, None if never."""
         return self._states.get(point)
+
+    # ---- the signing key
+
+    def change_key(self, new: Ed25519PrivateKey, state: clock.ClockState) -> None:
+        """Have the key in use name `new`, which signs from then on. Nothing is done twice: see `identity.rotation`.
+
+        Signing times decide which key counts, so none of the new key may lie before one of the old. Raises
+        KeyChangeDelayedError while that cannot be had.
+        """
+        if keys.key_id(new) != self._signing_key_id:
+            self._require_changeable()
+            with self._transaction():
+                change = {"epoch": self.identity.epoch, "sequence": self.identity.next_sequence}
+                since_us = self._seal(KeyChange(keys.raw_public(new)), state)
+                self._run("change_signing", key_id=keys.key_id(new), since_us=since_us, **change)
+            self._signing_key_id, self._signing_since_us = self._signing()
+        self._key = new
+
+    def key_id(self) -> bytes:
+        """The id of the key in use."""
+        return self._signing_key_id
+
+    def _require_changeable(self) -> None:
+        if self._one("count_unsettled_changes") != (0,):
+            raise KeyChangeDelayedError("ingest has not acknowledged the last change of key yet; the next one waits")
+        _, _, latest_us = self._db.execute(SQL["select_signing"]).fetchone()
+        if self._now_us() < latest_us:
+            raise KeyChangeDelayedError("the clock was set back behind the last batch; the change waits for it")
+
+    def _signing(self) -> tuple[bytes, int]:
+        key_id, since_us, _ = self._db.execute(SQL["select_signing"]).fetchone()
+        return key_id, since_us
 
     # ---- readings in
 
@@ -208,7 +245,7 @@ class Spool:
     def pending(self, after: tuple[int, int], most: int) -> list[SealedBatch]:
         """Up to `most` batches that follow (epoch, sequence), older epochs first."""
         epoch, sequence = after
-        found = self._db.execute(SQL["select_pending"], {"epoch": epoch, "sequence": sequence, "most": most})
+        found = self._db.execute(SQL["select_sendable"], {"epoch": epoch, "sequence": sequence, "most": most})
         return [SealedBatch(*row) for row in found]
 
     def fresh(self, after: tuple[int, int], within_us: int, most: int) -> list[SealedBatch]:
@@ -364,10 +401,11 @@ class Spool:
         self._last_gap_seal_us = self._now_us()
         return True
 
-    def _seal(self, payload: Payload, state: clock.ClockState) -> None:
-        """Sign and keep one batch; the caller's transaction also takes away what is now inside it."""
+    def _seal(self, payload: Payload, state: clock.ClockState) -> int:
+        """Sign and keep one batch, and return as of when; the caller's transaction takes away what is now inside it."""
         who = self.identity
-        now_us = self._now_us()
+        # A clock that was set back must not make a batch look older than the key that signs it.
+        now_us = max(self._now_us(), self._signing_since_us)
         header = Header(
             who.device,
             who.epoch,
@@ -390,11 +428,13 @@ class Spool:
             data=data,
         )
         self._run("advance_identity", previous=sha256)
+        self._run("note_signing", signed_at_us=now_us)
         self.identity = Identity(who.device, who.epoch, who.next_sequence + 1, sha256, 0, 0)
         self._last_seal_us = now_us
         self._batches += 1
         self._used_bytes += len(data) + ITEM_BYTES
         self._oldest_us = now_us if self._oldest_us is None else self._oldest_us
+        return now_us
 
     def _grow(self, chunks: int, rows: int, size: int) -> None:
         self._chunks += chunks

@@ -93,6 +93,42 @@ CREATE TABLE refused (
     data BLOB NOT NULL
 ) STRICT;
 
+-- name: schema_signing
+-- The key in use, and how it came to be so. A spool of an earlier release lacks this table, so it is made at every
+-- opening. change_*: the batch that named the key, NULL for the first key. There is exactly one row.
+CREATE TABLE IF NOT EXISTS signing (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    key_id BLOB NOT NULL,
+    since_us INTEGER NOT NULL,       -- nothing is signed with it as of an earlier moment
+    latest_us INTEGER NOT NULL,      -- the latest moment as of which anything was signed
+    change_epoch INTEGER,
+    change_sequence INTEGER
+) STRICT;
+
+-- What may go out. Nothing behind a change of key does before the change is settled: ingest would not know the key.
+CREATE VIEW IF NOT EXISTS sendable AS
+SELECT * FROM batch WHERE NOT EXISTS (
+    SELECT 1 FROM signing AS s JOIN batch AS b ON b.epoch = s.change_epoch AND b.sequence = s.change_sequence
+    WHERE batch.epoch = s.change_epoch AND batch.sequence > s.change_sequence
+);
+
+-- name: first_signing
+INSERT OR IGNORE INTO signing
+SELECT 1, :key_id, 0, coalesce(max(sealed_us), 0), NULL, NULL FROM batch;
+
+-- name: select_signing
+SELECT key_id, since_us, latest_us FROM signing;
+
+-- name: note_signing
+UPDATE signing SET latest_us = max(latest_us, :signed_at_us);
+
+-- name: change_signing
+UPDATE signing
+SET key_id = :key_id, since_us = :since_us, change_epoch = :epoch, change_sequence = :sequence;
+
+-- name: count_unsettled_changes
+SELECT count(*) FROM signing AS s JOIN batch AS b ON b.epoch = s.change_epoch AND b.sequence = s.change_sequence;
+
 -- name: insert_identity
 INSERT INTO identity VALUES (1, :device, :epoch, 0, zeroblob(32), 0, 0);
 
@@ -171,8 +207,12 @@ SELECT epoch, sequence, sha256, data FROM batch
 WHERE (epoch, sequence) > (:epoch, :sequence) ORDER BY epoch, sequence LIMIT :most;
 
 -- name: select_newest
-SELECT epoch, sequence, sha256, data, sealed_us FROM batch
+SELECT epoch, sequence, sha256, data, sealed_us FROM sendable
 WHERE epoch = :epoch AND sequence > :sequence ORDER BY sequence DESC LIMIT :most;
+
+-- name: select_sendable
+SELECT epoch, sequence, sha256, data FROM sendable
+WHERE (epoch, sequence) > (:epoch, :sequence) ORDER BY epoch, sequence LIMIT :most;
 
 -- name: select_epochs
 SELECT DISTINCT epoch FROM batch ORDER BY epoch;

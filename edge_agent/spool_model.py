@@ -18,6 +18,10 @@ class SpoolFullError(RetroProofError):
     """There is no room, or what lies there is too old; nothing was written."""
 
 
+class KeyChangeDelayedError(RetroProofError):
+    """The signing key cannot be changed just now; nothing was done, and it can be tried again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of a spool and of a batch."""

@@ -114,6 +114,8 @@ class AgentStatus(msgspec.Struct):
     uplink: UplinkStatus
     clock: ClockStatus
     spool: Depth | None = None
+    key_id: str = ""
+    key_message: str = ""
 
 
 def write(status: AgentStatus, path: Path) -> None:

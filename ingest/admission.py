@@ -18,7 +18,8 @@ from enum import StrEnum
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from verification.batch import NO_PREVIOUS, Batch, Catalogue, Gaps, Payload, open_batch, read_payload
+from verification import keys
+from verification.batch import NO_PREVIOUS, Batch, Catalogue, Gaps, KeyChange, Payload, open_batch, read_payload
 from verification.errors import FormatError
 from verification.model import Point, Rows
 
@@ -50,6 +51,7 @@ class Code(StrEnum):
     CHAIN_BREAK = "chain_break"
     UNKNOWN_POINT = "unknown_point"
     INDEX_REDEFINED = "index_redefined"
+    KEY_CHANGE_REFUSED = "key_change_refused"  # the new key was in use before, or the old one has ended
     STORAGE_REFUSED = "storage_refused"  # the database would not take a value in it
 
 
@@ -202,9 +204,11 @@ def advance(state: State, decision: Decision) -> State:
     points = epoch.points
     if isinstance(decision.payload, Catalogue):
         points = {**points, **_named(decision.payload)}
-    newest = max(device.newest_epoch, header.epoch)
+    device = replace(device, newest_epoch=max(device.newest_epoch, header.epoch))
+    if isinstance(decision.payload, KeyChange):
+        device = replace(device, keys={**device.keys, **keys_after(device, batch, decision.payload)})
     return State(
-        {**state.devices, header.device: replace(device, newest_epoch=newest)},
+        {**state.devices, header.device: device},
         {**state.epochs, (header.device, header.epoch): replace(epoch, through=through, points=points)},
         entries,
     )
@@ -242,7 +246,7 @@ def _authenticate(device: Device, batch: Batch) -> None:
 
 
 def _content(state: State, batch: Batch, received_at_us: int) -> Payload:
-    """Steps 8 to 12, for a batch whose sender is proven. Raises FormatError where the payload is not well-formed."""
+    """Steps 8 to 13, for a batch whose sender is proven. Raises FormatError where the payload is not well-formed."""
     header = batch.header
     epoch = state.epochs.get((header.device, header.epoch))
     newest = state.devices[header.device].newest_epoch
@@ -254,6 +258,8 @@ def _content(state: State, batch: Batch, received_at_us: int) -> Payload:
     _check_chain(state, batch)  # step 10
     payload = read_payload(batch)  # step 11
     _check_points(epoch or Epoch({}), header.sequence, payload)  # step 12
+    if isinstance(payload, KeyChange):  # step 13
+        _check_key_change(state.devices[header.device], batch, payload)
     return payload
 
 
@@ -294,6 +300,25 @@ def _check_points(epoch: Epoch, sequence: int, payload: Payload) -> None:
         raise _Refused(Code.DEFERRED, f"point {min(unknown)} may be named in a batch still to come")
     if unknown:
         raise _Refused(Code.UNKNOWN_POINT, f"point {min(unknown)} is not in the catalogue of this epoch")
+
+
+def _check_key_change(device: Device, batch: Batch, change: KeyChange) -> None:
+    """Step 13: only a key that still counts names its successor, and the successor is new."""
+    if device.keys[batch.envelope.key_id].valid_to_us is not None:
+        raise _Refused(Code.KEY_CHANGE_REFUSED, f"key {batch.envelope.key_id.hex()} has ended and names no successor")
+    new_id = keys.key_id(keys.from_raw(change.public_key))
+    if new_id in device.keys:
+        raise _Refused(
+            Code.KEY_CHANGE_REFUSED, f"key {new_id.hex()} was registered before; a new key is made each time"
+        )
+
+
+def keys_after(device: Device, batch: Batch, change: KeyChange) -> dict[bytes, Key]:
+    """The two keys that an accepted change touches: it is the last batch of the one, and the other counts with it."""
+    signed_at_us = batch.header.signed_at_us
+    new = Key(keys.from_raw(change.public_key), signed_at_us)
+    ended = replace(device.keys[batch.envelope.key_id], valid_to_us=signed_at_us + 1)
+    return {batch.envelope.key_id: ended, keys.key_id(new.public_key): new}
 
 
 def _named(catalogue: Catalogue) -> dict[int, Point]:

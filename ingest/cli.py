@@ -16,6 +16,7 @@ from ingest import logs, register
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.config import load_config
 from ingest.database import statement
+from ingest.enrol_cli import enrol
 from ingest.release import release
 from verification import keys
 
@@ -23,6 +24,9 @@ from verification import keys
 @click.group()
 def ingest() -> None:
     """Enrol devices; take signed batches into the database."""
+
+
+ingest.add_command(enrol)
 
 
 @ingest.command()

@@ -15,6 +15,18 @@ SELECT device, key_id, public_key,
 FROM telemetry.device_key
 WHERE device = ANY(%(devices)s);
 
+-- name: change_key
+-- valid_to is the first moment that does not count, and the old key signed the change itself.
+WITH ended AS (
+    UPDATE telemetry.device_key
+    SET valid_to = to_timestamp(0) + (%(signed_at_us)s::bigint + 1) * interval '1 microsecond'
+    WHERE device = %(device)s AND key_id = %(old_id)s
+)
+INSERT INTO telemetry.device_key (device, key_id, public_key, valid_from)
+VALUES (
+    %(device)s, %(new_id)s, %(new_key)s, to_timestamp(0) + %(signed_at_us)s::bigint * interval '1 microsecond'
+);
+
 -- name: newest_epochs
 SELECT d.id, coalesce((SELECT max(e.epoch) FROM telemetry.epoch AS e WHERE e.device = d.id), -1)
 FROM unnest(%(devices)s::text[]) AS d (id);
@@ -235,3 +247,33 @@ UPDATE telemetry.batch
 SET code = %(code)s, kind = %(kind)s, row_count = %(row_count)s, first_time_us = %(first_time_us)s,
     last_time_us = %(last_time_us)s
 WHERE id = %(id)s AND code <> 'accepted';
+
+-- name: insert_token
+INSERT INTO telemetry.enrolment (token_sha256, device, enterprise, expires_at)
+VALUES (%(hash)s, %(device)s, %(enterprise)s, now() + %(life)s);
+
+-- name: enrolment_by_token
+-- A token counts until it runs out, and for a while after its request, so that the device can fetch what it was given.
+SELECT id, device, enterprise, expires_at, requested_at, signing_key, csr, approved, reason, certificate, ca
+FROM telemetry.enrolment
+WHERE token_sha256 = %(hash)s
+  AND (expires_at > now() OR requested_at > now() - interval '90 days') AND (requested_at IS NOT NULL OR approved IS NULL)
+FOR NO KEY UPDATE;
+
+-- name: take_token
+UPDATE telemetry.enrolment SET requested_at = now(), signing_key = %(signing_key)s, csr = %(csr)s WHERE id = %(id)s;
+
+-- name: enrolments
+SELECT id, device, enterprise, expires_at, requested_at, signing_key, csr, approved, reason, certificate, ca
+FROM telemetry.enrolment
+WHERE %(everything)s OR (requested_at IS NOT NULL AND approved IS NULL)
+ORDER BY id;
+
+-- name: enrolment
+SELECT id, device, enterprise, expires_at, requested_at, signing_key, csr, approved, reason, certificate, ca
+FROM telemetry.enrolment WHERE id = %(id)s FOR NO KEY UPDATE;
+
+-- name: decide_enrolment
+UPDATE telemetry.enrolment
+SET decided_at = now(), approved = %(approved)s, reason = %(reason)s, certificate = %(certificate)s, ca = %(ca)s
+WHERE id = %(id)s;

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-from ingest.database import Connection
+from ingest.database import Connection, statement
 from ingest.errors import IngestError
 from verification import keys
+from verification.batch import Batch, KeyChange
 from verification.model import DEVICE_ID
 
 # A key counts from a day before it was enrolled, because the clock of an edge box may be behind.
@@ -66,3 +67,21 @@ def retire_key(conn: Connection, device: str, key_id: str) -> None:
     )
     if done.rowcount == 0:
         raise IngestError(f"{device} has no key {key_id} in use")
+
+
+def change_key(conn: Connection, batch: Batch, change: KeyChange) -> None:
+    """What an admitted change of key does: the new key counts from this batch on, and the old one up to it.
+
+    Both by the time of signing, so that what the old key signed before still counts when it arrives later.
+    """
+    new = keys.from_raw(change.public_key)
+    conn.execute(
+        statement("change_key"),
+        {
+            "device": batch.header.device,
+            "old_id": batch.envelope.key_id,
+            "new_id": keys.key_id(new),
+            "new_key": keys.public_text(new),
+            "signed_at_us": batch.header.signed_at_us,
+        },
+    )

@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from ingest import register
 from ingest import rows as row_format
 from ingest.admission import Arrival, Code, Decision, admit, advance
 from ingest.database import Connection, statement
 from ingest.errors import IngestError
 from ingest.ledger import NO_POINT, EpochKey, PointIds, read_snapshot
 from verification.ack import MAX_REFUSED, Ack, Refusal
-from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header, Heartbeat
+from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header, Heartbeat, KeyChange
 from verification.errors import FormatError
 from verification.model import DEVICE_ID, Rows
 
@@ -142,6 +143,8 @@ def _store_contents(conn: Connection, settled: list[tuple[Decision, int]], known
                 readings.append((batch_id, rows, point_ids[chain]))
             case Gaps() as gaps:
                 _insert_gaps(conn, batch_id, gaps, point_ids[chain])
+            case KeyChange() as change:
+                register.change_key(conn, _batch(decision), change)
             case None:
                 detail = decision.detail[:MAX_DETAIL_CHARS]
                 conn.execute(statement("quarantine_settled"), {"batch_id": batch_id, "detail": detail})
@@ -180,6 +183,8 @@ def _ledger_line(decision: Decision) -> dict[str, Any]:
             line["kind"] = "gaps"
         case Heartbeat():
             line["kind"] = "heartbeat"
+        case KeyChange():
+            line["kind"] = "key_change"
     return line
 
 

@@ -18,7 +18,7 @@ import cbor2
 import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from verification import cose
+from verification import cose, keys
 from verification.errors import FormatError
 from verification.model import (
     COLUMN_TYPES,
@@ -131,7 +131,14 @@ class Heartbeat:
     clock_error_us: int | None = None
 
 
-Payload = Rows | Catalogue | Gaps | Heartbeat
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """Names the key (32 raw bytes, Ed25519) that signs every later batch; the old one signs this batch as its last."""
+
+    public_key: bytes
+
+
+Payload = Rows | Catalogue | Gaps | Heartbeat | KeyChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +244,8 @@ def _to_map(payload: Payload) -> dict[str, Any]:
             said = {field.name: getattr(payload, field.name) for field in fields(Heartbeat)}
             sources = [[s.name, s.kind, s.state, s.message, s.bad, s.dropped] for s in payload.sources]
             return {"kind": "heartbeat"} | said | {"sources": sources}
+        case KeyChange():
+            return {"kind": "key_change", "public_key": payload.public_key}
 
 
 def _typed_array(code: str, column: Any) -> cbor2.CBORTag:  # noqa: ANN401 - array[int] or array[float]
@@ -346,6 +355,14 @@ def _read_source(item: object) -> SourceState:
     return SourceState(name, kind, state, message, bad, dropped)
 
 
+def _read_key_change(columns: dict[str, Any]) -> KeyChange:
+    match columns:
+        case {"public_key": bytes(raw), **rest} if not rest and len(raw) == keys.PUBLIC_KEY_BYTES:
+            return KeyChange(raw)
+        case _:
+            raise FormatError("undecodable", f"a change of key holds a public key of {keys.PUBLIC_KEY_BYTES} bytes")
+
+
 _HEARTBEAT_NUMBERS = {field.name for field in fields(Heartbeat)} - {"agent", "sources"}
 _HEARTBEAT_OPTIONAL = {"oldest_us", "ntp_offset_us", "clock_error_us"}
 _READERS: dict[str, Callable[[dict[str, Any]], Payload]] = {
@@ -353,4 +370,5 @@ _READERS: dict[str, Callable[[dict[str, Any]], Payload]] = {
     "catalogue": _read_catalogue,
     "gaps": _read_gaps,
     "heartbeat": _read_heartbeat,
+    "key_change": _read_key_change,
 }

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from verification.errors import ConfigError
 
 PREFIX = "ed25519:"
+PUBLIC_KEY_BYTES = 32
 KEY_ID_BYTES = 8
 SIGNATURE_BYTES = 64
 
@@ -57,7 +58,7 @@ def load_private(path: Path) -> Ed25519PrivateKey:
 
 def public_text(key: Ed25519PrivateKey | Ed25519PublicKey) -> str:
     """The public key as people and files carry it: `ed25519:` and 64 hex digits."""
-    return PREFIX + _raw(key).hex()
+    return PREFIX + raw_public(key).hex()
 
 
 def parse_public(text: str) -> Ed25519PublicKey:
@@ -73,7 +74,7 @@ def parse_public(text: str) -> Ed25519PublicKey:
 
 def key_id(key: Ed25519PrivateKey | Ed25519PublicKey) -> bytes:
     """The 8 bytes that name a key in headers and registers."""
-    return hashlib.sha256(_raw(key)).digest()[:KEY_ID_BYTES]
+    return hashlib.sha256(raw_public(key)).digest()[:KEY_ID_BYTES]
 
 
 def signature_holds(key: Ed25519PublicKey, signature: bytes, message: bytes) -> bool:
@@ -85,6 +86,12 @@ def signature_holds(key: Ed25519PublicKey, signature: bytes, message: bytes) -> 
     return True
 
 
-def _raw(key: Ed25519PrivateKey | Ed25519PublicKey) -> bytes:
+def from_raw(raw: bytes) -> Ed25519PublicKey:
+    """The public key of 32 bytes. Raises ValueError for another length."""
+    return Ed25519PublicKey.from_public_bytes(raw)
+
+
+def raw_public(key: Ed25519PrivateKey | Ed25519PublicKey) -> bytes:
+    """The 32 bytes of the public key (RFC 8032)."""
     public = key.public_key() if isinstance(key, Ed25519PrivateKey) else key
     return public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)

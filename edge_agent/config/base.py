@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -53,3 +54,11 @@ def read_password(path: str) -> str:
     if not password:
         raise ConfigError(f"{path}: is empty; write the password on its first line")
     return password
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself, which needs no encryption on the way."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from edge_agent.config.base import Problems, Strict, with_absolute_paths
 from edge_agent.config.source import SourceConfig, source_problems, tell_kinds
 from edge_agent.config.uplink import BatchConfig, SpoolConfig, UplinkConfig, uplink_problems
+from edge_agent.identity.keystore import FileKeyStore, KeyStore
+from edge_agent.spool_model import MICROSECONDS_PER_DAY, Limits
 from verification import keys
 from verification.batch import MAX_POINTS
 from verification.errors import ConfigError
@@ -50,9 +52,22 @@ class EdgeConfig(Strict, frozen=True):
         """Where a running agent says each second how it fares."""
         return self.spool_path.with_name("status.json")
 
+    def key_store(self) -> KeyStore:
+        """Where the key that signs batches lies."""
+        return FileKeyStore(Path(self.signing_key))
+
     def private_key(self) -> Ed25519PrivateKey:
         """The key that signs batches. Raises ConfigError."""
-        return keys.load_private(Path(self.signing_key))
+        return self.key_store().current()
+
+    def limits(self) -> Limits:
+        """The bounds of spool and batch."""
+        return Limits(
+            max_bytes=self.spool.max_bytes,
+            max_age_us=int(self.spool.max_age_days * MICROSECONDS_PER_DAY),
+            max_rows=self.batch.max_rows,
+            max_wait_us=int(self.batch.max_seconds * 1_000_000),
+        )
 
     def trusted_key(self) -> Ed25519PublicKey:
         """The key whose acknowledgements are believed. Raises ConfigError."""

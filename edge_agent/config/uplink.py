@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from edge_agent.config.base import Problems, Strict, range_problems, with_absolute_paths
+from edge_agent.config.base import Problems, Strict, is_loopback, range_problems, with_absolute_paths
 from edge_agent.config.mqtt import Broker, broker_problems, endpoint
 
 # A row has 31 bytes before compression, so that even incompressible rows stay below the 256 KiB of a sealed batch.
@@ -131,7 +130,7 @@ def _https_problems(place: str, way: Way) -> Problems:
         yield f"{place}.https", f"{way.https!r} is not an address of ingest; write https://ingest.example"
     elif parts.username or parts.password:
         yield f"{place}.https", "the device's key proves who sends; leave user and password out of the address"
-    elif parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    elif parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         yield f"{place}.https", "without TLS only this machine itself can be reached; write https://"
     if way.password_file:
         yield f"{place}.password_file", "is for brokers; over HTTPS the device's key proves who sends"
@@ -141,10 +140,3 @@ def _https_problems(place: str, way: Way) -> Problems:
             yield f"{place}.{key}", f"there is no file {name}"
     if bool(way.cert_file) != bool(way.key_file):
         yield place, "cert_file and key_file go together"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -25,6 +25,11 @@ _PROBLEMS: Mapping[str, tuple[int, str]] = {
     Code.KEY_NOT_VALID_AT_SIGNING: (403, "sign with a key that counts now; see: retroproof edge rotate-key --help"),
     Code.BAD_SIGNATURE: (403, "the bytes were changed on the way, or another key signed them; send the batch again"),
     Code.CLOCK_IMPLAUSIBLE: (403, "set the agent's clock; a question counts for ten minutes around its signing"),
+    "bad_request": (400, "send token, device, csr_pem and signing_key as JSON; see: retroproof edge enroll --help"),
+    "bad_token": (403, "ask the operator for a token: retroproof ingest enrol token --help"),
+    "wrong_device": (403, "ask the operator for a token of this device: retroproof ingest enrol token --help"),
+    "token_taken": (409, "if this was not you, tell the operator at once: somebody else used your token"),
+    "rejected": (403, "ask the operator why, and for a new token"),
     BUSY: (503, f"send it again after {RETRY_AFTER_S} seconds; nothing was lost, a repeat does no harm"),
 }
 

@@ -24,7 +24,7 @@ IDLE_S = 75  # longer than the usual proxy keeps a connection, so that the proxy
 @contextmanager
 def serving(config: IngestConfig, intake: Intake, health: Health) -> Iterator[list[str]]:
     """Serve what the configuration names; yields the addresses. Raises ConfigError where it cannot listen."""
-    apps = [(config.http, create_app(intake, health)), (config.watch, create_watch_app(health))]
+    apps = [(config.http, create_app(config, intake, health)), (config.watch, create_watch_app(health))]
     running = [_start(where, app) for where, app in apps if where is not None]
     try:
         yield [address for _, _, address in running]

@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, self.ingest.acknowledgement(self.ingest.take(body)))
         else:
             question = sync.open_question(body)
-            assert question.envelope.signed_by(self.ingest.public_key)
+            assert question.envelope.signed_by(self.ingest.public_keys[question.envelope.key_id])
             self.ingest.syncs += question.epochs
             self._answer(200, sync.pack_answer([self.ingest.acknowledgement(epoch) for epoch in question.epochs]))
 

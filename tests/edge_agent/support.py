@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import yaml
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
@@ -22,7 +22,7 @@ from edge_agent.clock import now_us
 from edge_agent.status import AgentStatus
 from edge_agent.status import read as read_status
 from verification import ack, batch, keys
-from verification.batch import Catalogue, Gap, Gaps
+from verification.batch import Catalogue, Gap, Gaps, KeyChange
 from verification.model import Rows
 
 DEADLINE_S = 40.0
@@ -46,7 +46,7 @@ def free_port() -> int:
 class StandInIngest:
     """Verifies and acknowledges as ingest does, in memory; `mute` and `lie` make it misbehave."""
 
-    def __init__(self, broker: MosquittoBroker, device: str, public_key: object) -> None:
+    def __init__(self, broker: MosquittoBroker, device: str, public_key: Ed25519PublicKey) -> None:
         self.key = Ed25519PrivateKey.generate()
         self.signing_key = self.key
         self.mute = False
@@ -57,7 +57,7 @@ class StandInIngest:
         self.syncs: list[int] = []
         self.problems: list[str] = []
         self._device = device
-        self.public_key = public_key
+        self.public_keys = {keys.key_id(public_key): public_key}
         self._broker = broker
         self._lock = threading.RLock()
         self._client = Client(
@@ -98,11 +98,16 @@ class StandInIngest:
         self.arrivals += 1
         opened = batch.open_batch(data)
         header = opened.header
-        if not opened.envelope.signed_by(self.public_key):
+        key = self.public_keys.get(opened.envelope.key_id)
+        if key is None or not opened.envelope.signed_by(key):
             self.problems.append("bad signature")
         before = self.batches.get((header.epoch, header.sequence - 1))
         if before is not None and batch.open_batch(before).sha256 != header.previous:
             self.problems.append("broken chain")
+        payload = batch.read_payload(opened)
+        if isinstance(payload, KeyChange):
+            new = keys.from_raw(payload.public_key)
+            self.public_keys[keys.key_id(new)] = new
         known = self.batches.setdefault((header.epoch, header.sequence), data)
         if known != data:
             self.problems.append("another batch under the same number")

@@ -1,0 +1,1 @@
+"""Who this device is: where its signing key lies, how the platform comes to know it, and how it is changed."""
