@@ -18,10 +18,16 @@ def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = Fal
     """
     names = list(needed_points(plan))
     _check_points(conn, device, plan, names)
-    baseline, reporting = (calendar.span_us for calendar in calendars(plan))
-    end_us = baseline[1] if baseline_only else reporting[1]
-    columns = read.load_window(conn, device, names, baseline[0], end_us + 1)
+    baseline, _ = calendars(plan)
+    end_us = baseline.span_us[1] + 1 if baseline_only else end_of(plan)
+    columns = read.load_window(conn, device, names, baseline.span_us[0], end_us)
     return {name: Series(found.time_us, found.value, found.status, found.flags) for name, found in columns.items()}
+
+
+def end_of(plan: Plan) -> int:
+    """The first moment [us since 1970] that no longer matters to `plan`: batches after it stay out of its packages."""
+    _, reporting = calendars(plan)
+    return reporting.span_us[1] + 1
 
 
 def _check_points(conn: Connection, device: str, plan: Plan, names: list[str]) -> None:

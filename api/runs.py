@@ -21,7 +21,7 @@ from api.devices import signing_keys
 from api.dossier import FiledPlan, Project, Run
 from api.filing import baseline_entry
 from api.log import Log, stored_entries
-from api.readings import load
+from api.readings import end_of, load
 from api.tokens import Principal
 from ingest import read
 from verification import keys
@@ -118,7 +118,8 @@ def _judge(settings: Settings, conn: Connection, order: _Order) -> tuple[Result,
     """The engine's result, and every file of the package that the manifest covers."""
     filed, device = order.filed, order.project.device
     plan = parse_plan(filed.data)
-    stored = _load(settings.db, device, plan)
+    locked = {head.epoch: head.sequence for head in baseline_entry(conn, filed).heads if head.device == device}
+    stored = _load(settings.db, device, plan, locked)
     result = verify(plan, filed.sha256.hex(), stored.readings, _context(conn, filed, plan, order.k))
     inputs = PackageInputs(
         plan=filed.data,
@@ -168,9 +169,10 @@ def _log_and_store(
     return run
 
 
-def _load(db: str, device: str, plan: Plan) -> _Stored:
+def _load(db: str, device: str, plan: Plan, locked: dict[int, int]) -> _Stored:
+    """What is stored up to the plan's end, and in any case what was locked with the baseline (sequence by epoch)."""
     with snapshot(db) as conn:
-        batches = list(read.batches(conn, device, refused=True))
+        batches = list(read.batches(conn, device, end_us=end_of(plan), at_least=locked, refused=True))
         return _Stored(
             batches=[batch.data for batch in batches if batch.code == ACCEPTED],
             refused=[

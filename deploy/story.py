@@ -191,7 +191,7 @@ def collect(stack: Stack, narrator: Narrator) -> None:
 
 def count_exactly(stack: Stack) -> Tally:
     """Compare every reading in the database with the plant's own ledger."""
-    export = stack.popen("db", "readings", "--device", DEVICE, "--csv", "-")
+    export = stack.popen("db", "readings", "--device", DEVICE, "--out", "-")
     with export:
         if export.stdout is None:
             raise DeployError("the export has no output to read")

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL with every wait bounded, and the named statements of `queries.sql`.
+"""Connections to PostgreSQL with every wait bounded, and the named statements of the .sql files.
 
 Does not handle: pooling (a worker has one connection), retries (the service does).
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 Connection = psycopg.Connection[TupleRow]
@@ -38,12 +41,26 @@ def connect(url: str, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Conn
     )
 
 
+@contextmanager
+def one_moment(conn: Connection) -> Iterator[None]:
+    """Every query inside sees the same moment; inside a transaction of the caller's, that is the caller's affair."""
+    if conn.info.transaction_status is not TransactionStatus.IDLE:
+        yield
+        return
+    with conn.transaction():
+        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
 @functools.cache
 def _statements() -> dict[str, bytes]:
-    parts = _NAME_LINE.split((files("ingest") / "queries.sql").read_text(encoding="utf-8"))
-    return {name: body.encode() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    found: dict[str, bytes] = {}
+    for file in ("queries.sql", "reading.sql"):
+        parts = _NAME_LINE.split((files("ingest") / file).read_text(encoding="utf-8"))
+        found |= {name: body.encode() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
+    return found
 
 
 def statement(name: str) -> bytes:
-    """The statement that follows `-- name: <name>` in queries.sql. KeyError where there is none."""
+    """The statement after `-- name: <name>` in queries.sql (writing) or reading.sql. KeyError where there is none."""
     return _statements()[name]

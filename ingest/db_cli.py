@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ingest import migrate as migrations
-from ingest import read, rebuild, tier
+from ingest import rebuild, retention, tier
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.database import Connection, connect, statement
-from verification.model import MAX_TIME_US, NULL_TIME_US
+from ingest.export import Format, export
+from ingest.progress import Progress
+from ingest.read import END_OF_TIME_US
+from verification.model import NULL_TIME_US
 
 _UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -82,22 +86,36 @@ def _moment(default_us: int) -> Callable[[click.Context, click.Parameter, str | 
 
 @db.command()
 @click.option("--device", required=True)
-@click.option("--point", help="Only this point.")
+@click.option("--point", "points", multiple=True, help="Only this point; may be given several times.")
 @click.option("--start", "start_us", callback=_moment(NULL_TIME_US), help="Such as 2026-01-31T00:00:00+08:00.")
-@click.option("--end", "end_us", callback=_moment(MAX_TIME_US + 1), help="The first moment left out.")
-@click.option("--csv", "out", type=click.File("wb"), default="-", help="Where it goes; - is standard output.")
+@click.option("--end", "end_us", callback=_moment(END_OF_TIME_US), help="The first moment left out.")
+@click.option("--out", type=click.File("wb"), default="-", help="Where it goes; - is standard output.")
+@click.option("--format", "form", type=click.Choice([*Format]), help="Default: by the file's suffix, else csv.")
 @db_option
 def readings(
     url: str,
     device: str,
-    point: str | None,
+    points: tuple[str, ...],
     start_us: int,
     end_us: int,
     out: Any,  # noqa: ANN401 - click's file, which has no type of its own
+    form: str | None,
 ) -> None:
-    """Every reading as CSV: point,time_us,value,status,flags,epoch,sequence,row."""
+    """Every reading as CSV, Parquet or Arrow: point, time, value, status, flags, epoch, sequence, row."""
+    suffix = Path(out.name).suffix[1:] if isinstance(out.name, str) else ""
+    chosen = Format(form or (suffix if suffix in [*Format] else Format.CSV))
+    with plain_errors(), connect(url, statement_timeout_s=0) as conn, Progress("exported", "readings") as progress:
+        export(conn, out, chosen, device, points, start_us, end_us, progress.add)
+
+
+@db.command()
+@click.option("--keep-days", type=click.IntRange(1), required=True, help="Readings younger than this stay.")
+@db_option
+def retain(url: str, keep_days: int) -> None:
+    """Drop old readings; their batches stay. For a timer: see docs/how-to/deploy.md."""
     with plain_errors(), connect(url, statement_timeout_s=0) as conn:
-        read.export_csv(conn, out, device, point, start_us, end_us)
+        horizon = retention.drop_before(conn, dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days))
+    click.echo(f"readings are whole from {horizon:%Y-%m-%d %H:%M} UTC on; all batches are here")
 
 
 @db.command("rebuild")
@@ -107,7 +125,11 @@ def readings(
 def rebuild_command(url: str, action: str) -> None:
     """Prove that the readings equal the stored batches bit for bit; exit 1 if not."""
     with plain_errors():
-        found = rebuild.rebuild(url) if action == "write" else rebuild.compare(url)
+        if action == "write":
+            with Progress("rebuilt", "readings") as progress:
+                rebuild.rebuild(url, progress)
+        with Progress("compared", "readings") as progress:
+            found = rebuild.compare(url, progress)
     if found.first_difference:
         raise click.ClickException(f"the readings differ {found.first_difference}; mend: retroproof db rebuild --write")
-    click.echo(f"{found.readings} readings equal their {found.batches} batches")
+    click.echo(f"{found.readings} readings equal their {found.batches} batches, sha256 {found.sha256}")

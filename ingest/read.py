@@ -1,26 +1,26 @@
 """Reads back what was stored: windows of readings as numpy columns, batches byte for byte, the heads of the chains.
 
-For the engine, the evidence package and exports. Values and units are as the source sent them. Times are microseconds
-since 1970 UTC; a window holds its start and not its end. Give a connection with a REPEATABLE READ transaction where
-several answers must belong to one moment.
+For the engine and the evidence package. Values and units are as the source sent them. Times are microseconds since 1970
+UTC; a window holds its start and not its end. Each answer is of one moment; give a connection with a REPEATABLE READ
+transaction where several answers must belong to the same one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from ingest.database import Connection, statement
+from ingest.database import Connection, one_moment, statement
 from ingest.errors import IngestError
-from ingest.rows import PG_EPOCH_US, from_copy, record_type
+from ingest.retention import refuse_dropped
+from ingest.rows import PG_EPOCH_US
 from verification.model import MAX_TIME_US, NULL_TIME_US, PointKind
 
 PAGE = 64  # batches fetched at a time: at most 16 MiB
-_WINDOW = record_type({"time": ">i8", "value": ">f8", "status": ">i8", "point_id": ">i4", "flags": ">i2"})
+END_OF_TIME_US = MAX_TIME_US + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,32 @@ def load_window(
     device: str,
     names: Sequence[str],
     start_us: int = NULL_TIME_US,
-    end_us: int = MAX_TIME_US + 1,
+    end_us: int = END_OF_TIME_US,
 ) -> dict[str, Columns]:
     """The readings of the points with these names, by name; an unknown name has no readings.
 
-    Raises IngestError when one name stands for points of different unit or kind, whose values must not be mixed.
+    Raises IngestError when one name stands for points of different unit or kind, whose values must not be mixed, and
+    when readings of the window were dropped by `retroproof db retain`.
     """
+    with one_moment(conn):
+        refuse_dropped(conn, device, start_us, end_us)
+        ids = {name: [point.id for point in found] for name, found in points_named(conn, device, names).items()}
+        window = {"start_us": start_us, "end_us": end_us}
+        wanted = {"points": [one for found in ids.values() for one in found], **window}
+        parts: dict[int, list[_Part]] = {}
+        with conn.cursor(binary=True) as cursor:
+            for point_id, *part in cursor.stream(statement("window"), wanted):
+                parts.setdefault(point_id, []).append(_Part(*part))
+        loaded = {
+            name: _assemble([part for one in found for part in parts.pop(one, [])]) for name, found in ids.items()
+        }
+        for name, columns in loaded.items():
+            _order_ties(conn, ids[name], columns)
+    return loaded
+
+
+def points_named(conn: Connection, device: str, names: Sequence[str]) -> dict[str, list[StoredPoint]]:
+    """Every point that one of these names stands for. Raises IngestError where they differ in unit or kind."""
     named: dict[str, list[StoredPoint]] = {name: [] for name in names}
     for point in points(conn, device):
         if point.name in named:
@@ -107,33 +127,79 @@ def load_window(
         if len({(point.unit, point.kind) for point in found}) > 1:
             kinds = ", ".join(sorted(f"{point.kind} in {point.unit}" for point in found))
             raise IngestError(f"{name} of {device} was sent as {kinds}; give the points different names at the edge")
-    wanted = {
-        "points": [point.id for found in named.values() for point in found],
-        "start_us": start_us,
-        "end_us": end_us,
-    }
-    with conn.cursor() as cursor, cursor.copy(statement("window"), wanted) as copy:
-        records = from_copy(b"".join(copy), _WINDOW)
-    return {
-        name: _columns(records[np.isin(records["point_id"], [point.id for point in found])])
-        for name, found in named.items()
-    }
+    return named
 
 
-def _columns(records: npt.NDArray[np.void]) -> Columns:
-    return Columns(
-        records["time"].astype(np.int64) + PG_EPOCH_US,
-        records["value"].astype(np.float64),
-        records["status"].astype(np.uint32),
-        records["flags"].astype(np.uint8),
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A run of readings of one point, status and flags: times and values as PostgreSQL sends them, end to end."""
+
+    status: int
+    flags: int
+    times: bytes
+    values: bytes
+
+
+def _assemble(parts: list[_Part]) -> Columns:
+    """The parts as columns in order of time."""
+    # Parts come in any order; by their first time they are nearly sorted, which the sort below makes use of.
+    parts.sort(key=lambda part: int.from_bytes(part.times[:8], signed=True))
+    count = sum(len(part.times) for part in parts) // 8
+    columns = Columns(
+        np.empty(count, np.int64), np.empty(count, np.float64), np.empty(count, np.uint32), np.empty(count, np.uint8)
     )
+    start = 0
+    for part in parts:
+        end = start + len(part.times) // 8
+        columns.time_us[start:end] = np.frombuffer(part.times, ">i8")
+        columns.value[start:end] = np.frombuffer(part.values, ">f8")
+        columns.status[start:end] = part.status
+        columns.flags[start:end] = part.flags
+        start = end
+    columns.time_us[:] += PG_EPOCH_US
+    if np.all(columns.time_us[1:] >= columns.time_us[:-1]):
+        return columns
+    order = np.argsort(columns.time_us, kind="stable")
+    return Columns(columns.time_us[order], columns.value[order], columns.status[order], columns.flags[order])
 
 
-def batches(conn: Connection, device: str, *, refused: bool = False) -> Iterator[StoredBatch]:
-    """The batches of a device in order of epoch and sequence; `refused` ones too if asked for. Constant memory."""
+def _order_ties(conn: Connection, point_ids: list[int], columns: Columns) -> None:
+    """Put readings of one time, which are few, into the order in which they were collected."""
+    same = columns.time_us[1:] == columns.time_us[:-1]
+    if not same.any():
+        return
+    tied = np.zeros(len(columns), bool)
+    tied[1:] |= same
+    tied[:-1] |= same
+    wanted = {"points": point_ids, "times_us": np.unique(columns.time_us[tied]).tolist()}
+    ordered = conn.execute(statement("ties"), wanted).fetchall()
+    if len(ordered) != int(tied.sum()):
+        raise IngestError("readings arrived while this window was read; read it in a REPEATABLE READ transaction")
+    value, status, flags = zip(*ordered, strict=True)
+    columns.value[tied], columns.status[tied], columns.flags[tied] = value, status, flags
+
+
+def batches(
+    conn: Connection,
+    device: str,
+    *,
+    end_us: int | None = None,
+    at_least: Mapping[int, int] | None = None,
+    refused: bool = False,
+) -> Iterator[StoredBatch]:
+    """The batches of a device in order of epoch and sequence; `refused` ones too if asked for. Constant memory.
+
+    With `end_us`, each chain comes up to the last batch that has a reading or an admitted gap before that source time,
+    and at least to the sequence that `at_least` names for its epoch: a whole beginning of the chain. What a refused
+    batch holds is not known, so all of those come.
+    """
+    ends: dict[int, int] = dict(conn.execute(statement("chain_ends"), {"device": device, "end_us": end_us}).fetchall())
+    for epoch, sequence in (at_least or {}).items():
+        ends[epoch] = max(sequence, ends.get(epoch, -1))
+    wanted = {"device": device, "epochs": [*ends], "ends": [*ends.values()], "refused": refused, "page": PAGE}
     epoch, sequence = -1, -1
     while True:
-        place = {"device": device, "epoch": epoch, "sequence": sequence, "refused": refused, "page": PAGE}
+        place = {**wanted, "epoch": epoch, "sequence": sequence}
         page = [StoredBatch(*row) for row in conn.execute(statement("batch_page"), place, binary=True)]
         yield from page
         if len(page) < PAGE:
@@ -147,22 +213,8 @@ def heads(conn: Connection, device: str) -> list[ChainHead]:
 
 
 def coverage(
-    conn: Connection, device: str, start_us: int = NULL_TIME_US, end_us: int = MAX_TIME_US + 1
+    conn: Connection, device: str, start_us: int = NULL_TIME_US, end_us: int = END_OF_TIME_US
 ) -> list[Coverage]:
     """Readings per point name in the window; points without any are left out."""
     window = {"device": device, "start_us": start_us, "end_us": end_us}
     return [Coverage(*row) for row in conn.execute(statement("coverage"), window)]
-
-
-def export_csv(
-    conn: Connection,
-    out: BinaryIO,
-    device: str,
-    point: str | None = None,
-    start_us: int = NULL_TIME_US,
-    end_us: int = MAX_TIME_US + 1,
-) -> None:
-    """Write the readings as CSV with a header, row by row as the server sends them: constant memory."""
-    wanted = {"device": device, "point": point, "start_us": start_us, "end_us": end_us}
-    with conn.cursor() as cursor, cursor.copy(statement("export_csv"), wanted) as copy:
-        out.writelines(copy)

@@ -1,122 +1,138 @@
 """Proves that the readings are what the stored batches say, and makes them again from the batches if they are not.
 
 The batches are the evidence; `telemetry.reading` is their projection. Both are walked side by side in the order of
-batch and row, in constant memory, and compared bit for bit. Verifies no signature: a package's check does.
+batch and row, in constant memory, and compared bit for bit. Readings that were dropped on purpose (ingest.retention)
+are left out on both sides. Verifies no signature: a package's check does.
 """
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import psycopg
 
 from ingest.database import Connection, connect, statement
 from ingest.errors import IngestError
 from ingest.ledger import EpochKey, PointIds, read_catalogues
-from ingest.rows import READING, SIGNATURE, TRAILER, Records, as_bytes, to_records
+from ingest.progress import Progress
+from ingest.retention import forget_horizon, horizon_of
+from ingest.rows import PG_EPOCH_US, READING_COLUMNS, Records, to_records
 from ingest.writer import copy_readings
 from verification.batch import open_batch, read_payload
-from verification.model import Rows
+from verification.model import NULL_TIME_US, Rows
 
 PAGE = 64  # batches at a time: a few hundred thousand rows, some tens of megabytes
+# The columns that the statement `readings_of_batches` returns, each packed, in its order.
+_COMPARED = [name for name in READING_COLUMNS if name != "batch_id"]
+_UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The batches and readings gone through, and where the first difference lies, if there is one."""
+    """What was gone through, the hash of those readings, and where the first difference lies, if there is one.
+
+    sha256: over the columns of each batch in turn, as PostgreSQL sends them, so the same after a rebuild or a restore.
+    """
 
     batches: int
     readings: int
+    sha256: str
     first_difference: str | None
 
 
-def compare(url: str) -> Comparison:
+@dataclass(frozen=True, slots=True)
+class _Projection:
+    """The readings that one accepted batch stands for."""
+
+    batch_id: int
+    place: str
+    records: Records
+
+
+def compare(url: str, progress: Progress | None = None) -> Comparison:
     """Whether the readings equal their batches, as of one moment, while ingest goes on."""
-    try:
-        with connect(url, statement_timeout_s=0) as stored, connect(url, statement_timeout_s=0) as derived:
-            stored.isolation_level = derived.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            with stored.transaction(), derived.transaction():
-                row = stored.execute("SELECT pg_export_snapshot()").fetchone()
-                derived.execute(f"SET TRANSACTION SNAPSHOT '{row[0] if row else ''}'".encode())
-                return _walk(stored, derived)
-    except _Differs as found:
-        return Comparison(found.batches, found.readings, str(found))
+    with connect(url, statement_timeout_s=0) as stored, connect(url, statement_timeout_s=0) as derived:
+        stored.isolation_level = derived.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        with stored.transaction(), derived.transaction():
+            row = stored.execute("SELECT pg_export_snapshot()").fetchone()
+            derived.execute(f"SET TRANSACTION SNAPSHOT '{row[0] if row else ''}'".encode())
+            return _walk(stored, derived, progress or Progress("compared", "readings"))
 
 
-def rebuild(url: str) -> Comparison:
-    """Make all readings again from the batches, in one transaction, and compare. Ingest waits meanwhile."""
+def rebuild(url: str, progress: Progress | None = None) -> None:
+    """Make all readings again from the batches, in one transaction. Ingest waits meanwhile."""
+    progress = progress or Progress("rebuilt", "readings")
     with connect(url, statement_timeout_s=0) as conn, conn.transaction():
         conn.execute("LOCK TABLE telemetry.batch IN SHARE MODE")
         conn.execute("TRUNCATE telemetry.reading")
-        for _, records in _projections(conn):
+        progress.total = _count(conn)
+        for page in _pages(conn, NULL_TIME_US):
+            # Named anew, because numpy would turn the wire format's byte order into the machine's.
+            records = np.concatenate([one.records for one in page], dtype=page[0].records.dtype)
             copy_readings(conn, records)
-    return compare(url)
+            progress.add(len(records))
+        forget_horizon(conn)
 
 
-class _Differs(Exception):  # noqa: N818 - an outcome; as an exception because only one ends a COPY midway
-    def __init__(self, batches: int, readings: int, where: str) -> None:
-        super().__init__(where)
-        self.batches, self.readings = batches, readings
-
-
-def _walk(stored: Connection, derived: Connection) -> Comparison:
+def _walk(stored: Connection, derived: Connection, progress: Progress) -> Comparison:
+    progress.total = _count(stored)
+    horizon = horizon_of(stored)
+    from_us = NULL_TIME_US if horizon is None else (horizon - _UNIX_EPOCH) // dt.timedelta(microseconds=1)
     batches = readings = 0
-    with derived.cursor() as cursor, cursor.copy(statement("readings_in_order")) as copy:
-        stream = _Stream(iter(copy))
-        stream.take(len(SIGNATURE))
-        for batch_ids, records in _projections(stored):
-            if stream.take(len(records) * READING.itemsize) != bytes(as_bytes(records)):
-                where = f"in one of the batches with ids {batch_ids[0]} to {batch_ids[-1]}"
-                raise _Differs(batches, readings, where)
-            batches += len(batch_ids)
-            readings += len(records)
-        # One byte more than the trailer has, so that the stream is read to its end.
-        if stream.take(len(TRAILER) + 1) != TRAILER:
-            raise _Differs(batches, readings, "in readings that no batch holds")
-    return Comparison(batches, readings, None)
+    digest = hashlib.sha256()
+    with derived.cursor(binary=True) as cursor:
+        rows = cursor.stream(statement("readings_of_batches"), {"from_us": from_us})
+        held = next(rows, None)
+        for page in _pages(stored, from_us):
+            for wanted in page:
+                columns = [wanted.records[name].tobytes() for name in _COMPARED]
+                if len(wanted.records):
+                    if held is None or held[0] != wanted.batch_id or list(held[1:]) != columns:
+                        return Comparison(batches, readings, digest.hexdigest(), _where(held, wanted))
+                    held = next(rows, None)
+                for column in columns:
+                    digest.update(column)
+                batches += 1
+                readings += len(wanted.records)
+                progress.add(len(wanted.records))
+    difference = None if held is None else f"in readings of the id {held[0]}, which no accepted batch has"
+    return Comparison(batches, readings, digest.hexdigest(), difference)
 
 
-def _projections(conn: Connection) -> Iterator[tuple[list[int], Records]]:
-    """The readings of every accepted batch, a page at a time, in the order of their ids."""
+def _where(held: tuple[int, ...] | None, wanted: _Projection) -> str:
+    if held is not None and held[0] < wanted.batch_id:
+        return f"in readings of the id {held[0]}, which no accepted batch has"
+    missing = held is None or held[0] > wanted.batch_id
+    return f"in {wanted.place}" + (", whose readings are not there" if missing else "")
+
+
+def _count(conn: Connection) -> int:
+    row = conn.execute("SELECT coalesce(sum(row_count), 0) FROM telemetry.batch WHERE code = 'accepted'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _pages(conn: Connection, from_us: int) -> Iterator[list[_Projection]]:
+    """The readings from `from_us` on of every accepted batch, in the order of their ids."""
     point_ids: dict[EpochKey, PointIds] = {}
     after = 0
-    while True:
-        page = conn.execute(statement("rebuild_page"), {"after": after, "page": PAGE}, binary=True).fetchall()
-        if not page:
-            return
-        missing = sorted({(device, epoch) for _, _, device, epoch in page} - point_ids.keys())
+    while page := conn.execute(statement("rebuild_page"), {"after": after, "page": PAGE}, binary=True).fetchall():
+        missing = sorted({(device, epoch) for _, _, device, epoch, _ in page} - point_ids.keys())
         point_ids |= read_catalogues(conn, missing)[1]
-        yield (
-            [batch_id for batch_id, *_ in page],
-            to_records(
-                [(batch_id, _rows(batch_id, data), point_ids[device, epoch]) for batch_id, data, device, epoch in page]
-            ),
-        )
+        made = []
+        for batch_id, data, device, epoch, sequence in page:
+            records = to_records([(batch_id, _rows(batch_id, data), point_ids[device, epoch])])
+            place = f"batch {sequence} of epoch {epoch} of {device}"
+            made.append(_Projection(batch_id, place, records[records["time"] >= from_us - PG_EPOCH_US]))
+        yield made
         after = page[-1][0]
 
 
 def _rows(batch_id: int, data: bytes) -> Rows:
     payload = read_payload(open_batch(data))
     if not isinstance(payload, Rows):
-        raise IngestError(f"batch {batch_id} is in the ledger as readings and holds something else")
+        raise IngestError(f"the batch of id {batch_id} is in the ledger as readings and holds something else")
     return payload
-
-
-class _Stream:
-    """A run of bytes that arrives in pieces, taken in other pieces."""
-
-    def __init__(self, pieces: Iterator[bytes | bytearray | memoryview]) -> None:
-        self._pieces = pieces
-        self._held = bytearray()
-
-    def take(self, count: int) -> bytes:
-        """The next `count` bytes; fewer at the end."""
-        while len(self._held) < count:
-            piece = next(self._pieces, None)
-            if piece is None:
-                break
-            self._held += piece
-        taken = bytes(self._held[:count])
-        del self._held[:count]
-        return taken

@@ -1,4 +1,4 @@
-"""Readings in PostgreSQL's binary COPY format, made and read as numpy records without a Python loop per row.
+"""Readings in PostgreSQL's binary COPY format, made as numpy records without a Python loop per row.
 
 Every column has a fixed width, so a row is a fixed-width record: the count of fields, then for each field its length
 and its value, all big-endian (PostgreSQL documentation, COPY, "Binary Format").
@@ -11,7 +11,6 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from ingest.errors import IngestError
 from verification.model import Rows
 
 Records = npt.NDArray[np.void]
@@ -33,24 +32,18 @@ READING_COLUMNS = {
 }
 
 
-def record_type(columns: dict[str, str]) -> np.dtype[np.void]:
-    """The layout of one row with these columns (name -> numpy format)."""
-    fields: list[tuple[str, str]] = [("field_count", ">i2")]
-    for name, fmt in columns.items():
-        fields += [(f"{name}_bytes", ">i4"), (name, fmt)]
-    return np.dtype(fields)
-
-
 def _template() -> npt.NDArray[np.void]:
     """A row with its framing words filled in."""
-    made = np.zeros(1, record_type(READING_COLUMNS))
+    fields: list[tuple[str, str]] = [("field_count", ">i2")]
+    for name, fmt in READING_COLUMNS.items():
+        fields += [(f"{name}_bytes", ">i4"), (name, fmt)]
+    made = np.zeros(1, np.dtype(fields))
     made["field_count"] = len(READING_COLUMNS)
     for name, fmt in READING_COLUMNS.items():
         made[f"{name}_bytes"] = np.dtype(fmt).itemsize
     return made
 
 
-READING = record_type(READING_COLUMNS)
 _TEMPLATE = _template()
 
 
@@ -76,15 +69,3 @@ def to_records(batches: Iterable[tuple[int, Rows, npt.NDArray[np.int32]]]) -> Re
 def as_bytes(records: Records) -> memoryview:
     """The records as the bytes that COPY takes, without a copy."""
     return records.view(np.uint8).data
-
-
-def from_copy(data: bytes, layout: np.dtype[np.void]) -> Records:
-    """The records of a whole `COPY ... TO STDOUT (FORMAT binary)`.
-
-    Raises IngestError when a value is NULL or of another width.
-    """
-    body = memoryview(data)[len(SIGNATURE) : -len(TRAILER)]
-    if data[: len(SIGNATURE)] != SIGNATURE or data[-len(TRAILER) :] != TRAILER or len(body) % layout.itemsize:
-        raise IngestError("the database returned columns of another width than this release asks for")
-    records: Records = np.frombuffer(body, layout)
-    return records

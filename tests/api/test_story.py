@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -223,6 +224,23 @@ def test_only_experts_and_auditors_leave_a_read_entry_and_it_names_them(served: 
         ("auditor", "auditor-1"),
     ]
     assert {entry.manifest_sha256 for entry in reads} == {judged["manifest_sha256"]}
+
+
+def test_a_package_does_not_grow_with_what_comes_after_the_reporting_period(
+    served: Served, line: MeteredLine, judged: dict[str, Any]
+) -> None:
+    """Batches that came later and have nothing to say about the plan's windows stay out; the package still verifies."""
+    later = line.timeline.reporting_end + dt.timedelta(days=2)
+    line.deliver(later, later + dt.timedelta(days=10))
+    with served.as_role(Role.EXPERT) as client:
+        again = client.post(f"{PROJECT_PATH}/runs").json()
+        archives = [client.get(f"{PROJECT_PATH}/runs/{run['number']}/package.zip").content for run in (judged, again)]
+        trust = client.get("/api/v1/keys")
+    first, second = ({name for name in unpack(one)[0] if name.startswith("batches/")} for one in archives)
+    assert first == second != set()
+    report = check_archive(archives[1], trusted=parse_trust(trust.content, name="trust"))
+    assert report.axes
+    assert Outcome.REFUTED not in {axis.outcome for axis in report.axes}
 
 
 def test_runs_started_at_once_get_numbers_without_hole_or_double(

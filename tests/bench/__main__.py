@@ -14,13 +14,17 @@ from pathlib import Path
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
-from tests.bench import figure, ingest, writer
+from tests.bench import figure, ingest, window, writer
 from tests.bench.figure import Figure
 from tests.bench.ground import Ground
 from tests.support.chosen import chosen_servers
 
 OUT = Path("build/bench.json")
-MEASURES: dict[str, Callable[[Ground], list[Figure]]] = {"writer": writer.measure, "ingest": ingest.measure}
+MEASURES: dict[str, Callable[[Ground], list[Figure]]] = {
+    "writer": writer.measure,
+    "ingest": ingest.measure,
+    "window": window.measure,
+}
 
 
 def main(wanted: list[str]) -> None:

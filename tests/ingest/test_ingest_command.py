@@ -102,7 +102,7 @@ def test_quarantine_is_listed_and_shown_byte_for_byte(migrated, device, deliver)
 def test_readings_are_exported_and_times_need_a_zone(migrated, device, deliver, tmp_path):
     deliver(*device.chain(2))
     options = ["--device", device.name, "--point", "ac_energy", "--start", "2026-01-01T08:15:00+08:00"]
-    run("db", "readings", *options, "--csv", str(tmp_path / "readings.csv"), url=migrated)
+    run("db", "readings", *options, "--out", str(tmp_path / "readings.csv"), url=migrated)
     assert len((tmp_path / "readings.csv").read_text().splitlines()) == 1 + 4
     naive = ["--device", device.name, "--start", "2026-01-01T08:15:00"]
     assert "no time zone" in run("db", "readings", *naive, url=migrated, code=2)
@@ -110,7 +110,7 @@ def test_readings_are_exported_and_times_need_a_zone(migrated, device, deliver, 
 
 def test_rebuild_proves_and_mends(migrated, db, device, deliver):
     deliver(*device.chain(3))
-    assert "20 readings equal their 2 batches" in run("db", "rebuild", url=migrated)
+    assert "20 readings equal their 2 batches, sha256" in run("db", "rebuild", url=migrated)
     db.execute("DELETE FROM telemetry.reading WHERE row = 1")
     assert "differ" in run("db", "rebuild", "--check", url=migrated, code=1)
     run("db", "rebuild", "--write", url=migrated)
