@@ -14,8 +14,10 @@ from api.database import connect, lacking_tables
 from api.errors import ApiError, not_found
 from api.services import Here
 from verification.errors import RetroProofError
+from verification.report.plots import stylesheet
 
-STATIC_TYPES = {"style.css": "text/css; charset=utf-8", "mark.svg": "image/svg+xml"}
+CSS = "text/css; charset=utf-8"
+STATIC_TYPES = {"style.css": CSS, "plots.css": CSS, "mark.svg": "image/svg+xml"}
 
 router = APIRouter()
 
@@ -55,5 +57,5 @@ def static(name: str) -> Response:
     """One of the few files that the pages need."""
     if name not in STATIC_TYPES:
         raise not_found(f"file {name!r}")
-    content = (files("api.web") / "static" / name).read_bytes()
+    content = stylesheet().encode() if name == "plots.css" else (files("api.web") / "static" / name).read_bytes()
     return Response(content, media_type=STATIC_TYPES[name], headers={"Cache-Control": "public, max-age=3600"})

@@ -15,6 +15,7 @@ import click
 from verification.check_command import check
 
 if TYPE_CHECKING:
+    from verification.engine.result import Result
     from verification.plan import Plan
     from verification.table.read import Table
 
@@ -45,9 +46,18 @@ class UnusableTableError(click.ClickException):
 @click.option(
     "--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the report."
 )
+@click.option("--explain", "explained", is_flag=True, help="Print the numbered steps with their intermediate figures.")
+@click.option("--plots", "plot_folder", metavar="DIR", type=FILE, help="Write the plots there, with an index.html.")
 @click.pass_context
 def verify(
-    ctx: click.Context, plan_file: Path, table_file: Path, json_file: Path | None, lang: Literal["en", "zh"]
+    ctx: click.Context,
+    plan_file: Path,
+    table_file: Path,
+    json_file: Path | None,
+    lang: Literal["en", "zh"],
+    plot_folder: Path | None,
+    *,
+    explained: bool,
 ) -> None:
     """Judge PLAN.yaml on a table of readings, and print the verdict.
 
@@ -55,20 +65,41 @@ def verify(
     offset, its values in the units of the plan. Exit status: 0 met, 1 not met, 2 inconclusive, 3 invalid data or not
     verifiable, 64 usage (also a plan or a file that cannot be read).
     """
-    from verification.engine.report import render  # noqa: PLC0415
     from verification.engine.verify import Context  # noqa: PLC0415 - see the module docstring
     from verification.engine.verify import verify as judge  # noqa: PLC0415
+    from verification.report.explain import explain  # noqa: PLC0415
+    from verification.report.text import render  # noqa: PLC0415
 
     plan, digest = _read_plan(plan_file)
     table = _read_table(table_file, plan)
     result = judge(plan, digest, table.readings, Context(input_findings=table.findings))
     click.echo(render(result, lang))
+    if explained:
+        click.echo()
+        click.echo(explain(result, lang))
     if json_file is not None:
-        try:
-            json_file.write_bytes(result.to_json())
-        except OSError as err:
-            raise UnusableFileError(f"{json_file}: cannot be written: {err.strerror or err}") from err
+        _write(json_file, result.to_json())
+    if plot_folder is not None:
+        _write_plots(plot_folder, result, lang)
     ctx.exit(EXIT_OF_STATE[result.verdict.state])
+
+
+def _write_plots(folder: Path, result: Result, lang: Literal["en", "zh"]) -> None:
+    from verification.report.plots import plot_files  # noqa: PLC0415
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise UnusableFileError(f"{folder}: cannot be made: {err.strerror or err}") from err
+    for name, content in plot_files(result, lang):
+        _write(folder / name, content.encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as err:
+        raise UnusableFileError(f"{path}: cannot be written: {err.strerror or err}") from err
 
 
 def _read_plan(path: Path) -> tuple[Plan, str]:

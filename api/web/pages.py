@@ -23,21 +23,18 @@ from api.filing import findings_of
 from api.overview import Overview
 from api.runs import package_name
 from api.tokens import Principal
-from api.web.numbers import bytes_size, moment, number, zone_of
-from api.web.pictures import charts, interval_gauges
-from api.web.texts import Words, choose
-from verification.engine.bridge import round_to_sum
-from verification.engine.result import Effect, MeasureResult, Result
-from verification.engine.rounding import short, significant
-from verification.findings import Finding
-from verification.plan import Measure, Plan, Window
-from verification.plan.measure import measure_spec
+from api.web.measures import by_severity, measure_views, three_digits, trimmed
+from api.web.numbers import bytes_size, moment, zone_of
+from api.web.texts import choose, words
+from verification.engine.rounding import short
+from verification.plan import Window
+from verification.report.numbers import number
+from verification.report.words import Words
 
 LANGUAGE_COOKIE = "retroproof_lang"
 LANGUAGE_COOKIE_S = 365 * 24 * 3600
-SEVERITY_ORDER = {"error": 0, "warning": 1, "info": 2}
 PERCENT = 100
-SHOWN_DIGITS = 3
+LIMIT_SIGNS = {"at_most": "≤", "at_least": "≥"}
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("api.web"),
@@ -66,26 +63,13 @@ class Event:
         return "event" if self.index is None else "entry"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One row of the bridge. `share` is the length of its bar in percent of the longest."""
-
-    label: str
-    value: str
-    share: str
-    saving: bool
-    total: bool
-
-
 def projects(request: Request, caller: Principal, overviews: Sequence[Overview]) -> HTMLResponse:
     """The list of projects."""
     rows = [
         {
             "project": overview.project,
             "state": overview.state,
-            "effect": overview.result.measures[0].effect if overview.result else None,
-            "unit": _measure(overview.plan).target.unit if overview.plan else "",
-            "limit": number(_trim(_measure(overview.plan).target.value)) if overview.plan else None,
+            "measures": _list_rows(overview),
             "readings": overview.coverage.readings,
             "latest": overview.latest,
             "zone": zone_of(overview.plan.timezone) if overview.plan else dt.UTC,
@@ -104,13 +88,11 @@ def project(request: Request, caller: Principal, overview: Overview, *, read_is_
         "project": overview.project,
         "state": overview.state,
         "plan": plan,
-        "filed_measure": _measure(plan) if plan else None,
-        "spec": measure_spec(plan, next(iter(plan.measures))) if plan else None,
-        "measure": result.measures[0] if result else None,
+        "measures": measure_views(plan, result, overview.state, t) if plan else [],
         "filed": overview.plans[0] if overview.plans else None,
-        "locked_findings": _by_severity(findings_of(overview.plans[0])) if overview.plans else [],
+        "locked_findings": by_severity(findings_of(overview.plans[0])) if overview.plans else [],
         "zone": zone_of(plan.timezone) if plan else dt.UTC,
-        "windows": _windows(overview),
+        "windows": [("baseline", plan.baseline), ("reporting", plan.reporting)] if plan else [],
         "run": run,
         "runs": overview.runs,
         "result": result,
@@ -120,8 +102,14 @@ def project(request: Request, caller: Principal, overview: Overview, *, read_is_
     }
     if result and run:
         path = f"/api/v1/projects/{overview.project.id}/runs/{run.number}"
-        values |= {"package_path": f"{path}/package.zip", "result_path": f"{path}/result"}
-        values |= {"package_name": package_name(run)} | _figures(result, t)
+        shown = [reason for measure in result.measures for reason in measure.verdict.reasons]
+        values |= {
+            "package_path": f"{path}/package.zip",
+            "result_path": f"{path}/result",
+            "package_name": package_name(run),
+            "confidence_percent": short(Decimal(result.confidence) * PERCENT),
+            "findings": by_severity([finding for finding in result.findings if finding not in shown]),
+        }
     return _page(request, "project.html", principal=caller, **values)
 
 
@@ -175,53 +163,20 @@ def local_path(wanted: str) -> str:
     return wanted if harmless else "/"
 
 
-def _figures(result: Result, t: Words) -> dict[str, Any]:
-    """Drawings, bridge and findings of a result, in the reader's language."""
-    measure = result.measures[0]
-    reasons = {(reason.code, str(reason.data)) for reason in result.verdict.reasons}
-    others = [finding for finding in result.all_findings if (finding.code, str(finding.data)) not in reasons]
-    figures: dict[str, Any] = {
-        "charts": charts(measure, t),
-        "findings": _by_severity(others),
-        "bridge": [],
-        "gauges": [],
-    }
-    if measure.effect is not None:
-        percent = Decimal(measure.effect.confidence) * PERCENT
-        figures |= {
-            "gauges": interval_gauges(measure, measure.effect, t),
-            "confidence_percent": short(percent),
-            "bridge": _bridge(measure, measure.effect, t),
-        }
-    return figures
-
-
-def _bridge(measure: MeasureResult, effect: Effect, t: Words) -> list[Step]:
-    """The rows of the bridge one place finer than the reported change, rounded so that they add up as shown."""
-    places = len(effect.reported_uncertainty.partition(".")[2])
-    steps, total = [float(row.value) for row in measure.bridge[:-1]], float(measure.bridge[-1].value)
-    shown = round_to_sum(steps, total, min(places + 1, effect.decimals))
-    values = [*shown, sum(shown, Decimal(0))]
-    longest = max(map(abs, values)) or Decimal(1)
-    return [
-        Step(
-            label=t.or_same(f"bridge_{row.step}", row.step.removeprefix("driver:")),
-            value=number(f"{value:f}", signed=True),
-            share=f"{abs(value) / longest * PERCENT:.1f}",
-            saving=value < 0,
-            total=row.step == "verified",
-        )
-        for row, value in zip(measure.bridge, values, strict=True)
-    ]
-
-
-def _windows(overview: Overview) -> list[tuple[str, Window, object]]:
+def _list_rows(overview: Overview) -> list[dict[str, Any]]:
+    """Each measure of a project in the list: its change, and its limit with the sign that it must keep to."""
     if overview.plan is None:
         return []
-    measure = overview.result.measures[0] if overview.result else None
+    judged = {measure.name: measure for measure in overview.result.measures} if overview.result else {}
     return [
-        ("baseline", overview.plan.baseline, measure.baseline if measure else None),
-        ("reporting", overview.plan.reporting, measure.reporting if measure else None),
+        {
+            "effect": judged[name].effect if name in judged else None,
+            "unit": measure.unit,
+            "limit": number(trimmed(measure.target.value)),
+            "limit_unit": measure.target.unit,
+            "sign": LIMIT_SIGNS[measure.target.side],
+        }
+        for name, measure in overview.plan.measures.items()
     ]
 
 
@@ -246,32 +201,14 @@ def _timeline(overview: Overview) -> list[Event]:
     return events
 
 
-def _measure(plan: Plan) -> Measure:
-    """The plan's first measure, which the page shows."""
-    return next(iter(plan.measures.values()))
-
-
-def _by_severity(found: Sequence[Finding]) -> list[Finding]:
-    return sorted(found, key=lambda finding: SEVERITY_ORDER[finding.severity])
-
-
 def _last_day(window: Window) -> dt.date:
     """A plan's window ends before its `end`; people read the last day that counts."""
     return window.end - dt.timedelta(days=1)
 
 
-def _trim(value: float) -> str:
-    return short(Decimal(str(value)))
-
-
-def _three_digits(value: str) -> str:
-    """As much of an uncertainty or a factor as a person can use; the result itself has all of it."""
-    return significant(float(value), SHOWN_DIGITS)
-
-
 def _words(request: Request) -> Words:
     wish, kept = request.query_params.get("lang"), request.cookies.get(LANGUAGE_COOKIE)
-    return Words(choose(wish, kept, request.headers.get("accept-language", "")))
+    return words(choose(wish, kept, request.headers.get("accept-language", "")))
 
 
 def _page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401 - template values
@@ -281,8 +218,7 @@ def _page(request: Request, template: str, /, *, status: int = 200, **values: An
         "moment": moment,
         "bytes_size": bytes_size,
         "last_day": _last_day,
-        "trim": _trim,
-        "short": _three_digits,
+        "short": three_digits,
     }
     html = _TEMPLATES.get_template(template).render(**{"principal": None, "t": t, **helpers, **values})
     answer = HTMLResponse(

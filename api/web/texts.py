@@ -7,17 +7,12 @@ in a report.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import get_args
 
-Language = Literal["en", "zh"]
+from verification.findings import Language
+from verification.report.words import PLOTS, Text, Words
+
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-
-
-class Text(NamedTuple):
-    """One text in both languages."""
-
-    en: str
-    zh: str
 
 
 TEXTS: dict[str, Text] = {
@@ -111,14 +106,28 @@ TEXTS: dict[str, Text] = {
         "方案与基准期已存入存证日志。报告期结束后由专家启动核算。",
     ),
     # Project page
-    "metric_energy_per_ton": Text("Energy per tonne", "单位产品电耗"),
-    "delta_note": Text(
+    "delta_note_lower": Text(
         "Verified change at {percent} % confidence, after minus before: a saving is negative.",
         "核定变化量（置信水平 {percent} %），改造后减改造前：节约为负值。",
     ),
-    "sign_note": Text("After minus before: a saving is negative.", "改造后减改造前：节约为负值。"),
+    "delta_note_higher": Text(
+        "Verified change at {percent} % confidence, after minus before: a gain is positive.",
+        "核定变化量（置信水平 {percent} %），改造后减改造前：提高为正值。",
+    ),
+    "sign_note_lower": Text("After minus before: a saving is negative.", "改造后减改造前：节约为负值。"),
+    "sign_note_higher": Text("After minus before: a gain is positive.", "改造后减改造前：提高为正值。"),
+    "overall_note": Text(
+        "The overall verdict is that of the weakest measure: met only where all are met.",
+        "总体结论取各项指标中最弱的一项：全部达标方为达标。",
+    ),
+    "intervals_of": Text("{used} of {expected} {interval} used", "{expected} 个{interval}中采用 {used} 个"),
+    "interval_15min": Text("quarter hours", "15 分钟时段"),
+    "interval_hour": Text("hours", "小时"),
+    "interval_shift": Text("shifts", "班次"),
+    "interval_day": Text("days", "日"),
+    "interval_week": Text("weeks", "周"),
+    "interval_month": Text("months", "月"),
     "target": Text("Target", "目标"),
-    "target_at_most": Text("{value} {unit} or lower", "不高于 {value} {unit}"),
     "claim": Text("Enterprise's claim", "企业申报值"),
     "claim_none": Text("none made", "未申报"),
     "claim_consistent": Text("consistent with the data", "与数据相符"),
@@ -126,38 +135,19 @@ TEXTS: dict[str, Text] = {
     "claim_understated": Text("less than the data show", "低于数据所示"),
     "baseline": Text("Baseline", "基准期"),
     "reporting": Text("Reporting period", "报告期"),
-    "days_of": Text("{used} of {expected} days used", "{expected} 天中采用 {used} 天"),
     "run": Text("Run", "核算次数"),
     "run_k": Text("run {k} against this plan", "该方案第 {k} 次核算"),
     "plan": Text("Plan", "方案"),
     "plan_version": Text("version {version}, locked {time}", "第 {version} 版，锁定于 {time}"),
     "to": Text("to", "至"),
-    # Gauge
-    "gauge_title": Text(
-        "Verified change {delta} ± {uncertainty} {unit}; target {target}",
-        "核定变化量 {delta} ± {uncertainty} {unit}；目标 {target}",
-    ),
-    "gauge_accepts": Text("target reached", "达到目标"),
-    "gauge_limit": Text("target", "目标"),
-    "gauge_claim": Text("claim", "申报"),
-    "gauge_zero": Text("no change", "无变化"),
     # Chart
     "before_after": Text("Before and after", "改造前后对比"),
-    "chart_title": Text(
-        "Daily energy per tonne before and after the retrofit, against the baseline model's projection",
-        "改造前后每日单位电耗与基准模型推算值",
-    ),
-    "chart_before": Text("Baseline, metered", "基准期实测"),
-    "chart_after": Text("Reporting, metered", "报告期实测"),
-    "chart_works": Text("retrofit", "改造"),
-    "chart_expected": Text("Expected by the baseline model", "基准模型推算"),
-    "chart_mean": Text("plain ratio", "简单比值"),
-    "chart_axis_note": Text("axis does not begin at zero", "纵轴不从零起"),
-    "chart_none": Text("There are too few valid days for a chart.", "有效天数不足，无法绘图。"),
+    **{f"plot_{name}": PLOTS[f"plot_{name}"] for name in ("scatter", "residuals", "cusum", "coverage")},
+    "chart_none": Text("There are too few valid intervals for a chart.", "有效区间不足，无法绘图。"),
     "chart_caption": Text(
-        "Each mark is one local day. The dashed line is what the line before the retrofit would have used "
+        "Each mark is one interval. The dashed line is what the line before the retrofit would have used "
         "for the same output.",
-        "每个点为一个当地日。虚线为改造前产线在相同产量下的推算电耗。",
+        "每个点为一个区间。虚线为改造前产线在相同产量下的推算电耗。",
     ),
     # Bridge
     "bridge": Text("From the plain ratio to the verified change", "从简单比值到核定变化量"),
@@ -165,9 +155,6 @@ TEXTS: dict[str, Text] = {
         "A plain before-and-after ratio also moves with the load. What is not the retrofit's doing is taken out here.",
         "简单的前后比值会随负荷变化。此处逐项剔除与改造无关的影响。",
     ),
-    "bridge_plain": Text("Plain ratio, after minus before", "简单比值之差（后减前）"),
-    "bridge_load": Text("Load", "负荷影响"),
-    "bridge_verified": Text("Verified change", "核定变化量"),
     # Budget
     "budget": Text("Uncertainty budget", "不确定度分量"),
     "budget_lead": Text(
@@ -179,9 +166,6 @@ TEXTS: dict[str, Text] = {
     "col_u": Text("u", "标准不确定度"),
     "col_dof": Text("Degrees of freedom", "自由度"),
     "col_share": Text("Share", "占比"),
-    "source_model": Text("Baseline model and day-to-day variation", "基准模型与日间波动"),
-    "source_numerator_meter": Text("Energy meter", "电能计量"),
-    "source_denominator_meter": Text("Output scale", "产量计量"),
     "infinite": Text("∞", "∞"),
     # Model
     "model_fit": Text(
@@ -189,6 +173,25 @@ TEXTS: dict[str, Text] = {
         "基准模型：{n} 天，相当于 {n_effective} 个独立观测；R² {r_squared}；CV(RMSE) {cv_rmse} %。",
     ),
     # Findings
+    # Robustness
+    "robustness": Text("Would others have concluded the same?", "换一种方法，结论是否相同？"),
+    "robustness_lead": Text(
+        "The same readings judged by every other model that could have been chosen in good faith, and at dates on "
+        "which nothing was retrofitted.",
+        "用其他可合理选用的模型以及并无改造的日期，对同一数据重新核算。",
+    ),
+    "col_model": Text("Model", "模型"),
+    "primary": Text("named by the plan", "方案指定"),
+    "not_admissible": Text("not admissible", "不可用"),
+    "why_refused": Text("cannot be fitted", "无法拟合"),
+    "why_support": Text("the reporting period lies outside what the baseline saw", "报告期超出基准期范围"),
+    "why_size": Text("too few effective intervals", "有效样本量不足"),
+    "why_terms": Text("a term does not matter", "有项不显著"),
+    "why_rejected": Text("a further term matters", "缺少显著项"),
+    "check_ar1_gls": Text("AR(1) generalised least squares", "AR(1) 广义最小二乘"),
+    "check_monte_carlo": Text("Monte Carlo (GUM supplement 1)", "蒙特卡洛法（GUM 补充件 1）"),
+    "check_ashrae_fsu": Text("ASHRAE Guideline 14", "ASHRAE 导则 14"),
+    "findings_whole": Text("Findings about plan and readings", "方案与读数的核查发现"),
     "findings": Text("Findings", "核查发现"),
     "findings_none": Text("Nothing noteworthy was found.", "未发现需要说明的情况。"),
     "findings_locked": Text("Findings when the plan was locked", "方案锁定时的核查发现"),
@@ -257,29 +260,9 @@ TEXTS: dict[str, Text] = {
 }
 
 
-class Words:
-    """The texts in one language, for templates: `t("key", name=value)`."""
-
-    def __init__(self, language: Language) -> None:
-        self.language = language
-
-    def __call__(self, key: str, **values: object) -> str:
-        """The text under `key` with its values filled in. Raises KeyError where there is none."""
-        text: str = getattr(TEXTS[key], self.language)
-        return text.format(**values) if values else text
-
-    def or_same(self, key: str, fallback: str) -> str:
-        """The text under `key`, or `fallback`, for a name that a newer result may bring."""
-        return self(key) if key in TEXTS else fallback
-
-    def pick(self, en: str, zh: str) -> str:
-        """The one of two given texts that is in this language."""
-        return zh if self.language == "zh" else en
-
-    @property
-    def other(self) -> Language:
-        """The language to switch to."""
-        return "en" if self.language == "zh" else "zh"
+def words(language: Language) -> Words:
+    """The texts of the pages in one language."""
+    return Words(language, TEXTS)
 
 
 def choose(query: str | None, cookie: str | None, accept_language: str) -> Language:

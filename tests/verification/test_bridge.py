@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.verification.lines import window_data
 from tests.verification.test_baseline import by_hand
-from verification.engine.bridge import bridge_steps, round_to_sum
+from verification.engine.bridge import bridge_steps
+from verification.engine.rounding import round_to_sum
 from verification.quality.window import WindowData
 
 

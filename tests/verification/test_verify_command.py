@@ -137,3 +137,27 @@ def test_a_result_that_cannot_be_written_exits_64(table: Path):
 def test_importing_the_command_line_needs_no_numpy():
     code = "import sys, verification.cli; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_explain_prints_the_numbered_steps(table: Path):
+    done = retroproof("verify", PLAN_FILE, "--readings", table, "--explain")
+    assert done.returncode == 0, done.stderr
+    assert [f"{step}. " in done.stdout for step in range(1, 9)] == [True] * 8
+    assert "8. Verdict" in done.stdout
+
+
+def test_plots_are_files_with_a_page_of_their_own(table: Path, tmp_path: Path):
+    folder = tmp_path / "made" / "plots"
+    done = retroproof("verify", PLAN_FILE, "--readings", table, "--plots", folder, "--lang", "zh")
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in folder.iterdir()}
+    assert {"index.html", "energy_per_ton-series.svg", "energy_per_ton-bridge-narrow.svg"} <= names
+    assert "改造前后对比" in (folder / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_made_exits_64(table: Path, tmp_path: Path):
+    in_the_way = tmp_path / "file"
+    in_the_way.touch()
+    done = retroproof("verify", PLAN_FILE, "--readings", table, "--plots", in_the_way)
+    assert done.returncode == 64
+    assert "cannot be made" in done.stderr

@@ -8,7 +8,6 @@ that they add up as shown.
 from __future__ import annotations
 
 import math
-from decimal import ROUND_FLOOR, Decimal
 
 from verification.engine.baseline import Fit
 from verification.quality.window import WindowData
@@ -34,23 +33,3 @@ def bridge_steps(fit: Fit, baseline: WindowData, reporting: WindowData) -> list[
         if not driver.is_denominator:  # the denominator's own term is 1 - 1
             steps.append((f"driver:{driver.name}", float(-fit.coefficients[index + 1] * change)))
     return steps
-
-
-def round_to_sum(steps: list[float], total: float, decimals: int) -> list[Decimal]:
-    """The steps at `decimals` places so that they add up to the rounded `total`, each within one unit of its last
-    place.
-
-    Raises ArithmeticError where the steps themselves do not close on `total` within a quarter of a unit: that is a
-    mistake in the engine, and rounding must not hide it.
-    """
-    unit = Decimal(1).scaleb(-decimals)
-    if abs(math.fsum([*steps, -total])) > float(unit) / 4:
-        raise ArithmeticError(f"the bridge does not close: {steps} do not add up to {total}")
-    exact = [Decimal(step) for step in steps]
-    floors = [step.quantize(unit, rounding=ROUND_FLOOR) for step in exact]
-    short = int((Decimal(total).quantize(unit) - sum(floors)) / unit)
-    # Largest remainders go up first; there are at most as many units to give as there are steps.
-    by_remainder = sorted(range(len(steps)), key=lambda index: floors[index] - exact[index])
-    for index in by_remainder[:short]:
-        floors[index] += unit
-    return floors

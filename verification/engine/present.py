@@ -10,7 +10,6 @@ from decimal import Decimal
 from fractions import Fraction
 
 from verification.engine.analysis import Analysis
-from verification.engine.bridge import round_to_sum
 from verification.engine.result import (
     BridgeRow,
     BudgetRow,
@@ -22,7 +21,7 @@ from verification.engine.result import (
     ModelStatistics,
     WindowTotals,
 )
-from verification.engine.rounding import counted, fixed, reported, significant
+from verification.engine.rounding import counted, fixed, reported, round_to_sum, significant
 from verification.engine.uncertainty import Budget
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Window

@@ -7,7 +7,7 @@ Rounding is half to even, always on the decimal that is shown in full beside it,
 from __future__ import annotations
 
 import math
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 UNCERTAINTY_DIGITS = 2  # GUM 7.2.6: at most two significant digits
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
@@ -59,6 +59,26 @@ def reported(value: Decimal, expanded_uncertainty: Decimal) -> tuple[str, str]:
         shown = expanded_uncertainty.quantize(Decimal(1).scaleb(place), context=_WIDE)
     rounded = value.quantize(Decimal(1).scaleb(place), context=_WIDE)
     return _plain(rounded), _plain(shown)
+
+
+def round_to_sum(steps: list[float], total: float, decimals: int) -> list[Decimal]:
+    """The steps at `decimals` places so that they add up to the rounded `total`, each within one unit of its last
+    place.
+
+    Raises ArithmeticError where the steps themselves do not close on `total` within a quarter of a unit: that is a
+    mistake in the engine, and rounding must not hide it.
+    """
+    unit = Decimal(1).scaleb(-decimals)
+    if abs(math.fsum([*steps, -total])) > float(unit) / 4:
+        raise ArithmeticError(f"the bridge does not close: {steps} do not add up to {total}")
+    exact = [Decimal(step) for step in steps]
+    floors = [step.quantize(unit, rounding=ROUND_FLOOR) for step in exact]
+    short = int((Decimal(total).quantize(unit) - sum(floors)) / unit)
+    # Largest remainders go up first; there are at most as many units to give as there are steps.
+    by_remainder = sorted(range(len(steps)), key=lambda index: floors[index] - exact[index])
+    for index in by_remainder[:short]:
+        floors[index] += unit
+    return floors
 
 
 def _plain(number: Decimal) -> str:

@@ -1,0 +1,260 @@
+"""How a result came about, step by step, with its intermediate figures: the steps of docs/explanation/methods.md.
+
+Reads only the result. What can be re-computed from its rows by hand (the sums behind the change) is re-computed here in
+decimals, so that the reader can follow it with a pocket calculator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+
+from verification.engine.result import MeasureResult, ModelStatistics, Result, WindowTotals
+from verification.engine.rounding import significant
+from verification.finding_catalogue import model, plan_lock, readings, retired, table, verdict
+from verification.findings import Finding, Language
+from verification.report.explain_words import EXPLAIN, STEPS
+from verification.report.read import source_name, step_name
+from verification.report.text import finding_lines, limit_text, worth_lines
+from verification.report.words import Words
+
+SHOWN_DIGITS, SHOWN_NAMES = 6, 5
+_STEP_OF_GROUP = ((1, plan_lock), (2, table), (2, readings), (4, model), (4, retired), (8, verdict))
+_SUPPORT, SUPPORT_STEP = "EXTRAPOLATION", 3
+
+
+def explain(result: Result, language: Language = "en") -> str:
+    """The eight numbered steps for each measure, as lines of text."""
+    return "\n".join(_lines(result, Words(language, EXPLAIN)))
+
+
+def _lines(result: Result, t: Words) -> Iterator[str]:
+    bodies: tuple[Callable[[Result, MeasureResult, Words], Iterator[str]], ...] = (
+        _plan_lock,
+        _data_gate,
+        _support,
+        _model,
+        _change,
+        _robustness,
+        _plausibility,
+        _verdict,
+    )
+    for measure in result.measures:
+        metric = measure.metric
+        yield t("measure_head", name=measure.name, formula=metric.formula, unit=metric.unit)
+        found = [*result.findings, *(one for one in measure.findings if one not in result.findings)]
+        for number, (title, body) in enumerate(zip(STEPS, bodies, strict=True), start=1):
+            yield f"{number}. {t.pick(title.en, title.zh)}"
+            lines = list(body(result, measure, t))
+            lines += _of_step(number, found, measure.verdict.reasons, t)
+            yield from (f"   {line}" for line in lines or [t("nothing")])
+        yield ""
+
+
+def step_of(code: str) -> int:
+    """The step that makes a finding; one that this version does not know is shown with the data."""
+    if code.startswith(_SUPPORT):
+        return SUPPORT_STEP
+    return next((step for step, group in _STEP_OF_GROUP if code in group.ENTRIES), 2)
+
+
+def _of_step(number: int, found: Sequence[Finding], reasons: Sequence[Finding], t: Words) -> Iterator[str]:
+    """The findings that this step made; the verdict's own reasons are in its step."""
+    for finding in found:
+        if step_of(finding.code) == number and finding not in reasons:
+            yield from finding_lines(finding, t)
+
+
+def _plan_lock(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
+    yield t("plan_digest", digest=result.plan_digest)
+    context = result.context
+    times = {
+        name: time.isoformat() if time else t("never")
+        for name, time in (("plan", context.plan_logged_at), ("baseline", context.baseline_logged_at))
+    }
+    yield t("logged", number=context.run_number or 1, count=context.run_count or 1, **times)
+
+
+def _data_gate(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
+    for name, totals in (("baseline", measure.baseline), ("reporting", measure.reporting)):
+        rows = [row for row in measure.rows if row.window == name]
+        least = min((row.coverage_percent for row in rows if row.used), default=0)
+        yield t("window_line", label=t(name), used=totals.used, intervals=totals.intervals, coverage=least)
+        yield _totals(measure, totals, t)
+        skipped = [row.start.date().isoformat() for row in rows if not row.used]
+        if skipped:
+            more = t("more", count=len(skipped) - SHOWN_NAMES) if len(skipped) > SHOWN_NAMES else ""
+            yield t("not_used", names=", ".join(skipped[:SHOWN_NAMES]) + more)
+
+
+def _totals(measure: MeasureResult, totals: WindowTotals, t: Words) -> str:
+    metric = measure.metric
+    ratio = "–" if totals.ratio is None else f"{totals.ratio} {metric.unit}"
+    numerator = f"{totals.numerator} {metric.numerator_unit}"
+    if totals.denominator is None:
+        return t("mean_totals", numerator=numerator, ratio=ratio)
+    return t(
+        "window_totals", numerator=numerator, denominator=f"{totals.denominator} {metric.denominator_unit}", ratio=ratio
+    )
+
+
+def _support(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
+    count = max((len(row.drivers) for row in measure.rows), default=0)
+    names = [one.name for one in measure.model.coefficients if one.name != "intercept"] if measure.model else []
+    for index in range(count):
+        before, after = (_known(measure, window, index) for window in ("baseline", "reporting"))
+        if before and after:
+            yield t(
+                "driver_line",
+                driver=names[index] if index < len(names) else f"x{index + 1}",
+                low=min(before),
+                high=max(before),
+                after_low=min(after),
+                after_high=max(after),
+                mean=significant(float(sum(after) / len(after)), SHOWN_DIGITS),
+            )
+    if not count:
+        yield t("no_drivers")
+
+
+def _known(measure: MeasureResult, window: str, index: int) -> list[Decimal]:
+    """The values of one driver in the intervals used."""
+    texts = [row.drivers[index] for row in measure.rows if row.used and row.window == window]
+    return [Decimal(text) for text in texts if text is not None]
+
+
+def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
+    model = measure.model
+    if model is None:
+        yield t("no_model")
+        return
+    yield t("model_line", kind=model.kind, n=model.n, p=model.p)
+    for one in model.coefficients:
+        shown = {"value": one.value, "error": one.standard_error, "t": one.t or "–", "vif": one.vif or "–"}
+        yield t("coefficient", name=one.name, unit=one.unit, p=one.p_value, **shown)
+    yield from _fit(model, measure.metric.numerator_unit, t)
+
+
+def _fit(model: ModelStatistics, unit: str, t: Words) -> Iterator[str]:
+    yield t(
+        "fit_line",
+        s=model.residual_sd,
+        unit=unit,
+        r2=model.r_squared,
+        adjusted=model.adjusted_r_squared,
+        cv=model.cv_rmse_percent,
+        convention=model.cv_rmse_convention,
+    )
+    yield t(
+        "fit_tests",
+        f=model.f or "–",
+        fp=model.f_p_value or "–",
+        nmbe=model.nmbe_out_of_sample_percent or "–",
+        dw=model.durbin_watson or "–",
+        condition=model.condition_number,
+    )
+    yield t(
+        "size_line",
+        lag1=model.lag1_autocorrelation,
+        rho=model.rho_bias_corrected,
+        n=model.n,
+        effective=model.n_effective,
+    )
+
+
+def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
+    effect, unit = measure.effect, measure.metric.unit
+    if effect is None:
+        yield t("no_number")
+        return
+    yield from _sums(measure, effect.delta, t)
+    yield from (f"{row.value:>16}  {step_name(row, t)}" for row in measure.bridge)
+    for row in measure.budget:
+        yield t(
+            "budget_line",
+            source=source_name(row, t),
+            u=row.standard_uncertainty,
+            type=row.type,
+            dof=row.dof or t("infinite"),
+            share=row.share_percent,
+        )
+    squares = sum((Decimal(row.standard_uncertainty) ** 2 for row in measure.budget), Decimal(0))
+    combined = f"{squares.sqrt():.{effect.decimals}f}"
+    yield t("combined", u=combined, unit=unit, dof=effect.dof or t("infinite"))
+    yield t(
+        "expanded",
+        k=effect.coverage_factor,
+        u=effect.standard_uncertainty,
+        expanded=effect.expanded_uncertainty,
+        unit=unit,
+        confidence=result.confidence,
+        delta=effect.reported_delta,
+        shown=effect.reported_uncertainty,
+    )
+    yield from worth_lines(measure, t)
+    for check in measure.cross_checks:
+        yield t("cross_check", name=check.name, delta=check.delta or "–", expanded=check.expanded_uncertainty)
+
+
+def _sums(measure: MeasureResult, delta: str, t: Words) -> Iterator[str]:
+    """The change again from the reporting rows: sum of metered less sum of modelled, over the denominator."""
+    metric = measure.metric
+    rows = [row for row in measure.rows if row.used and row.window == "reporting"]
+    if not rows or any(row.numerator is None or row.predicted is None for row in rows):
+        return
+    metered = sum((Decimal(row.numerator or 0) for row in rows), Decimal(0))
+    modelled = sum((Decimal(row.predicted or 0) for row in rows), Decimal(0))
+    change = metered - modelled
+    yield t(
+        "difference", metered=f"{metered:f}", modelled=f"{modelled:f}", change=f"{change:f}", unit=metric.numerator_unit
+    )
+    denominator = Decimal(measure.reporting.denominator or len(rows))
+    if denominator:
+        yield t(
+            "divided",
+            denominator=f"{denominator:f}",
+            denominator_unit=metric.denominator_unit or t("intervals"),
+            plain=significant(float(change / denominator), SHOWN_DIGITS),
+            kernel=f"{metric.numerator_unit}/{metric.denominator_unit}"
+            if metric.denominator_unit
+            else metric.numerator_unit,
+            delta=delta,
+            unit=metric.unit,
+        )
+
+
+def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
+    for row in measure.panel:
+        if row.admissible and row.delta is not None and row.expanded_uncertainty is not None:
+            state = t(row.verdict) if row.verdict else "–"
+            mark = "*" if row.primary else "-"
+            yield t(
+                "panel_row", mark=mark, model=row.model, delta=row.delta, expanded=row.expanded_uncertainty, state=state
+            )
+        else:
+            yield t("panel_refused", model=row.model, why="; ".join(row.why_not))
+    if measure.placebo is not None:
+        placebo = measure.placebo
+        yield t("placebo", dates=placebo.dates, claims=placebo.false_claims, rate=placebo.rate)
+    for point in measure.change_points:
+        yield t("change_point", window=t(point.window), start=point.start.date().isoformat(), shift=point.shift)
+    for case in measure.sensitivity:
+        yield t("sensitivity", case=case.case, delta=case.delta or "–", expanded=case.expanded_uncertainty or "–")
+
+
+def _plausibility(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - findings only
+    yield from ()
+
+
+def _verdict(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
+    verdict, effect = measure.verdict, measure.effect
+    if effect is not None and verdict.limit.of == "change":
+        delta, expanded = Decimal(effect.delta), Decimal(effect.expanded_uncertainty)
+        bounds = {"low": f"{delta - expanded:f}", "high": f"{delta + expanded:f}", "unit": measure.metric.unit}
+        yield t("comparison", limit=limit_text(verdict.limit, t), state=t(verdict.state), **bounds)
+    else:
+        yield f"{limit_text(verdict.limit, t)}: {t(verdict.state)}"
+    for reason in verdict.reasons:
+        yield from finding_lines(reason, t)
+    if len(result.measures) > 1:
+        yield f"{t('overall')}: {t(result.verdict.state)}"

@@ -1,0 +1,98 @@
+"""The texts of the numbered explanation, in English and in Chinese."""
+
+from __future__ import annotations
+
+from verification.report.words import REPORT, Text
+
+STEPS = (
+    Text("Plan lock", "方案锁定"),
+    Text("Data gate", "数据准入"),
+    Text("Support", "外推范围"),
+    Text("Baseline model", "基准模型"),
+    Text("Change and its uncertainty", "变化量及其不确定度"),
+    Text("Robustness", "稳健性"),
+    Text("Physical plausibility", "物理合理性"),
+    Text("Verdict", "结论"),
+)
+
+EXPLAIN: dict[str, Text] = {
+    **REPORT,
+    "measure_head": Text("{name}: {formula} [{unit}]", "{name}：{formula} [{unit}]"),
+    "plan_digest": Text("SHA-256 of the plan as filed: {digest}", "方案文件 SHA-256：{digest}"),
+    "logged": Text(
+        "plan logged {plan}, baseline logged {baseline}, run {number} of {count}",
+        "方案存证 {plan}，基准期存证 {baseline}，第 {number} 次核算，共 {count} 次",
+    ),
+    "never": Text("never", "无"),
+    "window_line": Text(
+        "{label}: {used} of {intervals} intervals used, least coverage of those {coverage} %",
+        "{label}：{intervals} 个区间中采用 {used} 个，所采用区间的最低覆盖率 {coverage} %",
+    ),
+    "window_totals": Text(
+        "  numerator {numerator}, denominator {denominator}, ratio {ratio}",
+        "  分子 {numerator}，分母 {denominator}，比值 {ratio}",
+    ),
+    "mean_totals": Text("  sum {numerator}, mean per interval {ratio}", "  合计 {numerator}，每区间均值 {ratio}"),
+    "not_used": Text("  not used: {names}", "  未采用：{names}"),
+    "more": Text(" and {count} more", " 等另外 {count} 个"),
+    "driver_line": Text(
+        "{driver}: baseline {low} to {high}; reporting {after_low} to {after_high}, mean {mean}",
+        "{driver}：基准期 {low} 至 {high}；报告期 {after_low} 至 {after_high}，均值 {mean}",
+    ),
+    "no_drivers": Text("the model has no drivers, so nothing is extrapolated", "模型没有自变量，不存在外推"),
+    "no_model": Text("no model was fitted; the findings say why", "未拟合模型，原因见发现"),
+    "model_line": Text("{kind}: n = {n} intervals, p = {p} parameters", "{kind}：n = {n} 个区间，p = {p} 个参数"),
+    "coefficient": Text(
+        "  {name} = {value} ± {error} {unit} (t = {t}, p = {p}, VIF = {vif})",
+        "  {name} = {value} ± {error} {unit}（t = {t}，p = {p}，VIF = {vif}）",
+    ),
+    "fit_line": Text(
+        "  s = {s} {unit}; R2 = {r2}, adjusted {adjusted}; CV(RMSE) = {cv} % [{convention}]",
+        "  s = {s} {unit}；R2 = {r2}，调整后 {adjusted}；CV(RMSE) = {cv} % [{convention}]",
+    ),
+    "fit_tests": Text(
+        "  F = {f} (p = {fp}); NMBE out of sample = {nmbe} %; Durbin-Watson = {dw}; condition number {condition}",
+        "  F = {f}（p = {fp}）；样本外 NMBE = {nmbe} %；Durbin-Watson = {dw}；条件数 {condition}",
+    ),
+    "size_line": Text(
+        "  lag-1 autocorrelation {lag1}, rho = {rho}: {n} intervals are worth n' = {effective}",
+        "  一阶自相关 {lag1}，rho = {rho}：{n} 个区间相当于 n' = {effective} 个独立区间",
+    ),
+    "difference": Text(
+        "metered {metered} less modelled {modelled} {unit} = {change} {unit}",
+        "实测 {metered} 减推算 {modelled} {unit} = {change} {unit}",
+    ),
+    "divided": Text(
+        "divided by {denominator} {denominator_unit} = {plain} {kernel}: the change is {delta} {unit}",
+        "除以 {denominator} {denominator_unit} = {plain} {kernel}：变化量为 {delta} {unit}",
+    ),
+    "budget_line": Text(
+        "u({source}) = {u}, type {type}, dof {dof}, {share} % of the variance",
+        "u({source}) = {u}，{type} 类，自由度 {dof}，占方差 {share} %",
+    ),
+    "infinite": Text("infinite", "∞"),
+    "combined": Text(
+        "u_c = root of the sum of squares = {u} {unit}, dof {dof} (Welch-Satterthwaite)",
+        "u_c = 平方和之根 = {u} {unit}，自由度 {dof}（Welch-Satterthwaite）",
+    ),
+    "expanded": Text(
+        "U = k * u_c = {k} * {u} = {expanded} {unit} at confidence {confidence}; reported {delta} ± {shown} {unit}",
+        "U = k * u_c = {k} * {u} = {expanded} {unit}，置信水平 {confidence}；报告值 {delta} ± {shown} {unit}",
+    ),
+    "cross_check": Text("by another method, {name}: {delta} ± {expanded}", "另一方法 {name}：{delta} ± {expanded}"),
+    "panel_row": Text("{mark} {model}: {delta} ± {expanded}, {state}", "{mark} {model}：{delta} ± {expanded}，{state}"),
+    "panel_refused": Text("- {model}: not admissible ({why})", "- {model}：不可用（{why}）"),
+    "placebo": Text(
+        "placebo retrofits at {dates} dates inside the baseline: {claims} certified, rate {rate}",
+        "基准期内 {dates} 个虚拟改造日：误判达标 {claims} 个，比率 {rate}",
+    ),
+    "change_point": Text(
+        "break in the {window} at {start}: shift {shift}", "{window}在 {start} 出现突变：偏移 {shift}"
+    ),
+    "sensitivity": Text("without or with {case}: {delta} ± {expanded}", "情形 {case}：{delta} ± {expanded}"),
+    "nothing": Text("nothing to report", "无"),
+    "comparison": Text(
+        "{low} to {high} {unit} against {limit}: {state}",
+        "{low} 至 {high} {unit}，对照 {limit}：{state}",
+    ),
+}

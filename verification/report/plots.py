@@ -1,0 +1,123 @@
+"""All plots of a result: as drawings for a page, and as files with a page of their own (`verify --plots`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from html import escape
+from importlib.resources import files
+
+from verification.engine.result import Effect, Limit, MeasureResult, Result
+from verification.engine.rounding import short
+from verification.findings import Language
+from verification.report import bars, coverage, gauge, scatter, time_plots
+from verification.report.axes import FRAMES, Frame
+from verification.report.numbers import number
+from verification.report.read import subject_of
+from verification.report.subject import Subject
+from verification.report.svg import Drawing
+from verification.report.words import REPORT, Words
+
+Plot = Callable[[Subject, Words, Frame, str], Drawing | None]
+
+PLOTS: dict[str, Plot] = {
+    "series": time_plots.series,
+    "scatter": scatter.scatter,
+    "residuals": time_plots.residuals,
+    "cusum": time_plots.cusum,
+    "bridge": bars.bridge,
+    "budget": bars.budget,
+    "coverage": coverage.coverage,
+}
+GAUGE = "verdict"
+
+
+def stylesheet() -> str:
+    """The rules that drawings need."""
+    return (files("verification.report") / "plots.css").read_text(encoding="utf-8")
+
+
+def drawings(measure: MeasureResult, t: Words) -> dict[str, list[Drawing]]:
+    """Each plot that the measure has data for, wide and narrow; a page shows the one that fits."""
+    subject = subject_of(measure, t)
+    found = {}
+    for name, plot in PLOTS.items():
+        drawn = [plot(subject, t, frame, f"{measure.name}-{name}-{frame.name}") for frame in FRAMES]
+        if all(drawn):
+            found[name] = [one for one in drawn if one]
+    return found
+
+
+def gauges(measure: MeasureResult, t: Words) -> list[Drawing]:
+    """The interval against target and claim, wide and narrow; none without a figure in the target's unit."""
+    effect, limit = measure.effect, measure.verdict.limit
+    if effect is None or limit.of != "change":
+        return []
+    reading = _reading(measure, effect, limit, t)
+    return [
+        gauge.gauge(reading, t, frame, f"{measure.name}-gauge-{frame.name}") for frame in (gauge.WIDE, gauge.NARROW)
+    ]
+
+
+def _reading(measure: MeasureResult, effect: Effect, limit: Limit, t: Words) -> gauge.Reading:
+    target = number(short(Decimal(limit.value)))
+    title = t(
+        "gauge_title",
+        delta=number(effect.reported_delta),
+        uncertainty=number(effect.reported_uncertainty),
+        unit=measure.metric.unit,
+        target=f"{t(limit.side)} {target} {limit.unit}",
+    )
+    return gauge.Reading(
+        delta=float(effect.reported_delta),
+        uncertainty=float(effect.reported_uncertainty),
+        target=float(limit.value),
+        target_text=target,
+        at_least=limit.side == "at_least",
+        claim=float(measure.claim.value) if measure.claim else None,
+        title=title,
+    )
+
+
+def plot_files(result: Result, language: Language) -> Iterator[tuple[str, str]]:
+    """Every plot as (file name, content): one SVG for each plot and size, and `index.html`, which shows them all."""
+    t = Words(language, REPORT)
+    sections = []
+    for measure in result.measures:
+        drawn = {GAUGE: gauges(measure, t), **drawings(measure, t)}
+        for name, sizes in drawn.items():
+            for drawing, suffix in zip(sizes, ("", "-narrow"), strict=False):
+                yield f"{measure.name}-{name}{suffix}.svg", _standalone(drawing)
+        sections.append(_section(measure, drawn, t))
+    yield "index.html", _page(result, sections, t)
+
+
+def _standalone(drawing: Drawing) -> str:
+    """The drawing with its rules inside, so that the file needs nothing else."""
+    opening, rest = drawing.split(">", 1)
+    return f"{opening}><style>{stylesheet()}</style>{rest}\n"
+
+
+def _section(measure: MeasureResult, drawn: dict[str, list[Drawing]], t: Words) -> str:
+    title = escape(t.pick(measure.metric.boundary.en, measure.metric.boundary.zh))
+    parts = [f"<h2>{escape(measure.name)} · {title}</h2>", f"<p><strong>{t(measure.verdict.state)}</strong></p>"]
+    for name, sizes in drawn.items():
+        if sizes:
+            narrow = sizes[-1]
+            figure = f'<div class="wide-only">{sizes[0]}</div><div class="narrow-only">{narrow}</div>'
+            parts.append(
+                f'<figure class="{name}"><figcaption>{escape(t(f"plot_{name}"))}</figcaption>{figure}</figure>'
+            )
+    return "\n".join(parts)
+
+
+def _page(result: Result, sections: list[str], t: Words) -> str:
+    language = t.pick("en", "zh-CN")
+    rules = stylesheet() + (files("verification.report") / "page.css").read_text(encoding="utf-8")
+    return (
+        f'<!doctype html>\n<html lang="{language}">\n<head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(result.project)}</title>'
+        f"<style>{rules}</style></head>\n<body>\n<h1>{escape(result.project)}</h1>\n"
+        + "\n".join(sections)
+        + "\n</body>\n</html>\n"
+    )

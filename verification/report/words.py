@@ -1,0 +1,183 @@
+"""The texts of plots and reports in English and in Chinese, under one key; a key that lacks a language cannot be
+written here. Texts of findings are not here: they belong to the finding catalogue.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from verification.findings import Language
+
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+class Text(NamedTuple):
+    """One text in both languages."""
+
+    en: str
+    zh: str
+
+
+PLOTS: dict[str, Text] = {
+    "axis_note": Text("axis does not begin at zero", "纵轴不从零起"),
+    "window_baseline": Text("Baseline", "基准期"),
+    "window_reporting": Text("Reporting period", "报告期"),
+    "works": Text("retrofit", "改造"),
+    "plain_ratio": Text("plain ratio", "简单比值"),
+    "metered_baseline": Text("Baseline, metered", "基准期实测"),
+    "metered_reporting": Text("Reporting period, metered", "报告期实测"),
+    "expected": Text("Expected by the baseline model", "基准模型推算"),
+    "band": Text("Expected spread of single intervals", "单个区间的预期范围"),
+    "series_title": Text(
+        "{title}: metered before and after the retrofit, against the baseline model's projection",
+        "{title}：改造前后实测值与基准模型推算值",
+    ),
+    "metered": Text("metered", "实测"),
+    "modelled": Text("modelled", "推算"),
+    "residual": Text("metered less modelled", "实测减推算"),
+    "spread": Text("Expected spread of single intervals", "单个区间的预期范围"),
+    "residuals_title": Text("{title}: metered less modelled", "{title}：实测减推算"),
+    "cusum_axis": Text("running sum of metered less modelled", "实测减推算的累计值"),
+    "cusum_line": Text("Running sum (CUSUM)", "累计值（CUSUM）"),
+    "cusum_title": Text("{title}: running sum of metered less modelled", "{title}：实测减推算的累计值"),
+    "fit_line": Text("Baseline model", "基准模型"),
+    "fit_beyond": Text("Model beyond what the baseline saw", "超出基准期范围的外推"),
+    "scatter_title": Text("{title}: the baseline model and its data", "{title}：基准模型与数据"),
+    "bridge_axis": Text("plain difference to verified change", "从简单差值到核定变化量"),
+    "bridge_title": Text(
+        "{title}: from the plain difference to the verified change", "{title}：从简单差值到核定变化量"
+    ),
+    "bridge_plain": Text("Plain difference, after minus before", "简单差值（后减前）"),
+    "bridge_load": Text("Load", "负荷影响"),
+    "bridge_verified": Text("Verified change", "核定变化量"),
+    "bridge_driver": Text("Change of", "变化："),
+    "bridge_adjustment": Text("Adjustment", "非常规调整"),
+    "source_model": Text("Model", "模型"),
+    "source_numerator_meter": Text("Meters of the numerator", "分子计量"),
+    "source_denominator_meter": Text("Meters of the denominator", "分母计量"),
+    "source_adjustment": Text("Adjustment", "非常规调整"),
+    "budget_axis": Text("standard uncertainty", "标准不确定度"),
+    "budget_title": Text("{title}: uncertainty budget", "{title}：不确定度分量"),
+    "budget_combined": Text("Combined", "合成"),
+    "coverage_title": Text(
+        "{title}: how much of each day was metered, and which days were used", "{title}：逐日数据覆盖与采用情况"
+    ),
+    "coverage_part": Text("Partly metered", "部分缺失"),
+    "coverage_unused": Text("Not used", "未采用"),
+    "plot_verdict": Text("Verdict", "结论"),
+    "plot_series": Text("Before and after", "改造前后对比"),
+    "plot_scatter": Text("The baseline model and its data", "基准模型与数据"),
+    "plot_residuals": Text("Metered less modelled", "实测减推算"),
+    "plot_cusum": Text("Running sum of metered less modelled (CUSUM)", "实测减推算的累计值（CUSUM）"),
+    "plot_bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
+    "plot_budget": Text("Uncertainty budget", "不确定度分量"),
+    "plot_coverage": Text("Coverage of the readings", "数据覆盖"),
+    "gauge_title": Text(
+        "Verified change {delta} ± {uncertainty} {unit}; target {target}",
+        "核定变化量 {delta} ± {uncertainty} {unit}；目标 {target}",
+    ),
+    "gauge_accepts": Text("target reached", "达到目标"),
+    "gauge_limit": Text("target", "目标"),
+    "gauge_claim": Text("claim", "申报"),
+    "gauge_zero": Text("no change", "无变化"),
+}
+
+REPORT: dict[str, Text] = {
+    **PLOTS,
+    "met": Text("MET", "达标"),
+    "not_met": Text("NOT MET", "未达标"),
+    "inconclusive": Text("INCONCLUSIVE", "无法定论"),
+    "invalid_data": Text("INVALID DATA", "数据无效"),
+    "not_verifiable": Text("NOT VERIFIABLE", "不可核验"),
+    "verdict": Text("Verdict", "结论"),
+    "overall": Text("Overall verdict", "总体结论"),
+    "of_change": Text("change", "变化量"),
+    "of_relative": Text("relative change", "相对变化"),
+    "of_level": Text("level afterwards", "改造后水平"),
+    "at_most": Text("at most", "不高于"),
+    "at_least": Text("at least", "不低于"),
+    "change": Text("Change", "变化量"),
+    "confidence": Text("confidence {confidence}, k = {k}", "置信水平 {confidence}，k = {k}"),
+    "sign_lower": Text("after minus before, so a saving is negative", "改造后减改造前，负值为节约"),
+    "sign_higher": Text("after minus before, so a gain is positive", "改造后减改造前，正值为提高"),
+    "relative": Text(
+        "{percent} % of what the unchanged line would have had; metered over modelled (SEnPI) {senpi}",
+        "相对未改造产线 {percent} %；实测与推算之比（SEnPI）{senpi}",
+    ),
+    "annual": Text(
+        "per year: {value} ± {uncertainty} {unit} at an output of {output} {output_unit} ({basis})",
+        "全年：{value} ± {uncertainty} {unit}，按产量 {output} {output_unit}（{basis}）",
+    ),
+    "basis_metered": Text("metered", "实测"),
+    "basis_planned": Text("planned", "计划"),
+    "basis_capacity": Text("capacity, not output", "产能，非产量"),
+    "money": Text("money", "金额"),
+    "carbon": Text("carbon", "碳排放"),
+    "factor": Text("factor", "系数"),
+    "no_number": Text("No figure is given, for the reasons below.", "不给出数值，原因如下。"),
+    "baseline": Text("Baseline", "基准期"),
+    "reporting": Text("Reporting", "报告期"),
+    "window": Text(
+        "{start} to {end} (end excluded), {used} of {intervals} intervals: {totals}",
+        "{start} 至 {end}（不含末日），{intervals} 个区间中可用 {used} 个：{totals}",
+    ),
+    "bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
+    "budget": Text("Uncertainty budget (standard uncertainty, share)", "不确定度预算（标准不确定度，占比）"),
+    "panel_line": Text(
+        "Other models: {count} of {tried} admissible, from {low} to {high} {unit}",
+        "其他模型：{tried} 个中 {count} 个可用，结果 {low} 至 {high} {unit}",
+    ),
+    "placebo_line": Text(
+        "Placebo retrofits inside the baseline: {claims} of {dates} would have been certified",
+        "基准期内的虚拟改造日：{dates} 个中有 {claims} 个会被误判为达标",
+    ),
+    "claim": Text("Claim", "申报值"),
+    "consistent": Text("consistent with the data", "与数据一致"),
+    "overstated": Text("overstated", "高报"),
+    "understated": Text("understated", "低报"),
+    "findings": Text("Findings", "发现"),
+    "info": Text("note", "提示"),
+    "warning": Text("warning", "警告"),
+    "error": Text("ERROR", "错误"),
+    "engine": Text(
+        "engine {version}, plan {plan}, readings {readings}", "引擎 {version}，方案 {plan}，读数 {readings}"
+    ),
+}
+
+
+class Words:
+    """The texts in one language: `t("key", name=value)`."""
+
+    def __init__(self, language: Language, texts: Mapping[str, Text] = PLOTS) -> None:
+        self.language = language
+        self._texts = texts
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text under `key` with its values filled in. Raises KeyError where there is none."""
+        text: str = getattr(self._texts[key], self.language)
+        return text.format(**values) if values else text
+
+    def or_same(self, key: str, fallback: str) -> str:
+        """The text under `key`, or `fallback`, for a name that a newer result may bring."""
+        return self(key) if key in self._texts else fallback
+
+    def pick(self, en: str, zh: str) -> str:
+        """The one of two given texts that is in this language."""
+        return zh if self.language == "zh" else en
+
+    @property
+    def other(self) -> Language:
+        """The language to switch to."""
+        return "en" if self.language == "zh" else "zh"
+
+    def month(self, day: dt.date) -> str:
+        """`Mar` or `3月`; the year only where it begins, or the months would crowd."""
+        if day.month == 1:
+            return str(day.year)
+        return self.pick(MONTHS[day.month - 1], f"{day.month}月")
+
+    def day(self, day: dt.date) -> str:
+        """`1 Mar` or `3月1日`."""
+        return self.pick(f"{day.day} {MONTHS[day.month - 1]}", f"{day.month}月{day.day}日")
