@@ -21,6 +21,7 @@ from deploy.story import (
     Narrator,
     compare_with_truth,
     count_exactly,
+    demonstration_line,
     fetch_package,
     judge,
     meter_before_and_after,
@@ -44,22 +45,24 @@ def run_demo(plant: Sequence[str]) -> None:
     folder = home / "demo"
     with only_one(folder), Supervisor() as supervisor:
         _remove(folder)
-        stack = Stack(folder, servers, supervisor, progress, plant)
+        stack = Stack(folder, servers, supervisor, progress)
+        line = demonstration_line(stack, plant)
         with narrator.stage("Platform: tables, keys, enrolled device, ingest, API", "平台启动"):
             stack.start_servers()
             stack.start_platform()
-        meter_before_and_after(stack, narrator)
+            line.enrol()
+        meter_before_and_after(line, narrator)
         with narrator.stage("Live for a moment, then every reading counted", "实时采集、逐条清点"):
             time.sleep(LIVE_SECONDS)
-            stand_still(stack, narrator)
-            counted = count_exactly(stack)
+            stand_still(line, narrator)
+            counted = count_exactly(line)
             narrator.say(f"readings: {counted}")
             if not counted.exact:
                 raise DeployError(f"Readings were lost or doubled: {counted}")
         with narrator.stage("Verdict", "核证结论"):
             run = judge(stack, narrator)
         with narrator.stage("Against the truth", "与真值对照"):
-            compare_with_truth(stack, narrator, run)
+            compare_with_truth(line, narrator, run)
         package = fetch_package(stack, run)
         with narrator.stage("Offline check of the evidence package", "离线复核证据包"):
             narrator.say(f"package: {package}")

@@ -1,4 +1,4 @@
-"""The whole product on one machine, in one folder: servers, ingest, API, and beside them a simulated plant with agent.
+"""The platform on one machine, in one folder: servers, ingest and API. The lines that it serves are in `line.py`.
 
 Every part is a process of its own, started through the `retroproof` command as an operator would. The folder carries
 all state: a stack that is started again goes on where it stopped. Makes keys, passwords and configuration on first use.
@@ -6,12 +6,10 @@ all state: a stack that is started again goes on where it stopped. Makes keys, p
 
 from __future__ import annotations
 
-import json
 import os
 import string
 import subprocess
 import sys
-from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -22,41 +20,26 @@ from deploy.local.process import Child, Supervisor
 from deploy.local.progress import Progress
 from deploy.local.servers import Servers
 from deploy.local.state import HOST, State, write_private
+from deploy.parts import Parts
 from deploy.platform_client import PlatformClient
 
 DATABASE = "retroproof"
-DEVICE = "hengkang-potline-1"
-ENTERPRISE = "hengkang"
-SCENARIO = "hengkang"
 READY_DEADLINE_S = 60.0
-ROLES = {"enterprise": ENTERPRISE, "expert": "expert-1", "auditor": "auditor-1"}
+ROLES = {"enterprise": "hengkang", "expert": "expert-1", "auditor": "auditor-1"}
 RETROPROOF = (sys.executable, "-m", "retroproof")
 
 
-class Stack:
-    """One stack in `folder`. Start the platform first, then the plant, then the agent.
+class Stack(Parts):
+    """One platform in `folder`. Start the servers first, then the platform, then the lines."""
 
-    `plant` are the options that say which plant is simulated, as `retroproof simulate` takes them.
-    """
-
-    def __init__(
-        self, folder: Path, servers: Servers, supervisor: Supervisor, progress: Progress, plant: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, folder: Path, servers: Servers, supervisor: Supervisor, progress: Progress) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.plant = tuple(plant)
-        self.supervisor = supervisor
+        super().__init__(supervisor)
         self.postgres = PostgresServer(servers, folder / "postgres", progress=progress)
         self.uplink = MosquittoBroker(servers, folder / "uplink-broker", "uplink", progress=progress)
         self.plant_broker = MosquittoBroker(servers, folder / "plant-broker", "plant", progress=progress)
         self._api_state = State.load(folder / "api-state.json")
-        self._opcua_state = State.load(folder / "opcua-state.json")
-        self.children: dict[str, Child] = {}
-
-    @property
-    def ledger(self) -> Path:
-        """The simulator's own record of everything that the plant produced."""
-        return self.folder / "plant-ledger.csv"
 
     @property
     def url(self) -> str:
@@ -77,69 +60,29 @@ class Stack:
             self.postgres.create_database(DATABASE)
 
     def start_platform(self) -> None:
-        """Tables, keys, the enrolled device, access tokens; then ingest and the API."""
+        """Tables, keys, access tokens; then ingest and the API."""
         self.command("db", "migrate")
         self.command("api", "migrate")
-        ingest_key = self._make_key("ingest", "ingest.key")
-        edge_key = self._make_key("edge", "edge.key")
+        self.make_key("ingest", self.folder / "ingest.key")
         for name in ("log.key", "engine.key"):
-            self._make_key("api", name)
-        self.command("ingest", "enroll", "--device", DEVICE, "--key", edge_key, "--enterprise", ENTERPRISE)
-        self._write_configuration(ingest_key)
+            self.make_key("api", self.folder / name)
+        self._write_configuration()
         self._make_tokens()
         self.start_ingest()
         self.start_api()
 
     def start_ingest(self) -> None:
         """The ingest worker; returns when it listens to the broker."""
-        child = self._start("ingest", "ingest", "serve", "--config", self.folder / "ingest.yaml")
+        child = self.start_child("ingest", "ingest", "serve", "--config", self.folder / "ingest.yaml")
+        self.children["ingest"] = child
         mark = child.log.stat().st_size
-        child.wait_ready(lambda: "ready" in _written_since(child.log, mark), deadline_s=READY_DEADLINE_S)
+        child.wait_ready(lambda: "ready" in written_since(child.log, mark), deadline_s=READY_DEADLINE_S)
 
     def start_api(self) -> None:
         """The API and the web pages; returns when they answer."""
-        child = self._start("api", "api", "serve", "--config", self.folder / "api.yaml")
+        child = self.start_child("api", "api", "serve", "--config", self.folder / "api.yaml")
+        self.children["api"] = child
         child.wait_ready(PlatformClient(self.url).answers, deadline_s=READY_DEADLINE_S)
-
-    def start_plant(self, until: str, *more: str) -> dict[str, object]:
-        """The simulated plant, whose present is `until`; returns what it says of itself once it serves."""
-        port = self._opcua_state.port
-        gate = f"mqtt://gate:{self.plant_broker.password('gate')}@{HOST}:{self.plant_broker.port}"
-        log = self.folder / "logs" / "plant.log"
-        mark = log.stat().st_size if log.exists() else 0
-        options = ["--until", until, "--opcua-port", str(port), "--ledger", str(self.ledger), *more]
-        child = self._start(
-            "plant",
-            "simulate",
-            "run",
-            SCENARIO,
-            *self.plant,
-            *options,
-            env={"RETROPROOF_SIMULATE_MQTT": gate},
-        )
-        child.wait_ready(lambda: '"ready": true' in _written_since(log, mark), deadline_s=READY_DEADLINE_S)
-        said = next(line for line in _written_since(log, mark).splitlines() if '"ready": true' in line)
-        ready: dict[str, object] = json.loads(said)
-        # Without a first day the simulator counts back from today; from now on the day is this plant's own.
-        if "--first-day" not in self.plant:
-            self.plant += ("--first-day", str(ready["baseline_start"])[:10])
-        return ready
-
-    def start_agent(self) -> None:
-        """The edge agent; it connects to everything by itself, so there is nothing to wait for."""
-        self._start("agent", "edge", "run", "--config", self.folder / "edge.yaml")
-
-    def stop(self, name: str) -> None:
-        """Orderly stop of one of our own processes."""
-        child = self.children.pop(name)
-        child.stop()
-        self.supervisor.forget(child)
-
-    def kill(self, name: str) -> None:
-        """kill -9 of one of our own processes."""
-        child = self.children.pop(name)
-        child.kill()
-        self.supervisor.forget(child)
 
     def client(self, role: str) -> PlatformClient:
         """The HTTP API as a person in this role uses it."""
@@ -167,19 +110,21 @@ class Stack:
         """The database's address goes by the environment: on a command line every user of the machine could read it."""
         return {**os.environ, "RETROPROOF_DB": self.postgres.url(DATABASE)}
 
-    def _start(self, name: str, *arguments: str | Path, env: dict[str, str] | None = None) -> Child:
-        child = self.supervisor.start(
+    def log_of(self, name: str) -> Path:
+        """The log of the child called `name`."""
+        return self.folder / "logs" / f"{name}.log"
+
+    def start_child(self, name: str, *arguments: str | Path, env: dict[str, str] | None = None) -> Child:
+        """Start `retroproof` with these arguments as a child called `name`, which ends when we do."""
+        return self.supervisor.start(
             name,
             [*RETROPROOF, *arguments],
-            log=self.folder / "logs" / f"{name}.log",
+            log=self.log_of(name),
             env={"PYTHONUNBUFFERED": "1", **(env or {})},
         )
-        self.children[name] = child
-        return child
 
-    def _make_key(self, room: str, name: str) -> str:
+    def make_key(self, room: str, path: Path) -> str:
         """Make a signing key unless it is there, and return its public half."""
-        path = self.folder / name
         public = path.with_suffix(".pub")
         if not path.exists():
             public.write_text(_public_key(self.command(room, "keygen", "--out", path)), encoding="utf-8")
@@ -188,28 +133,22 @@ class Stack:
     def _make_tokens(self) -> None:
         for role, subject in ROLES.items():
             if role not in self._api_state.passwords:
-                scope = ["--enterprise", ENTERPRISE] if role == "enterprise" else []
+                scope = ["--enterprise", subject] if role == "enterprise" else []
                 said = self.command("api", "token", "add", "--role", role, "--subject", subject, *scope)
                 self._api_state.passwords[role] = said.split()[-1]
                 self._api_state.save()
 
-    def _write_configuration(self, ingest_key: str) -> None:
+    def _write_configuration(self) -> None:
         """Fill in each room's YAML file anew, since ports may have changed; some hold passwords, so all are private."""
         filled = {
-            "device": DEVICE,
             "host": HOST,
             "db": self.postgres.url(DATABASE),
-            "ingest_key": ingest_key,
             "uplink_port": self.uplink.port,
-            "plant_port": self.plant_broker.port,
-            "opcua_port": self._opcua_state.claim_port(),
             "api_port": self._api_state.claim_port(),
         }
-        for name in ("edge.yaml", "ingest.yaml", "api.yaml"):
+        for name in ("ingest.yaml", "api.yaml"):
             template = string.Template((resources.files("deploy.config") / name).read_text(encoding="utf-8"))
             write_private(self.folder / name, template.substitute(filled))
-        write_private(self.folder / "uplink.password", self.uplink.add_device(DEVICE))
-        write_private(self.folder / "gate.password", self.plant_broker.password("edge"))
         write_private(self.folder / "ingest.password", self.uplink.password("ingest"))
 
 
@@ -218,7 +157,7 @@ def _public_key(said: str) -> str:
     return next(word for word in said.split() if word.startswith("ed25519:"))
 
 
-def _written_since(log: Path, mark: int) -> str:
+def written_since(log: Path, mark: int) -> str:
     """What a log has gained since it was `mark` bytes long."""
     with log.open("rb") as file:
         file.seek(mark)

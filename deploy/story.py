@@ -10,7 +10,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from enum import IntEnum
@@ -19,12 +19,16 @@ from typing import Any
 
 import click
 
+from deploy.line import Line
 from deploy.local.errors import DeployError
 from deploy.local.progress import Progress
-from deploy.stack import DEVICE, ENTERPRISE, SCENARIO, Stack
+from deploy.stack import Stack
 from deploy.tally import Tally, produced_so_far, tally
 
 PROJECT = "hengkang-potline"
+DEVICE = "hengkang-potline-1"
+ENTERPRISE = "hengkang"
+SCENARIO = "hengkang"
 COLLECT_DEADLINE_S = 240.0
 POLL_S = 0.3
 
@@ -60,6 +64,11 @@ class Chapter(IntEnum):
     JUDGED = 3
 
 
+def demonstration_line(stack: Stack, plant: Sequence[str]) -> Line:
+    """The one line of the demonstration; `plant` are options of `retroproof simulate`."""
+    return Line(stack, DEVICE, SCENARIO, ENTERPRISE, plant)
+
+
 def chapter(stack: Stack) -> Chapter:
     """Where to go on: a story that was interrupted is not told from the beginning."""
     projects = stack.client("auditor").json("/api/v1/projects")
@@ -71,62 +80,62 @@ def chapter(stack: Stack) -> Chapter:
     return Chapter.LOCKED if project["plan_version"] else Chapter.REGISTERED
 
 
-def meter_before_and_after(stack: Stack, narrator: Narrator) -> None:
+def meter_before_and_after(line: Line, narrator: Narrator) -> None:
     """Meter the baseline, lock the plan, retrofit, meter the reporting period: whatever of it is left to do."""
-    reached = chapter(stack)
+    reached = chapter(line.stack)
     if reached < Chapter.REGISTERED:
-        register_project(stack)
+        register_project(line)
     if reached < Chapter.LOCKED:
         with narrator.stage("Baseline: 120 days collected, signed, stored", "基准期采集"):
-            meter_the_baseline(stack, narrator)
+            meter_the_baseline(line, narrator)
         with narrator.stage("Plan locked: plan and baseline into the log", "方案锁定、基准托管"):
-            lock_the_plan(stack, narrator)
+            lock_the_plan(line, narrator)
     with narrator.stage("Retrofit; the reporting period collected, then live", "实施改造、报告期采集"):
-        live_on(stack, narrator)
-        collect(stack, narrator)
+        live_on(line, narrator)
+        collect(line, narrator)
 
 
-def register_project(stack: Stack) -> None:
+def register_project(line: Line) -> None:
     """The enterprise enters its project: one line, one device."""
     title = {"title_en": "Hengkang Aluminium, potline 1", "title_zh": "恒康铝业电解一系列"}
-    stack.client("enterprise").json(
-        "/api/v1/projects", {"id": PROJECT, "enterprise": ENTERPRISE, "device": DEVICE, **title}
+    line.stack.client("enterprise").json(
+        "/api/v1/projects", {"id": PROJECT, "enterprise": line.enterprise, "device": line.device, **title}
     )
 
 
-def meter_the_baseline(stack: Stack, narrator: Narrator) -> None:
+def meter_the_baseline(line: Line, narrator: Narrator) -> None:
     """The plant up to the end of its baseline, collected through the agent until everything produced is stored."""
-    ready = stack.start_plant("baseline")
+    ready = line.start_plant("baseline")
     narrator.say(f"OPC UA server and badge gate of a simulated potline; {ready['produced']:,} readings of history")
-    stack.start_agent()
-    collect(stack, narrator)
+    line.start_agent()
+    collect(line, narrator)
 
 
-def lock_the_plan(stack: Stack, narrator: Narrator) -> None:
+def lock_the_plan(line: Line, narrator: Narrator) -> None:
     """File the plan; plan and baseline go into the log before a reporting reading exists."""
-    enterprise = stack.client("enterprise")
-    plan = stack.command("simulate", "plan", SCENARIO, *stack.plant)
-    (stack.folder / "plan.yaml").write_text(plan, encoding="utf-8")
+    enterprise = line.stack.client("enterprise")
+    plan = line.simulate("plan")
+    (line.folder / "plan.yaml").write_text(plan, encoding="utf-8")
     locked = enterprise.json(f"/api/v1/projects/{PROJECT}/plan", yaml=plan)
     narrator.say(f"plan {locked['plan_sha256'][:16]}… is log entry {locked['plan_log_index']}")
     narrator.say(f"baseline {locked['readings_sha256'][:16]}… is log entry {locked['baseline_log_index']}")
 
 
-def live_on(stack: Stack, narrator: Narrator) -> None:
+def live_on(line: Line, narrator: Narrator) -> None:
     """The plant as it is today, works and reporting period behind it, live; and the agent that reads it."""
-    if "plant" in stack.children:
-        stack.stop("plant")
-    ready = stack.start_plant("now")
+    if "plant" in line.children:
+        line.stop("plant")
+    ready = line.start_plant("now")
     narrator.say(f"the line runs, live at 1 Hz; {ready['produced']:,} readings so far")
-    if "agent" not in stack.children:
-        stack.start_agent()
+    if "agent" not in line.children:
+        line.start_agent()
 
 
-def stand_still(stack: Stack, narrator: Narrator) -> None:
+def stand_still(line: Line, narrator: Narrator) -> None:
     """The plant produces nothing more but answers for what it has, so that an exact comparison can be made."""
-    stack.stop("plant")
-    stack.start_plant("ledger")
-    collect(stack, narrator)
+    line.stop("plant")
+    line.start_plant("ledger")
+    collect(line, narrator)
 
 
 def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
@@ -144,11 +153,11 @@ def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
     return run
 
 
-def compare_with_truth(stack: Stack, narrator: Narrator, run: dict[str, Any]) -> None:
+def compare_with_truth(line: Line, narrator: Narrator, run: dict[str, Any]) -> None:
     """Print the true effect beside the measured one. Raises DeployError when the interval misses it."""
-    truth = json.loads(stack.command("simulate", "truth-of", SCENARIO, *stack.plant))
+    truth = json.loads(line.simulate("truth-of"))
     true_effect = Decimal(str(truth["true_effects"]["energy"]["value"]))
-    result = stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result")
+    result = line.stack.client("expert").json(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result")
     effect = result["measures"][0]["effect"]
     if effect is None:
         raise DeployError("The engine gave no figure to hold against the truth; the findings above say why.")
@@ -170,12 +179,12 @@ def fetch_package(stack: Stack, run: dict[str, Any]) -> Path:
     return folder
 
 
-def collect(stack: Stack, narrator: Narrator) -> None:
+def collect(line: Line, narrator: Narrator) -> None:
     """Wait until the database holds as many readings as the plant has produced."""
-    client = stack.client("auditor")
+    client = line.stack.client("auditor")
     late = time.monotonic() + COLLECT_DEADLINE_S
     while True:
-        produced = produced_so_far(stack.ledger)
+        produced = produced_so_far(line.ledger)
         stored = client.json(f"/api/v1/projects/{PROJECT}/coverage")["readings"]
         narrator.progress.percent(
             f"      {stored:,} of {produced:,} readings signed and stored", 100 * stored / produced
@@ -183,19 +192,19 @@ def collect(stack: Stack, narrator: Narrator) -> None:
         if stored >= produced:
             break
         if time.monotonic() > late:
-            agent = stack.children["agent"]
+            agent = line.children["agent"]
             raise DeployError(f"Only {stored:,} of {produced:,} readings arrived in time.{agent.log_tail()}")
         time.sleep(POLL_S)
     narrator.say(f"{stored:,} readings collected, signed and stored")
 
 
-def count_exactly(stack: Stack) -> Tally:
+def count_exactly(line: Line) -> Tally:
     """Compare every reading in the database with the plant's own ledger."""
-    export = stack.popen("db", "readings", "--device", DEVICE, "--out", "-")
+    export = line.stack.popen("db", "readings", "--device", line.device, "--out", "-")
     with export:
         if export.stdout is None:
             raise DeployError("the export has no output to read")
-        counted = tally(stack.ledger, export.stdout)
+        counted = tally(line.ledger, export.stdout)
     if export.returncode != 0:
         raise DeployError(f"retroproof db readings ended with {export.returncode}")
     return counted

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import click
 
+from deploy.line import Line
 from deploy.local.errors import DeployError
 from deploy.local.home import home_folder
 from deploy.local.lock import only_one
@@ -16,7 +17,7 @@ from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
 from deploy.local.servers import ensure_servers
 from deploy.stack import ROLES, Stack
-from deploy.story import PROJECT, Chapter, Narrator, chapter, judge, live_on, meter_before_and_after
+from deploy.story import PROJECT, Chapter, Narrator, chapter, demonstration_line, judge, live_on, meter_before_and_after
 
 STAGES = {Chapter.NOTHING: 4, Chapter.REGISTERED: 4, Chapter.LOCKED: 2, Chapter.JUDGED: 1}
 WATCH_S = 1.0
@@ -31,8 +32,8 @@ def run_up(plant: Sequence[str], *, browser: bool) -> None:
     servers = ensure_servers(home, progress)
     with only_one(home / "up"), Supervisor() as supervisor:
         try:
-            stack = Stack(home / "up", servers, supervisor, progress, plant)
-            _start(stack, progress)
+            stack = Stack(home / "up", servers, supervisor, progress)
+            _start(stack, demonstration_line(stack, plant), progress)
             _say_where(stack, progress, browser=browser)
             _watch(supervisor)
         except KeyboardInterrupt:
@@ -43,18 +44,19 @@ def run_up(plant: Sequence[str], *, browser: bool) -> None:
     progress.step("Stopped. `make up` goes on from here. 已停止。")
 
 
-def _start(stack: Stack, progress: Progress) -> None:
+def _start(stack: Stack, line: Line, progress: Progress) -> None:
     """Servers and platform, then whatever the story still lacks, so that the page has something to show."""
     progress.step("Starting servers and platform 服务器与平台启动")
     stack.start_servers()
     stack.start_platform()
+    line.enrol()
     reached = chapter(stack)
     narrator = Narrator(STAGES[reached], progress)
     if reached is Chapter.JUDGED:
         with narrator.stage("The plant goes on, live", "产线继续运行"):
-            live_on(stack, narrator)
+            live_on(line, narrator)
         return
-    meter_before_and_after(stack, narrator)
+    meter_before_and_after(line, narrator)
     with narrator.stage("Verdict", "核证结论"):
         judge(stack, narrator)
 

@@ -1,8 +1,8 @@
 """The badge gate: an MQTT v5 device that counts the people on shift and loses no message.
 
-It publishes to `badge/<line>/staff_on_shift` (`badge/potline1/staff_on_shift`, say), QoS 1, a JSON object with `time`,
+It publishes to `badge/<gate>/staff_on_shift` (`badge/potline1/staff_on_shift`, say), QoS 1, a JSON object with `time`,
 `value` and `quality`. A PUBACK only says that the broker had the message in memory, so the gate keeps every message
-until the receiver answers on the response topic, `receipt/<line>`, with the same correlation data: an 8-byte big-endian
+until the receiver answers on the response topic, `receipt/<gate>`, with the same correlation data: an 8-byte big-endian
 number, 1 for the first message of the ledger. What is not receipted is sent again after `RESEND_S` and after every
 reconnect, with the same number. So each message arrives at least once, whatever dies in between; the receiver drops
 what it has seen.
@@ -59,6 +59,11 @@ class Broker:
         return cls(parts.hostname, parts.port or 1883, username, password)
 
 
+def topic(name: str) -> str:
+    """Where the gate called `name` publishes."""
+    return f"badge/{name}/{POINT}"
+
+
 def correlation_data(number: int) -> bytes:
     """The number of a message as it travels."""
     return number.to_bytes(8, "big")
@@ -106,10 +111,10 @@ class Outbox:
 class BadgeGate:
     """The running device: one thread of its own beside paho's. `wake` tells it that the ledger has grown."""
 
-    def __init__(self, broker: Broker, ledger: Ledger, line: str, tz: ZoneInfo, *, resend_s: float = RESEND_S) -> None:
-        """Prepare the gate of `line`; nothing is sent before `start`."""
-        self._line = line.lower()
-        self.topic, self.receipt_topic = f"badge/{self._line}/{POINT}", f"receipt/{self._line}"
+    def __init__(self, broker: Broker, ledger: Ledger, name: str, tz: ZoneInfo, *, resend_s: float = RESEND_S) -> None:
+        """Prepare the gate called `name`; nothing is sent before `start`."""
+        self._name = name
+        self.topic, self.receipt_topic = topic(name), f"receipt/{name}"
         delivered, produced = ledger.delivered(), len(ledger.times_us(POINT))
         if delivered > produced:
             raise SimulatorError(
@@ -155,7 +160,7 @@ class BadgeGate:
     def _new_client(self) -> Client:
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"badge-gate-{self._line}",
+            client_id=f"badge-gate-{self._name}",
             protocol=MQTTProtocolVersion.MQTTv5,
         )
         client.username_pw_set(self._broker.username, self._broker.password)

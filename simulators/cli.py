@@ -19,13 +19,13 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from simulators.badge_gate import Broker
+from simulators.badge_gate import Broker, topic
 from simulators.errors import SimulatorError
 from simulators.faults import KINDS as FAULT_KINDS
 from simulators.faults import Fault, Faults
 from simulators.ledger import Ledger, read_plant
-from simulators.opcua_server import PlantServer
-from simulators.plant import Settings, now_us, produced, rows_of, run_plant
+from simulators.opcua_server import PlantServer, node_name
+from simulators.plant import Settings, gate_name, now_us, produced, rows_of, run_plant
 from simulators.plants import KINDS, Plant
 from simulators.scenarios import Scenario, scenario, scenarios, with_parameters
 from simulators.timeline import TIME_ZONE, Timeline, from_micros, micros
@@ -186,6 +186,7 @@ def show(plant: PlantOptions) -> None:
 @click.option("--ledger", "ledger_path", type=click.Path(path_type=Path, dir_okay=False), required=True)
 @click.option("--opcua-port", type=click.IntRange(0, 65535), default=4840, show_default=True, help="0: any free port.")
 @click.option("--mqtt", envvar="RETROPROOF_SIMULATE_MQTT", help="mqtt://user:password@host:port of the plant's broker.")
+@click.option("--gate", help="Name in the badge gate's topic. Default: the line's.")
 @click.option("--rate-hz", type=float, default=1.0, show_default=True, help="Live OPC UA readings a second.")
 @click.option(
     "--speed",
@@ -200,6 +201,7 @@ def run(
     ledger_path: Path,
     opcua_port: int,
     mqtt: str | None,
+    gate: str | None,
     rate_hz: float,
     speed: float,
 ) -> None:
@@ -213,7 +215,9 @@ def run(
     noted = read_plant(ledger_path)
     made = plant.plant(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
     present_us = _end_us(until, made) if until in {"start", "baseline", "reporting"} else None
-    settings = Settings(opcua_port, Broker.from_url(mqtt) if mqtt else None, present_us, rate_hz, speed, plant.faults())
+    settings = Settings(
+        opcua_port, Broker.from_url(mqtt) if mqtt else None, gate, present_us, rate_hz, speed, plant.faults()
+    )
     with Ledger(ledger_path, _identity(plant, made)) as ledger:
         if until == "ledger":
             settings = replace(settings, present_us=_newest_us(ledger))
@@ -255,6 +259,26 @@ def plan(plant: PlantOptions, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
     else:
         click.echo(text, nl=False)
+
+
+@simulate.command("points")
+@of_a_plant
+@click.option("--gate", help="Name in the badge gate's topic. Default: the line's.")
+def points(plant: PlantOptions, gate: str | None) -> None:
+    """Print as JSON what SCENARIO serves: each point's address (NodeId or topic), unit, kind and meter."""
+    made = plant.plant()
+    listed = [
+        {
+            "name": point.name,
+            "protocol": point.protocol,
+            "address": topic(gate or gate_name(made)) if point.protocol == "mqtt" else node_name(made, point.name),
+            "unit": point.unit,
+            "kind": point.kind.value,
+            "meter": point.meter,
+        }
+        for point in made.points.values()
+    ]
+    click.echo(json.dumps(listed, ensure_ascii=False))
 
 
 @simulate.command("truth-of")

@@ -56,9 +56,17 @@ UNIT_CODES = {
 YES = ua.Variant(Value=True, VariantType=ua.VariantType.Boolean)
 
 
-def node_id(line: str, name: str, namespace_index: int) -> ua.NodeId:
+NAMESPACE_INDEX = 2  # 0 is OPC UA's own, 1 the server's; ours is the first that is registered
+
+
+def node_name(plant: Plant, name: str) -> str:
+    """The stable id of a point's node, as a client writes it."""
+    return f"ns={NAMESPACE_INDEX};s={plant.line}.{name}"
+
+
+def node_id(plant: Plant, name: str) -> ua.NodeId:
     """The stable id of a point's node."""
-    return ua.NodeId.from_string(f"ns={namespace_index};s={line}.{name}")
+    return ua.NodeId.from_string(node_name(plant, name))
 
 
 def variant_type(point: Point) -> ua.VariantType:
@@ -235,9 +243,9 @@ class PlantServer:
     async def _add(self, line: Node, point: Point, index: int) -> ua.NodeId:
         """The node of one point, showing its newest reading, with its unit and its history open to clients."""
         newest = data_value(self._ledger.row(point.name, -1), variant_type(point))
-        identity = node_id(self._plant.line, point.name, index)
+        identity = node_id(self._plant, point.name)
         node = await line.add_variable(identity, f"{index}:{point.name}", newest.Value)
-        unit_id = node_id(self._plant.line, f"{point.name}.EngineeringUnits", index)
+        unit_id = node_id(self._plant, f"{point.name}.EngineeringUnits")
         await node.add_property(unit_id, "0:EngineeringUnits", engineering_units(point.unit))
         await node.write_value(newest)
         await node.write_attribute(AttributeIds.Historizing, ua.DataValue(YES))

@@ -35,11 +35,13 @@ class Settings:
     """How to run the plant.
 
     present_us: where its history ends, or None for a plant that lives with the clock, `rate_hz` readings a second.
+    gate: the name under which the badge gate publishes, or None for that of the line.
     speed: how many times as fast as the clock its time runs on from present_us; 0: it stands still.
     """
 
     opcua_port: int
     broker: Broker | None = None
+    gate: str | None = None
     present_us: int | None = None
     rate_hz: float = 1.0
     speed: float = 0.0
@@ -49,6 +51,11 @@ class Settings:
         """Refuse a rate that this server cannot hold or that would never tick."""
         if not 0.01 <= self.rate_hz <= 100:  # noqa: PLR2004 - the bounds are in the message
             raise SimulatorError(f"a rate of {self.rate_hz} Hz is outside 0.01 to 100")
+
+
+def gate_name(plant: Plant) -> str:
+    """What the badge gate of a plant is called unless somebody says otherwise."""
+    return plant.line.lower()
 
 
 def now_us() -> int:
@@ -95,7 +102,7 @@ async def run_plant(
     gate = None
     if settings.broker and plant.point_names("mqtt"):
         complete_history(plant, ledger, (STAFF,), until_us, settings.faults)
-        gate = BadgeGate(settings.broker, ledger, plant.line, plant.timeline.tz)
+        gate = BadgeGate(settings.broker, ledger, settings.gate or gate_name(plant), plant.timeline.tz)
     async with PlantServer(plant, ledger, settings.opcua_port) as server:
         try:
             if gate:

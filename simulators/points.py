@@ -26,6 +26,7 @@ class Point:
     """One measuring point: its unit, what kind of number it is, the decimals its device shows, its protocol.
 
     `modulus` is where a counter's register rolls over to 0; None for a register that never does in a plant's life.
+    `meter` is the instrument's name in the plan's register.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Point:
     decimals: int
     protocol: Literal["opcua", "mqtt"] = "opcua"
     modulus: float | None = None
+    meter: str = ""
 
     @property
     def is_integer(self) -> bool:

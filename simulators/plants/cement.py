@@ -50,9 +50,9 @@ class Cement(Plant):
 
     line = "Kiln1"
     points = by_name(
-        Point("electricity", "kWh", Kind.COUNTER, 0),
-        Point("clinker", "t", Kind.COUNTER, 1),
-        Point("coal", "t", Kind.COUNTER, 2),
+        Point("electricity", "kWh", Kind.COUNTER, 0, meter="M-01"),
+        Point("clinker", "t", Kind.COUNTER, 1, meter="SCALE-01"),
+        Point("coal", "t", Kind.COUNTER, 2, meter="SCALE-02"),
         Point("coal_calorific", "MJ/kg", Kind.STATE, 3),
         Point("raw_moisture", "%", Kind.STATE, 2),
         Point("line_state", "1", Kind.STATE, 0),

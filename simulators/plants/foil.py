@@ -46,8 +46,8 @@ class Foil(Plant):
 
     line = "Foil1"
     points = by_name(
-        Point("energy", "kWh", Kind.COUNTER, 0),
-        Point("foil", "t", Kind.COUNTER, 3),
+        Point("energy", "kWh", Kind.COUNTER, 0, meter="M-01"),
+        Point("foil", "t", Kind.COUNTER, 3, meter="SCALE-01"),
         *(Point(f"foil_{grade}um", "t", Kind.COUNTER, 3) for grade in GRADES_UM),
         Point("line_state", "1", Kind.STATE, 0),
     )

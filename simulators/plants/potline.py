@@ -99,15 +99,15 @@ class Potline(Plant):
 
     line = "Potline1"
     points = by_name(
-        Point("ac_energy", "kWh", Kind.COUNTER, 0, modulus=REGISTER_MODULUS_KWH),
-        Point("metal_tapped", "t", Kind.COUNTER, 2),
+        Point("ac_energy", "kWh", Kind.COUNTER, 0, modulus=REGISTER_MODULUS_KWH, meter="M-AC-01"),
+        Point("metal_tapped", "t", Kind.COUNTER, 2, meter="SCALE-01"),
         Point("pot_voltage", "V", Kind.GAUGE, 3),
         Point("line_current", "kA", Kind.GAUGE, 2),
         Point("so2", "mg/m3", Kind.GAUGE, 1),
         Point("line_state", "1", Kind.STATE, 0),
         Point("ambient", "degC", Kind.GAUGE, 1),
         Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
-        Point("dc_energy", "kWh", Kind.COUNTER, 0, modulus=REGISTER_MODULUS_KWH),
+        Point("dc_energy", "kWh", Kind.COUNTER, 0, modulus=REGISTER_MODULUS_KWH, meter="M-DC-01"),
         Point("alumina_fed", "t", Kind.COUNTER, 1),
         Point("anode_effects", "1", Kind.COUNTER, 0),
         Point("stack_flow", "m3/h", Kind.GAUGE, 0),

@@ -70,7 +70,7 @@ def receiver(broker: MosquittoBroker, answers: Answers = ALWAYS) -> Iterator[Rec
 @contextmanager
 def gate(broker: MosquittoBroker, ledger: Ledger, *, resend_s: float = 0.5) -> Iterator[BadgeGate]:
     address = Broker("127.0.0.1", broker.port, "gate", broker.password("gate"))
-    running = BadgeGate(address, ledger, small_plant().line, small_plant().timeline.tz, resend_s=resend_s)
+    running = BadgeGate(address, ledger, "potline1", small_plant().timeline.tz, resend_s=resend_s)
     running.start()
     try:
         yield running
@@ -251,10 +251,10 @@ def test_window_counts_from_the_first_message_without_receipt():
 def test_gate_refuses_a_ledger_that_lost_messages_already_delivered(ledger):
     tz = small_plant().timeline.tz
     ledger.save_delivered(len(ledger.times_us(POINT)))
-    BadgeGate(Broker("127.0.0.1", 1, None, None), ledger, "Potline1", tz)
+    BadgeGate(Broker("127.0.0.1", 1, None, None), ledger, "potline1", tz)
     ledger.save_delivered(len(ledger.times_us(POINT)) + 1)
     with pytest.raises(SimulatorError, match="was cut"):
-        BadgeGate(Broker("127.0.0.1", 1, None, None), ledger, "Potline1", tz)
+        BadgeGate(Broker("127.0.0.1", 1, None, None), ledger, "potline1", tz)
 
 
 def test_broker_address_is_read_from_a_url():

@@ -229,7 +229,7 @@ def test_live_value_is_in_the_ledgers_file_before_its_node_shows_it(tmp_path):
 
         # The server calls this inside the write itself, before any client can be told.
         space = server._server.iserver.aspace
-        space.add_datachange_callback(node_id("Potline1", "so2", 2), ua.AttributeIds.Value, at_write)
+        space.add_datachange_callback(node_id(PLANT, "so2"), ua.AttributeIds.Value, at_write)
         await wait_in_loop_for(lambda: len(shown) >= 5, "5 values written")
 
     with open_ledger(tmp_path / "ledger.csv") as ledger:
