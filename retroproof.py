@@ -40,6 +40,7 @@ SUBCOMMANDS = {
     "edge": Subcommand("edge_agent.cli", "edge", "edge", "Run and inspect the edge agent on the plant network."),
     "ingest": Subcommand("ingest.cli", "ingest", "ingest", "Enrol devices; take signed batches into the database."),
     "pki": Subcommand("deploy.pki.cli", "pki", "", "Make the certificates of brokers, servers and devices."),
+    "selftest": Subcommand("verification.cli", "selftest", "analysis", "Compute known answers on this machine."),
     "simulate": Subcommand("simulators.cli", "simulate", "sim", "Run a simulated plant with a known true effect."),
     "up": Subcommand("deploy.cli", "up", "all", "Run the whole stack with a live simulated plant until Ctrl-C."),
     "verify": Subcommand("verification.cli", "verify", "analysis", "Judge a plan against a table of readings."),

@@ -1,5 +1,6 @@
 """The room's commands: `retroproof verify` judges a plan on a plain table of readings, no platform needed;
-`retroproof check` checks an evidence package and is in `check_command`.
+`retroproof check` checks an evidence package and is in `check_command`, `retroproof selftest` runs the known answers
+and is in `selftest`.
 
 The only module of this room that writes files. What is heavy is imported inside the commands, so that checking an
 evidence package needs no numpy.
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from verification.check_command import check
+from verification.selftest.command import selftest
 
 if TYPE_CHECKING:
     from verification.engine.result import Result
     from verification.plan import Plan
     from verification.table.read import Table
 
-__all__ = ["check", "verify"]
+__all__ = ["check", "selftest", "verify"]
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_OF_STATE = {"met": 0, "not_met": 1, "inconclusive": 2, "invalid_data": 3, "not_verifiable": 3}

@@ -1,4 +1,4 @@
-"""Runs the measurements, or those that are named, on servers of its own; prints the table, writes build/bench.json.
+"""Runs the measurements, or those that are named; prints the table, writes build/bench.json.
 
 `python -m tests.bench [NAME ...]`.
 """
@@ -14,41 +14,53 @@ from pathlib import Path
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
-from tests.bench import figure, ingest, window, writer
+from tests.bench import engine, figure, ingest, window, writer
 from tests.bench.figure import Figure
 from tests.bench.ground import Ground
 from tests.support.chosen import chosen_servers
 
 OUT = Path("build/bench.json")
-MEASURES: dict[str, Callable[[Ground], list[Figure]]] = {
+ON_SERVERS: dict[str, Callable[[Ground], list[Figure]]] = {
     "writer": writer.measure,
     "ingest": ingest.measure,
     "window": window.measure,
 }
+IN_MEMORY: dict[str, Callable[[], Figure]] = {
+    "verify_vs_opendsm": engine.verify_vs_opendsm,
+    "cost_in_rows": engine.cost_in_rows,
+    "fleet_1500": engine.fleet_1500,
+}
 
 
 def main(wanted: list[str]) -> None:
-    """Measure on a durable server: what a power cut must not take is written out in every commit."""
-    unknown = set(wanted) - MEASURES.keys()
+    """Run what is wanted, or all; servers are started only for what needs them."""
+    known = [*IN_MEMORY, *ON_SERVERS]
+    unknown = set(wanted) - set(known)
     if unknown:
-        sys.exit(f"there is no measurement {', '.join(sorted(unknown))}; there are: {', '.join(MEASURES)}")
-    progress = Progress()
-    servers = chosen_servers(progress)
+        sys.exit(f"there is no measurement {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
+    chosen = wanted or known
+    figures = [IN_MEMORY[name]() for name in chosen if name in IN_MEMORY]
+    figures += on_servers([name for name in chosen if name in ON_SERVERS])
+    print(figure.table(figures))
+    figure.write(figures, OUT)
+
+
+def on_servers(names: list[str]) -> list[Figure]:
+    """Measure on a durable server: what a power cut must not take is written out in every commit."""
+    if not names:
+        return []
+    servers = chosen_servers(Progress())
     folder = Path(tempfile.mkdtemp(prefix="retroproof-bench-", dir="/var/tmp"))
     folder.chmod(0o755)
-    figures = []
     try:
         with Supervisor() as supervisor:
-            server = PostgresServer(servers, folder / "postgres", progress=progress)
+            server = PostgresServer(servers, folder / "postgres", progress=Progress())
             server.start(supervisor)
             print(f"PostgreSQL {servers.postgres_version}, TimescaleDB {servers.timescaledb_version or 'none'}")
             ground = Ground(servers, supervisor, folder, server)
-            for name in wanted or MEASURES:
-                figures += MEASURES[name](ground)
+            return [one for name in names for one in ON_SERVERS[name](ground)]
     finally:
         shutil.rmtree(folder)
-    print(figure.table(figures))
-    figure.write(figures, OUT)
 
 
 if __name__ == "__main__":

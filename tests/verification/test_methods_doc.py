@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [*sorted((ROOT / "docs" / "explanation").glob("*.md")), ROOT / "docs" / "reference" / "result.md"]
+PAGES = [
+    *sorted((ROOT / "docs" / "explanation").glob("*.md")),
+    *(ROOT / "docs" / "reference" / name for name in ("result.md", "selftest.md")),
+]
 NAMED = re.compile(r"`(?:(?P<file>[\w/]+\.py)(?:::))?(?P<test>test_\w+)`|`(?P<module>[\w/]*test_\w+\.py)`")
 
 
