@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo up test check bench lock doctor clean
+.PHONY: help setup demo up test check bench soak lock doctor clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ check: setup ## Check style, types and the arrows between the rooms
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+soak: setup ## Kill parts of a running stack 200 times at random, count every reading; prints its seed
+	@RETROPROOF_SOAK_KILLS=$${KILLS:-200} $(BIN)/python -m pytest -n 0 -s tests/integration/test_soak.py
 
 bench: setup ## Measure, as ratios in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench
