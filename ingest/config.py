@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ingest.database import STATEMENT_TIMEOUT_S
 from verification import keys
 from verification.errors import ConfigError
 from verification.yamlfile import load_yaml
@@ -32,6 +33,7 @@ class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file as written. Paths are relative to it; ca_file, cert_file and key_file go with mqtts.
 
     One of mqtt and http at least is where batches come from. watch: where health and Prometheus figures are served.
+    statement_timeout_s: after so long a statement of the database has failed, and its group is tried again.
     """
 
     db: str
@@ -44,6 +46,7 @@ class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     http: HttpFile | None = None
     watch: str | None = None
     lag_alarm_s: float = DEFAULT_LAG_ALARM_S
+    statement_timeout_s: int = STATEMENT_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class IngestConfig:
     http: Listen | None = None
     watch: Listen | None = None
     lag_alarm_s: float = DEFAULT_LAG_ALARM_S
+    statement_timeout_s: int = STATEMENT_TIMEOUT_S
 
 
 def load_config(path: Path) -> IngestConfig:
@@ -93,8 +97,9 @@ def load_config(path: Path) -> IngestConfig:
         raise ConfigError(f"{path}: db: write an address such as postgresql://user@127.0.0.1:5432/retroproof")
     if file.mqtt is None and file.http is None:
         raise ConfigError(f"{path}: name mqtt, http or both: without one of them nothing can arrive")
-    if file.lag_alarm_s <= 0:
-        raise ConfigError(f"{path}: lag_alarm_s: write a number of seconds above 0")
+    for name in ("lag_alarm_s", "statement_timeout_s"):
+        if getattr(file, name) <= 0:
+            raise ConfigError(f"{path}: {name}: write a number of seconds above 0")
     return IngestConfig(
         file.db,
         keys.load_private(path.parent / file.signing_key),
@@ -102,6 +107,7 @@ def load_config(path: Path) -> IngestConfig:
         http=_http(path, file.http) if file.http else None,
         watch=_address(path, "watch", file.watch) if file.watch else None,
         lag_alarm_s=file.lag_alarm_s,
+        statement_timeout_s=file.statement_timeout_s,
     )
 
 

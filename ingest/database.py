@@ -26,8 +26,9 @@ _NAME_LINE = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 def connect(url: str, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Connection:
     """A connection in autocommit: transactions are where the code says so. A statement timeout of 0 is none."""
+    lock_timeout_s = min(LOCK_TIMEOUT_S, statement_timeout_s) or LOCK_TIMEOUT_S
     options = (
-        f"-c statement_timeout={statement_timeout_s}s -c lock_timeout={LOCK_TIMEOUT_S}s"
+        f"-c statement_timeout={statement_timeout_s}s -c lock_timeout={lock_timeout_s}s"
         f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
     )
     return psycopg.connect(

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
 from ingest import asked, migrate
 from ingest.admission import Code, Decision
+from ingest.clock import SteadyClock
 from ingest.config import IngestConfig
 from ingest.database import Connection, connect
 from ingest.errors import IngestError
@@ -37,9 +38,17 @@ log = logging.getLogger(__name__)
 class Worker:
     """One worker with one connection to each side; `run` returns after `stop` is set and the group in hand is done."""
 
-    def __init__(self, config: IngestConfig, stop: threading.Event, intake: Intake, health: Health) -> None:
+    def __init__(
+        self,
+        config: IngestConfig,
+        stop: threading.Event,
+        intake: Intake,
+        health: Health,
+        now_us: Callable[[], int] | None = None,
+    ) -> None:
         self._config = config
         self._stop = stop
+        self._now_us = now_us or SteadyClock().now_us
         self._intake = intake
         self._health = health
         self._inbox = Inbox(config.broker, intake, health) if config.broker else None
@@ -97,14 +106,14 @@ class Worker:
             if conn is None:
                 return None
             try:
-                now_us, begin_s = time.time_ns() // 1000, time.monotonic()
+                now_us, begin_s = self._now_us(), time.monotonic()
                 refusals = asked.refusals(conn, questions, now_us)
                 chains = [(item.device, epoch) for item in questions if item not in refusals for epoch in item.epochs]
                 outcome = write_group(conn, arrivals, received_at_us=now_us, asked=chains)
             except psycopg.Error as err:
                 log.error("database: %s; the group of %s waits %.1f s", _one_line(err), len(group), delay_s)
             else:
-                commit_s, at_us = time.monotonic() - begin_s, time.time_ns() // 1000
+                commit_s, at_us = time.monotonic() - begin_s, self._now_us()
                 self._health.note_group(outcome.decisions, commit_s=commit_s, committed_at_us=at_us)
                 return outcome, refusals
             self._health.database = False
@@ -119,7 +128,7 @@ class Worker:
         delay_s = RETRY_MIN_S
         while self._conn is None or self._conn.closed:
             try:
-                self._conn = connect(self._config.db)
+                self._conn = connect(self._config.db, statement_timeout_s=self._config.statement_timeout_s)
                 self._health.database = True
                 log.info("database connected")
             except psycopg.Error as err:

@@ -18,10 +18,12 @@ START_US = 1_767_225_600_000_000  # 2026-01-01 UTC
 SECOND_US = 1_000_000
 
 
-def seal_batches(conn: Connection, device: str, batches: int = BATCHES) -> list[bytes]:
+def seal_batches(
+    conn: Connection, device: str, batches: int = BATCHES, *, key: Ed25519PrivateKey | None = None
+) -> list[bytes]:
     """The chain of a newly enrolled device: its catalogue, and `batches` of ROWS readings."""
-    key = Ed25519PrivateKey.generate()
-    register.enroll(conn, device, keys.public_text(key), "bench")
+    key = key or Ed25519PrivateKey.generate()
+    register.enroll(conn, device, keys.public_text(key), "hengkang")
     points = tuple(Point(f"p{n}", f"ns=2;s=p{n}", "kW", PointKind.GAUGE) for n in range(POINTS))
     previous, sealed = batch.NO_PREVIOUS, []
     payloads: list[batch.Payload] = [batch.Catalogue(points), *(_rows(number) for number in range(batches))]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.postgres import PostgresServer
 from ingest import register
 from ingest.admission import Arrival
@@ -15,6 +17,7 @@ from ingest.migrate import migrate
 from ingest.tier import equip
 from ingest.writer import Outcome, write_group
 from tests.ingest.builders import Device, now_us
+from tests.ingest.site import Site
 
 _numbers = itertools.count(1)
 
@@ -77,3 +80,25 @@ def deliver(db: Connection) -> Deliver:
         return write_group(db, [Arrival.of(topic_device, data) for data in batches], **options)
 
     return write
+
+
+@pytest.fixture
+def new_site(uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Makes the site of a database; its workers end with the test, also with one that fails."""
+    made: list[Site] = []
+
+    def make(url: str, **options: str) -> Site:
+        made.append(Site(tmp_path, url, uplink_broker, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop_workers()
+
+
+@pytest.fixture
+def site(database: str, new_site: Callable[..., Site]) -> Site:
+    """A site with an empty database that has its tables."""
+    with connect(database) as conn:
+        migrate(conn)
+    return new_site(database)
