@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ingest import rebuild
 from verification import batch, keys
 from verification.model import Point, PointKind, Rows
 
@@ -31,6 +32,12 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "not so before the deadline"
         time.sleep(0.02)
+
+
+def compared(url: str) -> tuple[int, int, str | None]:
+    """How many batches and readings were held against each other, and where they first differ."""
+    found = rebuild.compare(url)
+    return found.batches, found.readings, found.first_difference
 
 
 def rows(count: int = 10, *, start_us: int = START_US, points: int = 2) -> Rows:

@@ -12,13 +12,12 @@ import pytest
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.servers import Servers
-from ingest import rebuild
 from ingest.admission import MAX_CLOCK_LEAD_US
 from ingest.clock import STEP_US, SteadyClock
 from ingest.database import connect
 from ingest.migrate import migrate
 from tests.bench.load import ROWS, seal_batches
-from tests.ingest.builders import Device, until
+from tests.ingest.builders import Device, compared, until
 from tests.ingest.site import Site, stored
 from tests.support.proxy import Proxy
 
@@ -62,7 +61,7 @@ def test_a_full_disk_holds_everything_up_and_loses_nothing(own_postgres: Postgre
         limit(own_postgres, UNLIMITED)
         site.until_settled(agent, sent, through=len(sent) - 1)
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(60, 60 * ROWS, None)
+    assert compared(site.url) == (60, 60 * ROWS, None)
 
 
 def limit(server: PostgresServer, most_bytes: str) -> None:
@@ -102,7 +101,7 @@ def test_a_server_that_is_restarted_in_good_order_loses_nothing(
         own_postgres.start(supervisor)
         site.until_settled(agent, sent, through=59)
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(59, 59 * 2000, None)
+    assert compared(site.url) == (59, 59 * 2000, None)
 
 
 def test_a_slow_database_is_fed_at_its_own_pace(database, postgres: PostgresServer, new_site: Callable[..., Site]):
@@ -119,7 +118,7 @@ def test_a_slow_database_is_fed_at_its_own_pace(database, postgres: PostgresServ
             site.until_settled(agent, sent, through=19)
         site.stop_workers()
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(19, 19 * 2000, None)
+    assert compared(site.url) == (19, 19 * 2000, None)
 
 
 def test_a_statement_that_takes_too_long_fails_and_its_group_is_tried_again(database, new_site: Callable[..., Site]):
@@ -136,7 +135,7 @@ def test_a_statement_that_takes_too_long_fails_and_its_group_is_tried_again(data
             until(lambda: site.said("canceling statement due to") > 1)
         site.until_settled(agent, sent, through=2)
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(2, 20, None)
+    assert compared(site.url) == (2, 20, None)
 
 
 def test_a_connection_that_is_cut_in_the_middle_loses_and_doubles_nothing(
@@ -161,7 +160,7 @@ def test_a_connection_that_is_cut_in_the_middle_loses_and_doubles_nothing(
             site.until_settled(agent, sent, through=39)
         site.stop_workers()
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(39, 39 * 2000, None)
+    assert compared(site.url) == (39, 39 * 2000, None)
 
 
 class Clocks:

@@ -19,7 +19,7 @@ from ingest.health import Health
 from ingest.http.serve import serving
 from ingest.intake import Asked, Intake
 from ingest.service import Worker
-from tests.ingest.builders import DEADLINE_S, POINTS, START_US, Device, now_us, rows, until
+from tests.ingest.builders import DEADLINE_S, POINTS, START_US, Device, compared, now_us, rows, until
 from verification import ack, keys, sync
 from verification.batch import MAX_BATCH_BYTES, Catalogue
 
@@ -89,7 +89,7 @@ def test_the_response_is_the_acknowledgement_after_the_commit(served, migrated, 
     assert [one.through for one in said] == [0, 1, 2, 3]
     assert said[-1].sha256 == device.header.previous
     assert [one.data for one in read.batches(db, device.name)] == sent
-    assert rebuild.compare(migrated) == rebuild.Comparison(3, 30, None)
+    assert compared(migrated) == (3, 30, None)
 
 
 def test_a_batch_that_comes_again_is_acknowledged_again_and_stored_once(served, migrated, device):
@@ -109,7 +109,7 @@ def test_many_requests_at_once_are_committed_together(served, migrated, device):
     for sender in senders:
         sender.join()
     assert served.settle(sent[-1]).through == 39
-    assert rebuild.compare(migrated) == rebuild.Comparison(39, 390, None)
+    assert compared(migrated) == (39, 390, None)
 
 
 def test_a_refused_batch_of_a_proven_device_is_kept_and_named(served, db, device):

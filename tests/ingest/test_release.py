@@ -11,7 +11,7 @@ from ingest.admission import MAX_CLOCK_LEAD_US, Code
 from ingest.database import connect
 from ingest.errors import IngestError
 from ingest.release import release
-from tests.ingest.builders import POINTS, STEP_US, Device, now_us, rows
+from tests.ingest.builders import POINTS, STEP_US, Device, compared, now_us, rows
 from tests.ingest.test_ingest_command import run
 from tests.ingest.test_writer import codes, count
 from verification import batch
@@ -33,7 +33,7 @@ def test_readings_get_in_once_their_point_is_named_and_keep_their_place(db, migr
     assert released(db, number) is Code.UNKNOWN_POINT  # nothing was mended yet
     deliver(device.seal(batch.Catalogue(POINTS[1:], first_index=1)))
     assert released(db, number) is Code.ACCEPTED
-    assert rebuild.compare(migrated) == rebuild.Comparison(2, 8, None)
+    assert compared(migrated) == (2, 8, None)
     assert [one.data for one in read.batches(db, device.name)][:3] == [catalogue, early, later]
     # Of the two readings at the second time, the one of the batch that was sealed first comes first.
     values = read.load_window(db, device.name, ["ac_energy"])["ac_energy"].value.tolist()

@@ -13,7 +13,7 @@ from deploy.local.process import Supervisor
 from ingest import rebuild
 from ingest.database import connect
 from ingest.migrate import migrate
-from tests.ingest.builders import DEADLINE_S, POINTS, START_US, Device, until
+from tests.ingest.builders import DEADLINE_S, POINTS, START_US, Device, compared, until
 from tests.ingest.site import Agent, Site, stored
 from verification import ack
 from verification.batch import Catalogue
@@ -79,7 +79,7 @@ def test_a_worker_that_stops_in_the_middle_loses_and_doubles_nothing(site, stop)
         site.start_worker()
         site.until_settled(agent, sent, through=59)
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(59, 59 * 2000, None)
+    assert compared(site.url) == (59, 59 * 2000, None)
 
 
 def test_two_workers_on_one_device_store_each_batch_once(site):
@@ -92,7 +92,7 @@ def test_two_workers_on_one_device_store_each_batch_once(site):
             agent.client.publish(f"plant/{device.name}/batch", data, qos=1)
         site.until_settled(agent, sent, through=59)
     assert stored(site, device) == sent
-    assert rebuild.compare(site.url) == rebuild.Comparison(59, 59 * 200, None)
+    assert compared(site.url) == (59, 59 * 200, None)
 
 
 def test_a_database_killed_and_started_again_loses_nothing(
@@ -117,7 +117,7 @@ def test_a_database_killed_and_started_again_loses_nothing(
     worker.terminate()
     assert worker.wait(DEADLINE_S) == 0
     assert stored(site, device) == sent
-    assert rebuild.compare(url) == rebuild.Comparison(39, 39 * 2000, None)
+    assert compared(url) == (39, 39 * 2000, None)
     postgres.drop_database("killed_under_ingest")
 
 

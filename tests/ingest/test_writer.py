@@ -11,11 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from ingest import read, rebuild, register
+from ingest import read, register
 from ingest.admission import Arrival, Code
 from ingest.database import Connection, connect
 from ingest.writer import MAX_QUARANTINED_OF_TOPIC, write_group
-from tests.ingest.builders import POINTS, START_US, Device, now_us, rows, until
+from tests.ingest.builders import POINTS, START_US, Device, compared, now_us, rows, until
 from verification import batch
 from verification.ack import NOTHING_SETTLED, Refusal
 from verification.model import MAX_TIME_US, NULL_TIME_US, Rows
@@ -57,7 +57,7 @@ def test_a_replay_inserts_nothing_and_is_acknowledged_again(migrated, device, de
     again = deliver(*sent, *sent, received_at_us=first.acks[0].at_us)
     assert codes(again) == ["duplicate"] * 8
     assert again.acks == first.acks
-    assert rebuild.compare(migrated) == rebuild.Comparison(3, 30, None)
+    assert compared(migrated) == (3, 30, None)
 
 
 def test_the_same_batch_twice_in_one_group_is_stored_once(db, device, deliver):
@@ -206,7 +206,7 @@ def test_two_writers_at_once_on_one_device_store_each_batch_once(migrated, devic
         writer.join()
     told = [decision.code for outcome in outcomes for decision in outcome.decisions]
     assert (told.count(Code.ACCEPTED), told.count(Code.DUPLICATE)) == (40, 40)
-    assert rebuild.compare(migrated) == rebuild.Comparison(39, 390, None)
+    assert compared(migrated) == (39, 390, None)
 
 
 def test_devices_are_locked_in_one_order_so_that_groups_cannot_deadlock(migrated, db):
@@ -251,6 +251,6 @@ def test_any_order_with_repeats_gives_the_same_ledger_and_readings(db, migrated,
     for group in [*groups, sent, sent]:
         write_group(db, [Arrival.of(device.name, one) for one in group], received_at_us=now_us())
     assert [one.data for one in read.batches(db, device.name)] == sent
-    assert rebuild.compare(migrated) == rebuild.Comparison(4, 15, None)
+    assert compared(migrated) == (4, 15, None)
     assert [head.sequence for head in read.heads(db, device.name)] == [5]
     assert count(db, "quarantine") == 0
