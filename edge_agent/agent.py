@@ -19,11 +19,13 @@ from pathlib import Path
 
 from edge_agent import clock, status
 from edge_agent.config import EdgeConfig
+from edge_agent.config.csvfile import CsvSourceConfig
 from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.identity import rotation
 from edge_agent.lock import exclusive
+from edge_agent.sources.files import FileSource
 from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.opcua import OpcUaSource
 from edge_agent.sources.sparkplug import SparkplugSource
@@ -46,7 +48,7 @@ VERSION = version("retroproof")
 
 log = logging.getLogger(__name__)
 
-Source = MqttSource | OpcUaSource | SparkplugSource
+Source = FileSource | MqttSource | OpcUaSource | SparkplugSource
 
 
 @dataclass(frozen=True)
@@ -219,6 +221,8 @@ def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: Spool
             return MqttSource(name, client_id, source, indices, spool, shown)
         case SparkplugSourceConfig() as source:
             return SparkplugSource(name, client_id, source, indices, spool, shown)
+        case CsvSourceConfig() as source:
+            return FileSource(name, source, indices, spool, shown)
 
 
 def _question(config: EdgeConfig, epochs: Sequence[int]) -> bytes:

@@ -36,7 +36,7 @@ from edge_agent.spool_model import (
 )
 from verification import batch, keys
 from verification.ack import Ack
-from verification.batch import Catalogue, Gap, Gaps, Header, Heartbeat, KeyChange, Payload
+from verification.batch import Catalogue, Gap, Gaps, Header, Heartbeat, KeyChange, ManualFile, Payload
 from verification.errors import ConfigError
 from verification.model import Point, PointKind, Rows
 
@@ -80,6 +80,7 @@ class Spool:
         self._batches, batch_bytes = self._one("select_batch_totals")
         self._used_bytes = open_bytes + batch_bytes + ITEM_BYTES * (self._chunks + self._batches)
         self._oldest_us = self._oldest_batch_us()
+        self._db.execute(SQL["schema_files"])
         for made_if_missing in SQL["schema_signing"].split(";\n\n"):
             self._db.execute(made_if_missing)
         self._run("first_signing", key_id=keys.key_id(key))
@@ -156,9 +157,18 @@ class Spool:
     # ---- readings in
 
     def append(
-        self, rows: Rows, *, gaps: Sequence[Gap] = (), receipts: Sequence[Receipt] = (), filtered: int = 0
+        self,
+        rows: Rows,
+        *,
+        gaps: Sequence[Gap] = (),
+        receipts: Sequence[Receipt] = (),
+        filtered: int = 0,
+        file: ManualFile | None = None,
     ) -> None:
-        """Keep rows, with the gaps and receipts that belong to them. Raises SpoolFullError, having kept nothing."""
+        """Keep rows, with the gaps and receipts that belong to them and the statement about the file they are from.
+
+        Raises SpoolFullError, having kept nothing.
+        """
         self._require_room(len(rows) * ROW_BYTES + ITEM_BYTES * (1 + len(rows) // MAX_CHUNK_ROWS + len(gaps)))
         states = self._states_after(rows)
         pieces = list(chunks(rows, min(MAX_CHUNK_ROWS, self._limits.max_rows), self._now_us()))
@@ -173,9 +183,16 @@ class Spool:
                 self._run("trim_receipts", most=MAX_RECEIPTS)
             if filtered:
                 self._run("count_losses", dropped=0, filtered=filtered)
+            if file is not None:
+                self._run("insert_file", sha256=file.sha256, read_us=self._now_us())
+                self._seal(Catalogue((), 0, (file,)), clock.ClockState("unknown"))
         self._states |= states
         self._grow(len(pieces), len(rows), sum(len(data) for _, _, data in pieces))
         self.identity = replace(self.identity, filtered=self.identity.filtered + filtered)
+
+    def has_file(self, sha256: bytes) -> bool:
+        """Whether a file with this hash has been read."""
+        return bool(self._db.execute(SQL["select_file"], (sha256,)).fetchall())
 
     def admit_loss(self, rows: Rows) -> None:
         """Record rows that were refused because the spool is full: one growing gap for each point."""

@@ -129,6 +129,17 @@ SET key_id = :key_id, since_us = :since_us, change_epoch = :epoch, change_sequen
 -- name: count_unsettled_changes
 SELECT count(*) FROM signing AS s JOIN batch AS b ON b.epoch = s.change_epoch AND b.sequence = s.change_sequence;
 
+-- name: schema_files
+-- Files that were read, so that none is read twice, whatever its name. Not carried over from a broken spool: whoever
+-- drops a file again after a loss must be heard.
+CREATE TABLE IF NOT EXISTS file_read (sha256 BLOB PRIMARY KEY, read_us INTEGER NOT NULL) STRICT;
+
+-- name: select_file
+SELECT 1 FROM file_read WHERE sha256 = ?;
+
+-- name: insert_file
+INSERT INTO file_read VALUES (:sha256, :read_us);
+
 -- name: insert_identity
 INSERT INTO identity VALUES (1, :device, :epoch, 0, zeroblob(32), 0, 0);
 

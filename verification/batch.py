@@ -39,6 +39,7 @@ MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 MAX_ROWS = 50_000
 MAX_POINTS = 10_000
 MAX_GAPS = 1_000
+MAX_FILES = 1_000
 MAX_SOURCES = 1_000
 MAX_STATE_CHARS = 200
 HASH_BYTES = 32
@@ -72,14 +73,28 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
+class ManualFile:
+    """A file that a person filled in and the agent read, once.
+
+    The manual rows of an epoch, in their order, are those of its files, in theirs. sha256: of the file's bytes as read.
+    """
+
+    source: str
+    name: str
+    sha256: bytes
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Names points for the rest of the epoch.
+    """Names points, and files from which readings come, for the rest of the epoch.
 
     Points[i] has the index first_index + i. An index is never given twice.
     """
 
     points: tuple[Point, ...]
     first_index: int = 0
+    files: tuple[ManualFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +251,9 @@ def _to_map(payload: Payload) -> dict[str, Any]:
             }
         case Catalogue():
             points = [[p.name, p.address, p.unit, str(p.kind), p.meter] for p in payload.points]
-            return {"kind": "catalogue", "first_index": payload.first_index, "points": points}
+            files = [[f.source, f.name, f.sha256, f.rows] for f in payload.files]
+            named = {"kind": "catalogue", "first_index": payload.first_index, "points": points}
+            return named | ({"files": files} if files else {})
         case Gaps():
             gaps = [[list(g.points), g.start_us, g.end_us, g.reason, g.count] for g in payload.gaps]
             return {"kind": "gaps", "gaps": gaps}
@@ -277,13 +294,25 @@ def _read_column(name: str, code: str, tagged: object) -> Any:  # noqa: ANN401 -
 
 def _read_catalogue(columns: dict[str, Any]) -> Catalogue:
     match columns:
-        case {"first_index": int(first), "points": list(points), **rest} if not rest and points:
-            pass
+        case {"first_index": int(first), "points": list(points), **rest}:
+            files = rest.pop("files", [])
         case _:
-            raise FormatError("undecodable", "a catalogue has a first index and at least one point")
+            raise FormatError("undecodable", "a catalogue has a first index and points")
+    if rest or not isinstance(files, list) or not (points or files) or len(files) > MAX_FILES:
+        raise FormatError("undecodable", f"a catalogue names at least one point or file, and at most {MAX_FILES} files")
     if first < 0 or first + len(points) > MAX_POINTS:
         raise FormatError("bound_exceeded", f"point indices run from 0 to {MAX_POINTS - 1}")
-    return Catalogue(tuple(_read_point(point) for point in points), first)
+    return Catalogue(tuple(map(_read_point, points)), first, tuple(map(_read_file, files)))
+
+
+def _read_file(item: object) -> ManualFile:
+    match item:
+        case [str(source), str(name), bytes(sha256), int(rows)] if len(sha256) == HASH_BYTES and source and name:
+            if max(len(source), len(name)) > MAX_TEXT_CHARS or not 0 <= rows <= INT63_MAX:
+                raise FormatError("bound_exceeded", "a file's source, name or number of rows exceeds its bound")
+            return ManualFile(source, name, sha256, rows)
+        case _:
+            raise FormatError("undecodable", "a file has source, name, SHA-256 and a number of rows")
 
 
 def _read_point(item: object) -> Point:

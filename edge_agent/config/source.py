@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_agent.config import mqtt, opcua, sparkplug
+from edge_agent.config import csvfile, mqtt, opcua, sparkplug
 from edge_agent.config.base import KIND, Problems
+from edge_agent.config.csvfile import CsvSourceConfig
 from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.point import point_problems
 from edge_agent.config.sparkplug import SparkplugSourceConfig
 from verification.errors import ConfigError
 
-KINDS = ("opcua", "mqtt", "sparkplug")
+KINDS = ("opcua", "mqtt", "sparkplug", "files")
 
-SourceConfig = OpcUaSourceConfig | MqttSourceConfig | SparkplugSourceConfig
+SourceConfig = OpcUaSourceConfig | MqttSourceConfig | SparkplugSourceConfig | CsvSourceConfig
 
 
 def tell_kinds(data: Any) -> Any:  # noqa: ANN401 - what a YAML file holds
@@ -44,6 +45,8 @@ def source_problems(place: str, source: SourceConfig) -> Problems:
             yield from mqtt.source_problems(place, source)
         case SparkplugSourceConfig():
             yield from sparkplug.source_problems(place, source)
+        case CsvSourceConfig():
+            yield from csvfile.source_problems(place, source)
     if not source.points:
         yield f"{place}.points", "name at least one point"
     for name, point in source.points.items():

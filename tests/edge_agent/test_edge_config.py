@@ -63,6 +63,12 @@ def sparkplug(**changes: str) -> dict:
     return {"sparkplug": "mqtt://127.0.0.1", "points": {"press_energy": point | changes}}
 
 
+def office(**changes: object) -> dict:
+    times = {"time": ["日期", "时间"], "time_format": "%Y-%m-%d %H:%M", "time_zone": "Asia/Shanghai"}
+    points = {"night": {"column": "人数", "where": {"班次": "夜班"}, "unit": "heads", "kind": "gauge"}}
+    return {"files": ".", "points": points, **times, **changes}
+
+
 def changed(path: str, value: object) -> dict:
     """The good configuration with the entry at a dotted path replaced, or removed if the value is None."""
     config = good()
@@ -150,6 +156,13 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/press", sparkplug(edge_node="Hall/1/Press"), "Hall1/Press"),
         ("sources/press", sparkplug(device="Meter+"), "holds no / + or #"),
         ("sources/press", sparkplug(metric=""), "as the birth certificate has it"),
+        ("sources/office", office(files="nowhere"), "mkdir -p"),
+        ("sources/office", office(time_zone="Mars/Olympus"), "is no time zone"),
+        ("sources/office", office(time_zone=""), "name their zone"),
+        ("sources/office", office(time=[]), "name the column of the time"),
+        ("sources/office", office(delimiter=",,"), "write one character"),
+        ("sources/office", office(pattern="../*.csv"), "without folders"),
+        ("sources/office", office(encoding="latin1"), "Invalid enum value"),
         ("uplink/password_file", "none", "cannot read the password"),
         ("uplink/window", 0, "lies outside 1 to"),
         ("uplink/window", 1001, "lies outside 1 to"),
@@ -221,6 +234,12 @@ def test_a_way_that_cannot_be_meant_is_named(folder, uplink, place):
     with pytest.raises(ConfigError) as refused:
         load_yaml(folder, good() | {"uplink": uplink})
     assert place in str(refused.value)
+
+
+def test_a_drop_folder_is_found_beside_the_configuration(folder):
+    source = load_yaml(folder, changed("sources/office", office())).sources["office"]
+    assert (Path(source.files), source.time_columns) == (folder, ("日期", "时间"))
+    assert source.points["night"].address == "人数[班次=夜班]"
 
 
 def test_every_way_has_its_files_beside_the_configuration(folder):

@@ -254,3 +254,14 @@ def test_any_order_with_repeats_gives_the_same_ledger_and_readings(db, migrated,
     assert compared(migrated) == (4, 15, None)
     assert [head.sequence for head in read.heads(db, device.name)] == [5]
     assert count(db, "quarantine") == 0
+
+
+def test_what_an_agent_says_of_itself_and_of_files_is_kept_in_the_chain(migrated, device, deliver):
+    chain = device.chain(2)
+    chain.append(device.seal(batch.Catalogue((), 0, (batch.ManualFile("office", "2026-03.csv", bytes(32), 10),))))
+    chain.append(device.seal(batch.Heartbeat("0.1.0", START_US)))
+    chain.append(device.seal(rows(10)))
+    outcome = deliver(*chain)
+    assert codes(outcome) == ["accepted"] * 5
+    assert outcome.acks[0].through == 4
+    assert compared(migrated) == (2, 20, None)

@@ -64,10 +64,11 @@ def refused(data: bytes) -> str:
             (Point("a", "ns=2;s=a", "kWh", PointKind.COUNTER, "M-1"), Point("b", "t/b", "℃", PointKind.GAUGE))
         ),
         batch.Gaps((batch.Gap((0, 1), 5, 9, "spool_full", 12), batch.Gap((), 5, 5, "outage"))),
+        batch.Catalogue((), 3, (batch.ManualFile("office", "2026-03 班次.csv", bytes(range(32)), 62),)),
         batch.Heartbeat("0.1.0", 7),
         batch.Heartbeat("0.1.0", 7, (batch.SourceState("line", "opcua", "connected"),), 3, 400, 5_000, 6, -12, 900),
     ],
-    ids=["readings", "catalogue", "gaps", "first heartbeat", "heartbeat"],
+    ids=["readings", "catalogue", "gaps", "a file", "first heartbeat", "heartbeat"],
 )
 def test_a_sealed_batch_reads_back_as_written(payload):
     data = batch.seal(HEADER, payload, KEY)
@@ -192,6 +193,11 @@ def test_times_outside_1601_to_2200_are_refused(moment):
         {"kind": "gaps", "gaps": [[[True], 0, 1, "x", None]]},
         {"kind": "gaps", "gaps": [[[0], 0, True, "x", None]]},
         {"kind": "gaps", "gaps": [[[0], 0, 1, "null \x00", None]]},
+        {"kind": "catalogue", "first_index": 0, "points": [], "files": []},
+        {"kind": "catalogue", "first_index": 0, "points": [], "files": [["office", "a.csv", b"short", 1]]},
+        {"kind": "catalogue", "first_index": 0, "points": [], "files": [["office", "", bytes(32), 1]]},
+        {"kind": "catalogue", "first_index": 0, "points": [], "files": {"office": 1}},
+        {"kind": "catalogue", "first_index": 0, "points": [], "files": [["office", "a.csv", bytes(32), 1]], "x": 1},
         heartbeat(agent=1),
         heartbeat(agent="x" * 201),
         heartbeat(agent="null \x00"),

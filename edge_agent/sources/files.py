@@ -1,0 +1,166 @@
+"""Reads CSV files that people drop into a folder: shift rosters, production logs, bills.
+
+A file is taken once it has stopped growing, read as a whole, and known by its SHA-256 from then on: the spool keeps its
+rows, flagged as manual, and a signed statement about the file in one transaction. After that the file is moved into
+`done`; one that cannot be read goes into `refused` with an `.error.txt` beside it that names line and column. A crash
+between the commit and the move leaves a known file in the folder, which is only moved. Nothing is ever deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_ISREG
+
+from edge_agent.config.csvfile import CsvSourceConfig
+from edge_agent.sources import csvfile
+from edge_agent.sources.csvfile import Problem, Table
+from edge_agent.spool import Spool
+from edge_agent.spool_model import SpoolFullError
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import SourceStatus
+from verification.batch import ManualFile
+from verification.model import MAX_TEXT_CHARS, RowFlag, Rows
+
+LOOK_EVERY_S = 1.0
+DONE, REFUSED = "done", "refused"
+TEMPORARY = ("~", ".", "#")  # how programs begin the names of files that they have not finished
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file as it stood at one look; the same at the next means that nobody writes to it any more."""
+
+    inode: int
+    size: int
+    modified_ns: int
+
+
+class FileSource:
+    """`run` for as long as the agent lives."""
+
+    def __init__(
+        self, name: str, config: CsvSourceConfig, indices: dict[str, int], spool: SpoolThread, status: SourceStatus
+    ) -> None:
+        self._name = name
+        self._config = config
+        self._indices = indices
+        self._spool = spool
+        self._status = status
+        self._folder = Path(config.files)
+        self._seen: dict[Path, _Seen] = {}
+
+    async def run(self) -> None:
+        """Look into the folder again and again; never returns."""
+        self._status.connects = 1
+        while True:
+            try:
+                await self._look()
+            except OSError as err:
+                log.warning("the folder cannot be used: source=%s reason=%r", self._name, str(err))
+                self._status.now("disconnected", err)
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look(self) -> None:
+        """Take the files that stand as they stood at the last look."""
+        before, self._seen = self._seen, await asyncio.to_thread(self._list)
+        full = ""
+        for path in sorted(path for path, seen in self._seen.items() if before.get(path) == seen):
+            try:
+                await self._take(path, self._seen[path])
+            except SpoolFullError as err:
+                full = str(err)
+                break
+        self._status.now("spool full" if full else "connected", full or self._status.message)
+
+    def _list(self) -> dict[Path, _Seen]:
+        found = {}
+        for path in self._folder.glob(self._config.pattern):
+            stat = path.lstat()
+            if S_ISREG(stat.st_mode) and not path.name.startswith(TEMPORARY):
+                found[path] = _Seen(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return found
+
+    async def _take(self, path: Path, seen: _Seen) -> None:
+        """Read a file and keep what it says, unless it was kept before; then move it. Raises SpoolFullError."""
+        data = await asyncio.to_thread(_read, path)
+        sha256 = hashlib.sha256(data).digest()
+        if await self._spool.call(Spool.has_file, sha256):
+            self._status.doubles += 1
+            log.info("a file that was read before: source=%s file=%s", self._name, path.name)
+        else:
+            table = await asyncio.to_thread(csvfile.read, data, self._config)
+            if table.problems:
+                await self._refuse(path, seen, sha256, table.problems)
+                return
+            file = ManualFile(self._name, path.name[:MAX_TEXT_CHARS], sha256, len(table.readings))
+            rows = self._rows(table)
+            await self._spool.call(Spool.append, rows, file=file)
+            self._note(rows)
+            log.info(
+                "a file was read: source=%s file=%s rows=%d sha256=%s", self._name, path.name, len(rows), sha256.hex()
+            )
+        await asyncio.to_thread(self._move, path, seen, DONE, sha256)
+
+    def _rows(self, table: Table) -> Rows:
+        rows = Rows.empty()
+        for point, time_us, value in table.readings:
+            rows.append(self._indices[point], time_us, value, flags=RowFlag.MANUAL)
+        return rows
+
+    async def _refuse(self, path: Path, seen: _Seen, sha256: bytes, problems: Sequence[Problem]) -> None:
+        self._status.bad += 1
+        first = problems[0]
+        self._status.message = f"{path.name}, line {first.line}, column {first.column!r}: {first.english}"
+        log.warning("a file is refused: source=%s file=%s reason=%r", self._name, path.name, self._status.message)
+        explanation = _explanation(path.name, problems)
+        await asyncio.to_thread(self._move, path, seen, REFUSED, sha256, explanation)
+
+    def _move(self, path: Path, seen: _Seen, where: str, sha256: bytes, explanation: str = "") -> None:
+        """Move a file aside under a name that is free, unless it is another one by now, which is read next time."""
+        stat = path.lstat()
+        if _Seen(stat.st_ino, stat.st_size, stat.st_mtime_ns) != seen:
+            return
+        folder = self._folder / where
+        folder.mkdir(exist_ok=True)
+        target = folder / path.name
+        if target.exists():
+            target = folder / f"{path.stem}.{sha256.hex()[:12]}{path.suffix}"
+        if explanation:
+            target.with_name(f"{target.name}.error.txt").write_text(explanation, "utf-8-sig")
+        path.replace(target)
+
+    def _note(self, rows: Rows) -> None:
+        names = {index: name for name, index in self._indices.items()}
+        for index, time_us, value in zip(rows.point, rows.time_us, rows.value, strict=True):
+            point = self._status.points[names[index]]
+            point.state = "live"
+            point.took(time_us, value, 0)
+        self._status.message = ""
+
+
+def _read(path: Path) -> bytes:
+    """The file's bytes, or one more than are read of any file."""
+    with path.open("rb") as file:
+        return file.read(csvfile.MAX_FILE_BYTES + 1)
+
+
+def _explanation(name: str, problems: Sequence[Problem]) -> str:
+    """What stands in the `.error.txt`: for those who filled the file in."""
+    lines = [
+        f"{name}: nothing of this file was used. Mend it and put it into the folder again.",
+        f"{name}：本文件未被采用。请修改后重新放入文件夹。",
+        "",
+    ]
+    for line, column, english, chinese in problems:
+        where = f"line {line}" if line else "the file"
+        there = f"第 {line} 行" if line else "整个文件"
+        lines += [f"{where}, column {column}: {english}" if column else f"{where}: {english}"]
+        lines += [f"{there}，“{column}”列：{chinese}" if column else f"{there}：{chinese}"]
+    return "\n".join([*lines, ""])
