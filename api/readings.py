@@ -6,7 +6,7 @@ from api.database import Connection
 from api.errors import ApiError
 from ingest import read
 from verification.plan import Plan
-from verification.quality.gate import calendars, needed_points
+from verification.quality.points import needed_points, reading_spans
 from verification.series.columns import Series
 
 
@@ -18,16 +18,15 @@ def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = Fal
     """
     names = list(needed_points(plan))
     _check_points(conn, device, plan, names)
-    baseline, _ = calendars(plan)
-    end_us = baseline.span_us[1] + 1 if baseline_only else end_of(plan)
-    columns = read.load_window(conn, device, names, baseline.span_us[0], end_us)
+    (start_us, baseline_end_us), _ = reading_spans(plan)
+    columns = read.load_window(conn, device, names, start_us, baseline_end_us + 1 if baseline_only else end_of(plan))
     return {name: Series(found.time_us, found.value, found.status, found.flags) for name, found in columns.items()}
 
 
 def end_of(plan: Plan) -> int:
     """The first moment [us since 1970] that no longer matters to `plan`: batches after it stay out of its packages."""
-    _, reporting = calendars(plan)
-    return reporting.span_us[1] + 1
+    _, (_, last_us) = reading_spans(plan)
+    return last_us + 1
 
 
 def _check_points(conn: Connection, device: str, plan: Plan, names: list[str]) -> None:

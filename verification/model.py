@@ -26,6 +26,7 @@ class PointKind(StrEnum):
     INTERVAL_TOTAL = "interval_total"
     GAUGE = "gauge"
     STATE = "state"
+    EVENT = "event"
 
 
 class RowFlag(IntFlag):

@@ -33,6 +33,7 @@ _DEFINITIONS = (
     "head = [headcount] = heads = person",
     "CNY = [currency_CNY] = yuan = RMB",
     "piece = [pieces] = pieces = pcs",
+    "shift = [shifts] = shifts",
     "wan_yuan = 10000 * CNY",  # 万元, in which Chinese statistics count output value
     # Standard coal is a yardstick of its own: how much of it a kWh is worth depends on the coefficient that is chosen.
     "kgce = [standard_coal]",

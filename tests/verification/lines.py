@@ -11,7 +11,7 @@ import numpy as np
 from verification.engine.result import MeasureResult, Result
 from verification.model import PointKind
 from verification.plan import Model, Plan, Point, Window, WindowName, parse_plan
-from verification.plan.measure import measure_spec
+from verification.plan.resolve import measure_spec
 from verification.quality.window import WindowData
 from verification.series.calendar import Calendar
 from verification.series.columns import Series

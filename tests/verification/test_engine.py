@@ -465,5 +465,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "91f1dc10b4e7b9d5d7a5f598c6423968354dad4b040f08ce949dcd35efd26829"
+        "62e886438386a56b2df2af5545a59902846aef4bbb40506e1efd399bd7f29e51"
     )

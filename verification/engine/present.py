@@ -14,6 +14,7 @@ from verification.engine.result import (
     BridgeRow,
     BudgetRow,
     Coefficient,
+    ConstantInfo,
     Effect,
     IntervalRow,
     Limit,
@@ -45,6 +46,8 @@ def metric_info(spec: MeasureSpec) -> MetricInfo:
         boundary=spec.boundary,
         better=spec.better,
         catalogue_version=spec.catalogue_version,
+        title=spec.title,
+        constants=[ConstantInfo(c.name, c.value, c.unit, c.version) for c in spec.constants],
     )
 
 

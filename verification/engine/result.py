@@ -43,6 +43,15 @@ class Context(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input_findings: list[Finding] = []
 
 
+class ConstantInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A coefficient or parameter that the metric's formula uses, and the edition that it is of."""
+
+    name: str
+    value: Decimals
+    unit: str
+    version: str
+
+
 class MetricInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The metric as the plan defines it; `sign` names the convention: where lower is better, a saving is negative."""
 
@@ -54,6 +63,8 @@ class MetricInfo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     boundary: Text
     better: Literal["lower", "higher"]
     catalogue_version: int | None
+    title: Text | None = None
+    constants: list[ConstantInfo] = []
     sign: Literal["after_minus_before"] = "after_minus_before"
 
 

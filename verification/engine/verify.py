@@ -17,12 +17,13 @@ from verification.engine.result import ClaimAssessment, Context, Effect, Measure
 from verification.engine.uncertainty import Continuity, part_continuity
 from verification.engine.verdict import assess_claim, decide, overall
 from verification.findings import Finding
+from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan
-from verification.quality.gate import (
+from verification.quality.balance import check_balances, check_bills
+from verification.quality.gate import gate
+from verification.quality.points import (
     PointWindow,
-    calendars,
-    gate,
     measure_specs,
     needed_points,
     point_windows,
@@ -46,7 +47,7 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
     used = readings_used(plan, readings)
     findings = [*context.input_findings, *_plan_lock(plan, used, context)]  # step 1
     baseline, reporting, found = point_windows(plan, used)  # step 2
-    findings += found
+    findings += [*found, *check_bills(plan, (baseline, reporting)), *check_balances(plan, (baseline, reporting))]
     measures = [_measure(plan, spec, baseline, reporting, findings) for spec in measure_specs(plan)]
     return Result(
         schema=2,
@@ -147,8 +148,7 @@ def _escrow(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Fi
 
 def _first_reporting_reading(plan: Plan, used: Mapping[str, Series]) -> dt.datetime | None:
     """The first reading in the reporting period, in the plan's time zone."""
-    _, reporting = calendars(plan)
-    start_us = int(reporting.edges_us[0])
+    start_us, _ = span_us(plan, plan.reporting)
     after = [series.time_us[series.time_us >= start_us] for series in used.values()]
     first_us = min((int(times.min()) for times in after if len(times)), default=None)
     if first_us is None:

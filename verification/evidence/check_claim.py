@@ -23,7 +23,7 @@ from verification.evidence.deliveries import Reading, is_locked, utc_text
 from verification.findings import Finding
 from verification.plan import EDGE_TOLERANCE_US, Plan, plan_digest
 from verification.plan.edges import span_us
-from verification.plan.measure import measure_spec
+from verification.plan.resolve import measure_spec
 from verification.units import scale_factor
 
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}

@@ -7,7 +7,7 @@ that no engine makes any more stays here, under `retired`, for the packages that
 
 from __future__ import annotations
 
-from verification.finding_catalogue import model, plan_lock, readings, retired, table, verdict
+from verification.finding_catalogue import model, plan_lock, quality, readings, retired, table, verdict
 from verification.finding_catalogue.entry import Entry, Language, Outcome, Severity
 
 __all__ = ["CATALOGUE", "WORDS", "Entry", "Language", "Outcome", "Severity"]
@@ -44,6 +44,7 @@ CATALOGUE: dict[str, Entry] = {
     **plan_lock.ENTRIES,
     **table.ENTRIES,
     **readings.ENTRIES,
+    **quality.ENTRIES,
     **model.ENTRIES,
     **verdict.ENTRIES,
     **retired.ENTRIES,

@@ -1,4 +1,4 @@
-"""The catalogue of metrics: what each is made of, read from the versioned file beside this module.
+"""The catalogue of metrics, the coefficients and the limits, read from the versioned files in `data/`.
 
 Owns the shape of a definition, which a plan may also write itself. Not handled: which points a plan gives to a
 metric's roles (`plan/measure.py`).
@@ -6,9 +6,10 @@ metric's roles (`plan/measure.py`).
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import importlib.resources
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -16,7 +17,11 @@ from verification.fields import Formula, Name, Text, Unit
 from verification.yamlfile import parse_yaml
 
 CATALOGUE_VERSION = 1
+LIMITS_VERSION = 1
+COEFFICIENT_VERSIONS = ("gbt2589-2020",)
 Better = Literal["lower", "higher"]
+DecimalText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]
+T = TypeVar("T")
 Decimals = Annotated[int, msgspec.Meta(ge=0, le=12)]
 
 
@@ -26,6 +31,7 @@ class Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["total", "mean"]
     unit: Unit
     title: Text
+    default: float | None = None
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +58,43 @@ class MetricDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     denominator_decimals: Decimals = 0
     parameters: dict[Name, Parameter] = {}
     needs_numerator: bool = False
+    activity: Literal["numerator", "denominator", "neither"] = "denominator"
     boundaries: dict[Name, Text] = {}
+
+
+class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A published constant; `value` is the decimal as it is published."""
+
+    value: DecimalText
+    unit: Unit
+    title: Text
+
+
+class Coefficients(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The constants of one edition of a standard."""
+
+    version: Name
+    source: str
+    date: dt.date
+    coefficients: dict[Name, Coefficient]
+
+
+class EmissionLimit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A limit of a concentration, at a reference oxygen content where the standard sets one."""
+
+    value: DecimalText
+    unit: Unit
+    source: str
+    grade: Literal["V", "S", "K"]
+    title: Text
+    oxygen_reference_percent: DecimalText | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """All limits of one version."""
+
+    version: int
+    limits: dict[Name, EmissionLimit]
 
 
 class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -65,6 +107,21 @@ class Catalogue(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @functools.cache
 def catalogue() -> Catalogue:
     """The catalogue of this release."""
-    name = f"metrics-{CATALOGUE_VERSION}.yaml"
+    return _read(f"metrics-{CATALOGUE_VERSION}.yaml", Catalogue)
+
+
+@functools.cache
+def coefficients(version: str) -> Coefficients | None:
+    """The coefficients of one edition, or None where this release has none of that name."""
+    return _read(f"coefficients-{version}.yaml", Coefficients) if version in COEFFICIENT_VERSIONS else None
+
+
+@functools.cache
+def limits() -> Limits:
+    """The emission limits of this release."""
+    return _read(f"limits-{LIMITS_VERSION}.yaml", Limits)
+
+
+def _read(name: str, kind: type[T]) -> T:
     text = importlib.resources.files("verification.metrics").joinpath("data", name).read_text(encoding="utf-8")
-    return parse_yaml(text, Catalogue, name=name)
+    return parse_yaml(text, kind, name=name)

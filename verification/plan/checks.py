@@ -10,12 +10,17 @@ import math
 import zoneinfo
 from collections.abc import Iterator
 
+from verification.metrics.formula import FormulaError
 from verification.model import PointKind
-from verification.plan.measure import MeasureSpec, PlanError, measure_spec
-from verification.plan.shape import Measure, Plan, Window
+from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US
+from verification.plan.measure import MeasureSpec, PlanError
+from verification.plan.resolve import measure_spec, plan_formula
+from verification.plan.shape import Bill, Measure, Plan, Window
 from verification.units import UnitError, check_unit, same_dimension
 
 MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
+DAY_US = 86_400 * SECOND_US
+TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL, PointKind.EVENT)
 MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
 Path = tuple[str | int, ...]
 
@@ -26,7 +31,8 @@ def check_plan(plan: Plan) -> None:
     _check_windows(plan)
     _check_events(plan)
     _check_meters(plan)
-    _check_states(plan)
+    _check_points(plan)
+    _check_references(plan)
     for name, measure in plan.measures.items():
         spec = measure_spec(plan, name)
         _check_figures(measure, spec)
@@ -81,10 +87,9 @@ def _check_windows(plan: Plan) -> None:
 
 
 def _check_whole_intervals(plan: Plan, label: str, window: Window) -> None:
-    if plan.interval == "week" and (window.end - window.start).days % 7:
-        raise PlanError(
-            (label,), f"{(window.end - window.start).days} days are not whole weeks, as `interval` asks for"
-        )
+    days = (window.end - window.start).days
+    if plan.interval == "week" and days % DAYS_A_WEEK:
+        raise PlanError((label,), f"{days} days are not whole weeks, as `interval: week` asks for")
     if plan.interval == "month" and (window.start.day, window.end.day) != (1, 1):
         raise PlanError((label,), "with `interval: month` a window begins and ends on the first day of a month")
 
@@ -129,11 +134,54 @@ def _check_meters(plan: Plan) -> None:
             raise PlanError(("meters", meter_name, "changes"), "must be in order of date")
 
 
-def _check_states(plan: Plan) -> None:
+def _check_points(plan: Plan) -> None:
+    """Every limit must leave room, and a reading must be due at least once in an interval."""
+    longest_s = STEP_US.get(plan.interval, DAY_US) // SECOND_US
+    for name, point in plan.points.items():
+        for field, value in (("minimum", point.minimum), ("maximum", point.maximum)):
+            if value is not None and not math.isfinite(value):
+                raise PlanError(("points", name, field), f"{value} is not a finite number")
+        if point.minimum is not None and point.maximum is not None and point.minimum >= point.maximum:
+            raise PlanError(("points", name, "maximum"), "is not above minimum")
+        if point.kind is not PointKind.EVENT and point.cadence_s > longest_s:
+            raise PlanError(
+                ("points", name, "cadence_s"),
+                f"a reading every {point.cadence_s} s cannot tell intervals of {longest_s} s apart",
+            )
+
+
+def _check_references(plan: Plan) -> None:
+    """Run state, bills and balances must name points that fit."""
     if plan.run_state is not None:
         name = plan.run_state.point
         if name not in plan.points or plan.points[name].kind is not PointKind.STATE:
             raise PlanError(("run_state", "point"), f"{name} is not a point of kind state")
+    for index, bill in enumerate(plan.bills):
+        _check_bill(plan, bill, ("bills", index))
+    for index, balance in enumerate(plan.balances):
+        path: Path = ("balances", index)
+        left, right = (plan_formula(plan, getattr(balance, side), (*path, side)) for side in ("left", "right"))
+        try:
+            fits = right.to(left.unit_text)
+        except FormulaError as err:
+            raise PlanError((*path, "right"), str(err)) from err
+        if {left.extent, fits.extent} != {"total"}:
+            raise PlanError(path, "both sides of a balance must be totals of an interval")
+
+
+def _check_bill(plan: Plan, bill: Bill, path: Path) -> None:
+    if bill.point not in plan.points or plan.points[bill.point].kind not in TOTALS:
+        raise PlanError((*path, "point"), f"{bill.point} is not a counter, an interval_total or an event under points")
+    try:
+        fits = same_dimension(bill.unit, plan.points[bill.point].unit)
+    except UnitError as err:
+        raise PlanError((*path, "unit"), str(err)) from err
+    if not fits:
+        raise PlanError((*path, "unit"), f"{bill.unit!r} does not fit {plan.points[bill.point].unit!r} of {bill.point}")
+    if bill.end <= bill.start:
+        raise PlanError((*path, "end"), "is not after start; end is the first day left out")
+    if not any(window.start <= bill.start and bill.end <= window.end for _, window in plan.windows):
+        raise PlanError(path, "the bill's period must lie inside the baseline or inside the reporting period")
 
 
 def _check_figures(measure: Measure, spec: MeasureSpec) -> None:

@@ -26,20 +26,30 @@ Project = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9\-]{0,63}$")]
 
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One measured point: how its values are to be read, their unit, its meter, and how often a reading is due."""
+    """One measured point: how its values are to be read, their unit, its meter, and how often a reading is due.
+
+    A reading below `minimum` or above `maximum` is impossible and is left out.
+    """
 
     kind: PointKind
     unit: Unit
     meter: Name | None = None
     cadence_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    minimum: float | None = None
+    maximum: float | None = None
 
 
 class MeterChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A meter was replaced or recalibrated on `date`; `class_percent` is the class from then on, where it differs."""
+    """A meter was replaced or recalibrated on `date`; `class_percent` is the class from then on, where it differs.
+
+    Of a replaced register, `final_reading` of the old and `first_reading` of the new one carry the total across.
+    """
 
     date: dt.date
     kind: Literal["replaced", "recalibrated"]
     class_percent: Positive | None = None
+    final_reading: float | None = None
+    first_reading: float | None = None
     serial: str | None = None
     note: str = ""
 
@@ -111,6 +121,26 @@ class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     formula: str = ""
 
 
+class Bill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What an invoice or a main meter says of a point's total over a period: local dates, `end` exclusive."""
+
+    id: Name
+    point: Name
+    start: dt.date
+    end: dt.date
+    value: Positive
+    unit: Unit
+
+
+class Balance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Two formulas over points whose totals over each window must agree: material in and out, main and sub-meters."""
+
+    id: Name
+    left: Formula
+    right: Formula
+    tolerance_percent: Annotated[float, msgspec.Meta(gt=0, le=100)] = 5.0
+
+
 class InlineMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A metric that the catalogue lacks: formulas over the measure's inputs and the plan's points.
 
@@ -179,7 +209,11 @@ class AnnualOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One figure with its own model, target and verdict. `inputs` gives the metric's roles to points or formulas."""
+    """One figure with its own model, target and verdict. `inputs` gives the metric's roles to points or formulas.
+
+    `coefficients` is the edition of the constants; `limit` an emission limit of the catalogue, whose reference oxygen
+    content counts and which a target of the level must not exceed.
+    """
 
     metric: Name | InlineMetric
     unit: Unit
@@ -188,6 +222,8 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: Target
     inputs: dict[Name, Formula] = {}
     parameters: dict[Name, float] = {}
+    coefficients: Name = "gbt2589-2020"
+    limit: Name | None = None
     claim: Claim | None = None
     method: Literal["avoided", "normalised", "backcast", "chaining"] = "avoided"
     factors: dict[Literal["money", "carbon"], Factor] = {}
@@ -214,6 +250,8 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     static_factors: list[StaticFactor] = []
     events: list[Event] = []
     adjustments: list[Adjustment] = []
+    bills: list[Bill] = []
+    balances: list[Balance] = []
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:

@@ -1,0 +1,117 @@
+"""Findings about how believable readings are, and what the plan itself leaves out."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "COUNTER_REPLACED": Entry(
+        "info", None,
+        "The register of {point} was replaced in the {window} window ({count}×), as the meter register says; final and "
+        "first reading carry the total across.",
+        "{window}内测点 {point} 的计数器按计量器具台账更换 {count} 次，合计值由末次和首次读数衔接。",
+    ),
+    "READING_GAPS": Entry(
+        "warning", None,
+        "{point} has {count} gaps in the {window} window, {hours} hours in all and {longest} at most, first {first}: "
+        "more than {limit} % of it.",
+        "{window}内测点 {point} 有 {count} 处缺口，共 {hours} 小时，最长 {longest} 小时，首个为 {first}，"
+        "超过该期间的 {limit} %。",
+        "Recover the missing readings, or correct cadence_s in the plan.",
+        "补齐缺失读数，或更正方案中的 cadence_s。",
+    ),
+    "SPIKES": Entry(
+        "warning", None,
+        "{count} single readings of {point} in the {window} window stand far from their neighbours, first {first} "
+        "({example}). They were used.",
+        "{window}内测点 {point} 有 {count} 个读数与相邻读数相差悬殊，首个为 {first}（{example}）。这些读数已计入。",
+        "Check the sensor; give the point's minimum and maximum in the plan to leave impossible values out.",
+        "检查传感器；可在方案中给出该测点的 minimum 和 maximum 以排除不可能的值。",
+    ),
+    "CLOCK_STEPS": Entry(
+        "warning", None,
+        "The rhythm of {point} is shifted {count} times in the {window} window, first {first} by {seconds} s: a clock "
+        "was set, or another device took over.",
+        "{window}内测点 {point} 的采集节奏有 {count} 次偏移，首次在 {first}，偏移 {seconds} 秒："
+        "时钟被调整或更换了设备。",
+        "Find out which clock was right, and keep clocks by NTP.",
+        "查明哪个时钟正确，并用 NTP 校时。",
+    ),
+    "UNIT_CHANGED": Entry(
+        "error", "invalid_data",
+        "On {count} days, from {first}, {point} lies at {factor} times its usual level: its unit or its scale seems "
+        "to have changed.",
+        "自 {first} 起有 {count} 天，测点 {point} 为其通常水平的 {factor} 倍：单位或量程疑似改变。",
+        "Convert the readings to one unit, or give the two parts names of their own.",
+        "将读数换算为同一单位，或将两段数据分为不同测点。",
+    ),
+    "COPIED_PERIOD": Entry(
+        "error", "invalid_data",
+        "{count} readings of {point} from {first} repeat those from {source} to the last digit: they are copied, not "
+        "metered.",
+        "测点 {point} 自 {first} 起有 {count} 个读数与自 {source} 起的读数完全相同：系复制而非实测。",
+        "Remove the copied readings; the gap is then named as one.",
+        "删除复制的读数，缺口将如实列出。",
+    ),
+    "BACKFILLED_SHARE": Entry(
+        "warning", None,
+        "{percent} % of the readings of {point} in the {window} window ({count}) were fetched from the source's "
+        "history after the fact (more than {limit} %).",
+        "{window}内测点 {point} 有 {percent} %（{count} 个）的读数是事后从数据源历史补采的（超过 {limit} %）。",
+        "Mend the connection, so that readings are signed as they arise.",
+        "修复通信，使读数在产生时即被签名。",
+    ),
+    "MANUAL_SHARE": Entry(
+        "warning", None,
+        "{percent} % of the readings of {point} in the {window} window ({count}) were written by a person.",
+        "{window}内测点 {point} 有 {percent} %（{count} 个）的读数为人工填报。",
+        "Read this point by an edge agent.",
+        "改由边缘代理采集该测点。",
+    ),
+    "IMPOSSIBLE_VALUES": Entry(
+        "warning", None,
+        "{count} readings of {point} lie outside {low} to {high} {unit}, first {example}, and were not used.",
+        "测点 {point} 有 {count} 个读数超出 {low} 至 {high} {unit}，首个为 {example}，未使用。",
+        "Mend the sensor, or correct the point's limits or its meter's largest rate in the plan.",
+        "检修传感器，或更正方案中该测点的限值或仪表的最大速率。",
+    ),
+    "FORMULA_UNDEFINED": Entry(
+        "warning", None,
+        "In {count} intervals of the {window} window, first {first}, the formula of {measure} has no value though its "
+        "points do. They were not used.",
+        "{window}内有 {count} 个区间（首个为 {first}）测点有值而 {measure} 的公式无值。这些区间未使用。",
+        "Look for a division by zero, for example an oxygen content of 21 %.",
+        "检查是否除以零，例如氧含量为 21 %。",
+    ),
+    "EVENT_EXCLUDED": Entry(
+        "info", None,
+        "{count} intervals of the {window} window, first {first}, were left out for the plan's event {event}.",
+        "{window}内有 {count} 个区间（首个为 {first}）因方案所列事件 {event} 未计入。",
+    ),
+    "STOPS_LEFT_OUT": Entry(
+        "info", None,
+        "{count} intervals of the {window} window, first {first}, in which {state} says that the line stood, were left "
+        "out as the plan asks.",
+        "{window}内有 {count} 个区间（首个为 {first}）{state} 显示停产，按方案未计入。",
+    ),
+    "BILL_DISAGREES": Entry(
+        "warning", None,
+        "The bill {bill} says {billed} {unit}, {point} {metered} {unit}: {percent} % apart (at most {limit} %).",
+        "账单 {bill} 为 {billed} {unit}，测点 {point} 为 {metered} {unit}：相差 {percent} %（应不超过 {limit} %）。",
+        "Find out what else the bill covers, or which meter errs.",
+        "查明账单是否包含其他用量，或哪块仪表有误。",
+    ),
+    "BILL_NOT_COMPARABLE": Entry(
+        "warning", None,
+        "The bill {bill} cannot be compared with {point}: its period is not one of whole, metered intervals.",
+        "账单 {bill} 无法与测点 {point} 比较：其期间不是完整且有读数的区间。",
+        "Recover the missing readings, or give a bill whose period ends with an interval.",
+        "补齐缺失读数，或提供与区间边界一致的账单。",
+    ),
+    "BALANCE_OPEN": Entry(
+        "warning", None,
+        "The balance {balance} does not close in the {window} window: {left} against {right} {unit}, {percent} % apart "
+        "(at most {limit} %).",
+        "{window}内平衡 {balance} 不闭合：{left} 与 {right} {unit}，相差 {percent} %（应不超过 {limit} %）。",
+        "Find the stream or the meter that is missing.",
+        "查找遗漏的物料流或仪表。",
+    ),
+}  # fmt: skip

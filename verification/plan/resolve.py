@@ -1,0 +1,291 @@
+"""Resolves a measure of a plan: finds what each name stands for and checks that units and kinds fit.
+
+A metric's formula may name its roles, its parameters and the coefficients; what a plan writes may name points, and
+in a metric or driver of its own also the measure's inputs and the coefficients. Every refusal names the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Iterable
+
+from verification.fields import Text
+from verification.metrics.catalogue import (
+    CATALOGUE_VERSION,
+    COEFFICIENT_VERSIONS,
+    MetricDefinition,
+    Role,
+    catalogue,
+    coefficients,
+)
+from verification.metrics.formula import Extent, FormulaError, Quantity, compile_formula, number, point
+from verification.model import PointKind
+from verification.plan.measure import Constant, Driver, MeasureSpec, Part, Path, PlanError, kernel_unit
+from verification.plan.shape import InlineMetric, Plan
+from verification.units import UnitError, scale_factor
+
+EXTENTS: dict[PointKind, Extent] = {
+    PointKind.COUNTER: "total",
+    PointKind.INTERVAL_TOTAL: "total",
+    PointKind.EVENT: "total",
+    PointKind.GAUGE: "mean",
+    PointKind.STATE: "mean",
+}
+PART_DECIMALS = 6  # of a part of a metric that the plan itself defines
+INLINE_TITLE = Text(en="metric of the plan's own", zh="方案自定义指标")
+
+
+def measure_spec(plan: Plan, name: str) -> MeasureSpec:
+    """Resolve one measure. Raises PlanError, which names the key."""
+    return _Resolver(plan, name).spec()
+
+
+def plan_formula(plan: Plan, text: str, path: Path = ()) -> Quantity:
+    """A formula over the plan's points alone. Raises PlanError at `path`."""
+    try:
+        return _point(plan, text) if text in plan.points else compile_formula(text, lambda name: _point(plan, name))
+    except (FormulaError, UnitError) as err:
+        raise PlanError(path, str(err)) from err
+
+
+def _point(plan: Plan, name: str) -> Quantity:
+    if name not in plan.points:
+        raise FormulaError(f"{name} is not under points{_nearest(name, plan.points)}")
+    about = plan.points[name]
+    return point(name, about.unit, EXTENTS[about.kind])
+
+
+class _Resolver:
+    """Resolves the names of one measure."""
+
+    def __init__(self, plan: Plan, name: str) -> None:
+        self._plan, self._name = plan, name
+        self._measure = plan.measures[name]
+        self._constants: dict[str, Constant] = {}
+        version = self._measure.coefficients
+        if version not in COEFFICIENT_VERSIONS:
+            raise self._error(("coefficients",), f"{version} is not one of {', '.join(COEFFICIENT_VERSIONS)}")
+
+    def spec(self) -> MeasureSpec:
+        metric = self._measure.metric
+        if isinstance(metric, InlineMetric):
+            return self._inline(metric)
+        definition = catalogue().metrics.get(metric)
+        if definition is None:
+            near = _nearest(metric, catalogue().metrics)
+            raise self._error(("metric",), f"{metric} is not in the catalogue of metrics{near}")
+        return self._catalogued(metric, definition)
+
+    def _catalogued(self, metric_id: str, definition: MetricDefinition) -> MeasureSpec:
+        roles = self._roles(metric_id, definition)
+
+        def resolve(name: str) -> Quantity:
+            return roles[name] if name in roles else self._constant(definition, name)
+
+        def part(formula: str, unit: str, decimals: int) -> Part:
+            quantity = self._converted(("metric",), self._compile(("metric",), formula, resolve), unit)
+            return Part(quantity, unit, decimals)
+
+        self._check_parameters(definition)
+        numerator = part(definition.numerator, definition.numerator_unit, definition.numerator_decimals)
+        denominator = None
+        if definition.denominator is not None and definition.denominator_unit is not None:
+            denominator = part(definition.denominator, definition.denominator_unit, definition.denominator_decimals)
+        scale = self._scale(definition.unit, self._measure.unit)
+        return MeasureSpec(
+            name=self._name,
+            measure=self._measure,
+            metric_id=metric_id,
+            title=definition.title,
+            catalogue_version=CATALOGUE_VERSION,
+            formula=_shown(definition.numerator, definition.denominator),
+            unit=self._measure.unit,
+            decimals=max(0, definition.decimals - round(math.log10(scale))),
+            better=definition.better,
+            boundary=self._boundary(definition),
+            needs_numerator=definition.needs_numerator,
+            activity=definition.activity,
+            numerator=self._measured("inputs", numerator),
+            denominator=denominator,
+            drivers=self._drivers(roles, denominator),
+            constants=tuple(self._constants.values()),
+        )
+
+    def _inline(self, metric: InlineMetric) -> MeasureSpec:
+        inputs = {
+            role: self._compile(("inputs", role), text, self._point) for role, text in self._measure.inputs.items()
+        }
+
+        def part(label: str, text: str, unit: str | None) -> Part:
+            formula = self._compile(("metric", label), text, lambda name: self._known(name, inputs))
+            if unit is not None:
+                formula = self._converted(("metric", f"{label}_unit"), formula, unit)
+            return Part(formula, unit or formula.unit_text, PART_DECIMALS)
+
+        numerator = self._measured("metric", part("numerator", metric.numerator, metric.numerator_unit))
+        denominator = None
+        if metric.denominator is not None:
+            denominator = part("denominator", metric.denominator, metric.denominator_unit)
+        if self._measure.parameters:
+            raise self._error(("parameters",), "a metric of the plan's own has no parameters; write the number")
+        self._scale(kernel_unit(numerator.unit, denominator.unit if denominator else None), self._measure.unit)
+        return MeasureSpec(
+            name=self._name,
+            measure=self._measure,
+            metric_id="inline",
+            title=INLINE_TITLE,
+            catalogue_version=None,
+            formula=_shown(metric.numerator, metric.denominator),
+            unit=self._measure.unit,
+            decimals=metric.decimals,
+            better=metric.better,
+            boundary=self._boundary(None),
+            needs_numerator=False,
+            activity="denominator" if denominator is not None and denominator.formula.points else "neither",
+            numerator=numerator,
+            denominator=denominator,
+            drivers=self._drivers(inputs, denominator),
+            constants=tuple(self._constants.values()),
+        )
+
+    def _roles(self, metric_id: str, definition: MetricDefinition) -> dict[str, Quantity]:
+        """The quantities behind the metric's roles, each in its role's unit and of its kind."""
+        for role in self._measure.inputs:
+            if role not in definition.roles:
+                raise self._error(
+                    ("inputs", role), f"{metric_id} has no input {role}{_nearest(role, definition.roles)}"
+                )
+        return {role: self._role(metric_id, role, wanted) for role, wanted in definition.roles.items()}
+
+    def _role(self, metric_id: str, role: str, wanted: Role) -> Quantity:
+        text = self._measure.inputs.get(role)
+        if text is None:
+            if wanted.default is None:
+                raise self._error(("inputs",), f"{metric_id} needs the input {role}, a {wanted.kind} in {wanted.unit}")
+            return number(role, wanted.default, wanted.unit)
+        quantity = self._compile(("inputs", role), text, self._point)
+        if quantity.extent not in (wanted.kind, "number"):
+            kind = f"a {self._plan.points[text].kind}" if text in self._plan.points else "of another kind"
+            raise self._error(("inputs", role), _other_kind(kind, text, wanted.kind))
+        return self._converted(("inputs", role), quantity, wanted.unit)
+
+    def _check_parameters(self, definition: MetricDefinition) -> None:
+        for name, value in self._measure.parameters.items():
+            if name not in definition.parameters:
+                raise self._error(
+                    ("parameters", name), f"is not a parameter of the metric{_nearest(name, definition.parameters)}"
+                )
+            if not math.isfinite(value):
+                raise self._error(("parameters", name), f"{value} is not a finite number")
+
+    def _constant(self, definition: MetricDefinition, name: str) -> Quantity:
+        """A parameter of the metric, or a coefficient."""
+        parameter = definition.parameters.get(name)
+        if parameter is None:
+            return self._coefficient(name, "an input, a parameter of the metric")
+        value = self._measure.parameters.get(name, parameter.value)
+        if value is None:
+            raise self._error(("parameters",), f"the metric needs the parameter {name}, in {parameter.unit}")
+        version = "plan" if name in self._measure.parameters else f"metrics-{CATALOGUE_VERSION}"
+        self._constants[name] = Constant(name, repr(value), parameter.unit, version)
+        return number(name, value, parameter.unit)
+
+    def _coefficient(self, name: str, others: str) -> Quantity:
+        edition = coefficients(self._measure.coefficients)
+        found = edition.coefficients.get(name) if edition else None
+        if found is None:
+            raise FormulaError(f"{name} is neither {others} nor a coefficient of {self._measure.coefficients}")
+        self._constants[name] = Constant(name, found.value, found.unit, self._measure.coefficients)
+        return number(name, float(found.value), found.unit)
+
+    def _drivers(self, inputs: dict[str, Quantity], denominator: Part | None) -> tuple[Driver, ...]:
+        found = []
+        for index, text in enumerate(self._measure.model.drivers):
+            path = ("model", "drivers", index)
+            formula = self._compile(path, text, lambda name: self._known(name, inputs))
+            if denominator is not None and _same(formula, denominator.formula):
+                found.append(Driver(text, denominator.unit, denominator.formula, is_denominator=True))
+            else:
+                unit = self._plan.points[text].unit if text in self._plan.points else formula.unit_text
+                found.append(Driver(text, unit, formula, is_denominator=False))
+        return tuple(found)
+
+    def _known(self, name: str, inputs: dict[str, Quantity]) -> Quantity:
+        """What a name stands for in a formula of the plan's own: an input, a point or a coefficient."""
+        if name in inputs:
+            return inputs[name]
+        if name in self._plan.points:
+            return self._point(name)
+        edition = coefficients(self._measure.coefficients)
+        if edition is not None and name in edition.coefficients:
+            return self._coefficient(name, "")
+        return self._point(name)
+
+    def _point(self, name: str) -> Quantity:
+        return _point(self._plan, name)
+
+    def _measured(self, where: str, part: Part) -> Part:
+        """The part, where at least one point is behind it."""
+        if not part.formula.points:
+            raise self._error((where,), "the numerator reads no point: name at least one")
+        return part
+
+    def _compile(self, path: Path, text: str, resolve: Callable[[str], Quantity]) -> Quantity:
+        """A name stands for itself even where it has characters that a formula would read as signs."""
+        try:
+            return resolve(text) if text in self._plan.points else compile_formula(text, resolve)
+        except (FormulaError, UnitError) as err:
+            raise self._error(path, str(err)) from err
+
+    def _converted(self, path: Path, quantity: Quantity, unit: str) -> Quantity:
+        try:
+            return quantity.to(unit)
+        except (FormulaError, UnitError) as err:
+            raise self._error(path, str(err)) from err
+
+    def _scale(self, source: str, unit: str) -> float:
+        try:
+            return scale_factor(source, unit)
+        except UnitError as err:
+            raise self._error(("unit",), str(err)) from err
+
+    def _boundary(self, definition: MetricDefinition | None) -> Text:
+        boundary = self._measure.boundary
+        if isinstance(boundary, Text):
+            return boundary
+        known = definition.boundaries if definition else {}
+        if boundary not in known:
+            raise self._error(
+                ("boundary",),
+                f"{boundary} is not a boundary of the metric ({', '.join(sorted(known)) or 'it has none'}); "
+                "write it out in en and zh",
+            )
+        return known[boundary]
+
+    def _error(self, path: Path, message: str) -> PlanError:
+        return PlanError(("measures", self._name, *path), message)
+
+
+def _other_kind(kind: str, text: str, wanted: str) -> str:
+    if wanted == "total":
+        return f"{text} is {kind}; a counter or an interval_total is needed, or hours({text}) of a rate per hour"
+    return f"{text} is {kind}; a gauge or a state is needed"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """The nearest right name, or all of them."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else f" ({', '.join(names)})"
+
+
+def _same(left: Quantity, right: Quantity) -> bool:
+    """Whether two formulas are the same quantity: the same text after its names were resolved, over the same points."""
+    return bool(left.points) and left.points == right.points and left.text == right.text
+
+
+def _shown(numerator: str, denominator: str | None) -> str:
+    if denominator is None:
+        return numerator
+    return " / ".join(text if text.isidentifier() else f"({text})" for text in (numerator, denominator))

@@ -1,0 +1,98 @@
+"""Copied periods: a stretch of readings that is the repetition of an earlier one, to the last digit.
+
+Metered values never repeat a whole day; a person who fills a hole with last week's figures does. Counters are
+compared by their increments, because a copy is usually set onto the register as it stood. Found by a rolling hash
+over blocks of readings, and then compared value by value.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from verification.series.columns import Floats, Integers
+
+BLOCK_S = 86_400  # a copied day is the shortest that is told from chance
+MIN_BLOCK = 12  # readings; also the length of a block where a reading comes once a day or less often
+MIN_DISTINCT, DISTINCT_SHARE = 8, 0.25  # of a block; fewer may repeat by themselves: a machine at its fixed rate does
+RESOLUTION = 1e6  # increments are compared to this fraction of their median: sums of a register are not exact
+_BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+
+
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """`count` readings are repetitions; the first of them is reading `at`, which repeats reading `of`."""
+
+    count: int
+    at: int
+    of: int
+
+
+def find_copies(values: Floats, cadence_s: int) -> Copy | None:
+    """The repetitions in values float64[n], in order of time; None where there are none."""
+    length = max(MIN_BLOCK, round(BLOCK_S / cadence_s))
+    if len(values) < 2 * length:
+        return None
+    codes = _codes(values)
+    hashes = _rolling_hash(codes, length)
+    # Of blocks with one hash the earliest is the source; a stable sort keeps them in order of time.
+    order = np.argsort(hashes, kind="stable")
+    same = np.diff(hashes[order].view(np.int64)) == 0
+    group_start = np.concatenate([[True], ~same])
+    first = order[np.maximum.accumulate(np.where(group_start, np.arange(len(order)), 0))]
+    source = np.empty(len(order), dtype=np.int64)
+    source[order] = first
+    candidates = np.flatnonzero(np.arange(len(order)) - source >= length)
+    real = [
+        int(at)
+        for at in candidates[_varied(codes, candidates, length)]
+        if _equal(codes, int(at), int(source[at]), length)
+    ]
+    if not real:
+        return None
+    copied = np.zeros(len(values) + 1, dtype=np.int64)
+    np.add.at(copied, real, 1)
+    np.add.at(copied, np.array(real) + length, -1)
+    return Copy(int((np.cumsum(copied) > 0).sum()), real[0], int(source[real[0]]))
+
+
+def _codes(values: Floats) -> Integers:
+    """Values as whole numbers that are equal where the values are, whatever their unit."""
+    sizes = np.abs(values[values != 0])
+    scale = float(np.median(sizes)) if len(sizes) else 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        codes: Integers = np.rint(np.clip(values / scale * RESOLUTION, -1e18, 1e18)).astype(np.int64)
+    return codes
+
+
+def _rolling_hash(codes: Integers, length: int) -> NDArray[np.uint64]:
+    """A hash of each block codes[i : i + length], equal for equal blocks: sum of mix(code) * base^k modulo 2^64."""
+    with np.errstate(over="ignore"):
+        mixed = codes.view(np.uint64) * _MIX
+        mixed ^= mixed >> np.uint64(31)
+        mixed *= _BASE
+        powers = np.multiply.accumulate(np.full(len(codes), _BASE))
+        prefix = np.concatenate([np.zeros(1, np.uint64), np.add.accumulate(mixed * powers)])
+        block = prefix[length:] - prefix[:-length]
+        inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
+        hashes: NDArray[np.uint64] = block * np.multiply.accumulate(np.full(len(block), inverse))
+    return hashes
+
+
+def _varied(codes: Integers, starts: Integers, length: int) -> NDArray[np.bool_]:
+    """Which of the blocks have changes enough to have values enough."""
+    changes = np.concatenate([[0], np.cumsum(np.diff(codes) != 0)])
+    enough: NDArray[np.bool_] = changes[starts + length - 1] - changes[starts] >= _min_distinct(length) - 1
+    return enough
+
+
+def _min_distinct(length: int) -> int:
+    return max(MIN_DISTINCT, round(DISTINCT_SHARE * length))
+
+
+def _equal(codes: Integers, at: int, of: int, length: int) -> bool:
+    block = codes[at : at + length]
+    return len(np.unique(block)) >= _min_distinct(length) and bool(np.array_equal(block, codes[of : of + length]))

@@ -1,0 +1,111 @@
+"""Every needed point of a plan by interval, in both windows, and what was found in its readings on the way."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from verification.findings import Finding
+from verification.metrics.formula import Intervals, Quantity
+from verification.model import PointKind
+from verification.plan.edges import span_us
+from verification.plan.measure import MeasureSpec
+from verification.plan.resolve import measure_spec, plan_formula
+from verification.plan.shape import EDGE_TOLERANCE_US, Plan
+from verification.quality.readings import check_readings, plausible, stuck
+from verification.series.calendar import Calendar
+from verification.series.columns import Booleans, Floats, Series, clean, empty_series
+from verification.series.intervals import IntervalValues, interval_values
+
+HOUR_US = 3_600_000_000
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class PointWindow:
+    """Every needed point by interval, in one window. `stuck`: intervals in which a gauge hangs, bool[n] by name."""
+
+    calendar: Calendar
+    points: Mapping[str, IntervalValues]
+    stuck: Mapping[str, Booleans]
+
+    def evaluate(self, formula: Quantity) -> Floats:
+        """The formula's value by interval, float64[n]; nan where one of its points is unknown or it has no value."""
+        on = Intervals(
+            {name: found.value for name, found in self.points.items()},
+            {name: found.count.astype(np.float64) for name, found in self.points.items()},
+            self.calendar.length_us / HOUR_US,
+        )
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value: Floats = np.broadcast_to(np.asarray(formula.evaluate(on), dtype=np.float64), len(self.calendar))
+        return np.where(np.isfinite(value), value, np.nan)
+
+
+def measure_specs(plan: Plan) -> list[MeasureSpec]:
+    """The plan's measures, resolved, in the order of the file."""
+    return [measure_spec(plan, name) for name in plan.measures]
+
+
+def needed_points(plan: Plan) -> list[str]:
+    """The points whose readings a verification uses, in order of name: those of the measures, bills and balances, and
+    run states.
+    """
+    states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
+    balances = [side for balance in plan.balances for side in (balance.left, balance.right)]
+    return sorted(
+        {
+            *states,
+            *(name for spec in measure_specs(plan) for name in spec.points),
+            *(bill.point for bill in plan.bills),
+            *(name for side in balances for name in plan_formula(plan, side).points),
+        }
+    )
+
+
+def calendars(plan: Plan) -> tuple[Calendar, Calendar]:
+    """The intervals of the baseline and of the reporting period."""
+    return Calendar.of(plan, "baseline"), Calendar.of(plan, "reporting")
+
+
+def readings_used(plan: Plan, readings: Mapping[str, Series]) -> dict[str, Series]:
+    """The readings that a verification of `plan` stands on: needed points only, within the windows and their edges."""
+    spans = reading_spans(plan)
+    return {name: readings.get(name, empty_series()).within(spans) for name in needed_points(plan)}
+
+
+def reading_spans(plan: Plan) -> list[tuple[int, int]]:
+    """The closed spans [us] of baseline and reporting period with their edges' tolerance: what has to be read."""
+    spans = [span_us(plan, window) for _, window in plan.windows]
+    return [(first - EDGE_TOLERANCE_US, last + EDGE_TOLERANCE_US) for first, last in spans]
+
+
+def point_windows(plan: Plan, used: Mapping[str, Series]) -> tuple[PointWindow, PointWindow, list[Finding]]:
+    """Every point of `used` (what `readings_used` returns) by interval in both windows, and what was found in its
+    readings.
+    """
+    both = calendars(plan)
+    values: tuple[dict[str, IntervalValues], dict[str, IntervalValues]] = ({}, {})
+    hangs: tuple[dict[str, Booleans], dict[str, Booleans]] = ({}, {})
+    findings: list[Finding] = []
+    for name in sorted(used):
+        cleaned, found = clean(name, used[name])
+        findings += found
+        cleaned, found = plausible(name, plan, cleaned)
+        findings += found
+        windows = [(calendar, cleaned.within([calendar.span_us])) for calendar in both]
+        findings += check_readings(name, plan.points[name], windows)
+        for index, (calendar, series) in enumerate(windows):
+            values[index][name], found = interval_values(plan, name, series, calendar)
+            findings += found
+            hangs[index][name] = _by_interval(stuck(plan.points[name], series), series, calendar)
+    before, after = (PointWindow(calendar, values[i], hangs[i]) for i, calendar in enumerate(both))
+    return before, after, findings
+
+
+def _by_interval(marked: Booleans, series: Series, calendar: Calendar) -> Booleans:
+    """The intervals in which a marked reading lies."""
+    hit = np.zeros(len(calendar), dtype=bool)
+    slot = np.searchsorted(calendar.edges_us, series.time_us[marked], side="right") - 1
+    hit[slot[(slot >= 0) & (slot < len(calendar))]] = True
+    return hit

@@ -1,0 +1,228 @@
+"""What is suspicious about the readings of one point, whatever they are used for: gaps, spikes, clock steps, a change
+of unit, copied periods, how they came to us.
+
+Each check compares with a limit that stands beside it. Findings name the first place; nothing is corrected, and only
+impossible values are left out. Not handled: what a total by interval contradicts (`gate.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from verification.findings import Finding
+from verification.model import PointKind, RowFlag
+from verification.plan.shape import Plan, Point
+from verification.quality.copied import find_copies
+from verification.series.calendar import Calendar
+from verification.series.columns import Booleans, Floats, Integers, Series
+from verification.units import same_dimension
+
+DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
+GAP_CADENCES = 1.5  # two readings further apart than this have at least one missing between them
+GAP_PERCENT = 1  # of a window's time: fewer gaps of a gauge are not worth a word
+BACKFILLED_PERCENT = 10
+STUCK_READINGS, STUCK_US = 24, 6 * HOUR_US  # a run of one value as long as both, in a sensor that has decimals
+SPIKE_SIGMAS, SPIKE_IQRS = 10, 3  # a single reading this far from its neighbours' median; CalTRACK flags 3 IQR
+SPIKE_WINDOW = 5
+CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
+UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh; J and kWh
+UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.1, 3, 4
+ROBUST_SIGMA = 1.4826  # standard deviations in a median absolute deviation of normal noise
+
+
+def plausible(name: str, plan: Plan, series: Series) -> tuple[Series, list[Finding]]:
+    """The readings that can be: within the point's limits and, for interval totals, its meter's largest rate."""
+    point = plan.points[name]
+    low, high = _limits(plan, name)
+    possible = (series.value >= low) & (series.value <= high)
+    if possible.all():
+        return series, []
+    out = series.value[~possible]
+    shown = {"low": f"{low:.6g}", "high": f"{high:.6g}", "example": f"{float(out[0]):.6g}", "unit": point.unit}
+    return series.take(possible), [Finding.of("IMPOSSIBLE_VALUES", point=name, count=len(out), **shown)]
+
+
+def _limits(plan: Plan, name: str) -> tuple[float, float]:
+    point, meter = plan.points[name], plan.meter_of(name)
+    low, high = -np.inf, np.inf
+    if point.kind is PointKind.GAUGE and (same_dimension(point.unit, "mg/m3") or same_dimension(point.unit, "head")):
+        low = 0.0  # neither a concentration nor a number of people is below nothing
+    if point.kind is PointKind.INTERVAL_TOTAL and meter is not None and meter.max_rate_per_hour is not None:
+        high = meter.max_rate_per_hour * point.cadence_s / 3600
+    return (
+        low if point.minimum is None else point.minimum,
+        high if point.maximum is None else point.maximum,
+    )
+
+
+def check_readings(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
+    """Everything that is suspicious about the cleaned readings of a point in the plan's windows."""
+    findings: list[Finding] = []
+    for calendar, series in windows:
+        findings += _gaps(name, point, calendar, series)
+        findings += _spikes(name, point, calendar, series)
+        findings += _clock_steps(name, point, calendar, series)
+        findings += _sources(name, calendar, series)
+    return [*findings, *_unit_changes(name, point, windows), *_copies(name, point, windows)]
+
+
+def stuck(point: Point, series: Series) -> Booleans:
+    """Readings of a gauge that are part of a long run of one and the same value, bool[n].
+
+    A value with decimals that does not move for a quarter of a day is a sensor that hangs; a count (people, pots) may
+    well stand.
+    """
+    runs = np.zeros(len(series), dtype=bool)
+    if point.kind is not PointKind.GAUGE or not len(series) or bool((series.value == np.rint(series.value)).all()):
+        return runs
+    starts = np.flatnonzero(np.concatenate([[True], np.diff(series.value) != 0]))
+    ends = np.append(starts[1:], len(series)) - 1
+    long = (ends - starts + 1 >= STUCK_READINGS) & (series.time_us[ends] - series.time_us[starts] >= STUCK_US)
+    for start, end in zip(starts[long], ends[long], strict=True):
+        runs[start : end + 1] = True
+    return runs
+
+
+def _gaps(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
+    """Time in which no reading stands, beyond GAP_PERCENT of the window. Counters count on, events may be silent."""
+    if point.kind in (PointKind.COUNTER, PointKind.EVENT) or not len(series):
+        return []
+    cadence_us = point.cadence_s * 1_000_000
+    step_us = np.diff(series.time_us)
+    gaps = step_us[step_us > GAP_CADENCES * cadence_us] - cadence_us
+    if int(gaps.sum()) * 100 <= GAP_PERCENT * int(calendar.edges_us[-1] - calendar.edges_us[0]):
+        return []
+    first = int(series.time_us[:-1][step_us > GAP_CADENCES * cadence_us][0])
+    hours, longest = f"{gaps.sum() / HOUR_US:.2f}", f"{gaps.max() / HOUR_US:.2f}"
+    where = {"point": name, "window": calendar.label, "first": calendar.name_at(first)}
+    return [Finding.of("READING_GAPS", count=len(gaps), hours=hours, longest=longest, limit=GAP_PERCENT, **where)]
+
+
+def _spikes(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
+    """Single readings of a gauge far from the median of their neighbours and from all the others."""
+    if point.kind is not PointKind.GAUGE or len(series) < STUCK_READINGS:
+        return []
+    value = series.value
+    around = np.lib.stride_tricks.sliding_window_view(value, SPIKE_WINDOW)
+    middle = slice(SPIKE_WINDOW // 2, -(SPIKE_WINDOW // 2))
+    distance = np.abs(value[middle] - np.median(around, axis=1))
+    moving = distance[distance > 0]
+    if not len(moving):
+        return []
+    lower, upper = np.quantile(value, [0.25, 0.75])
+    limit = max(SPIKE_SIGMAS * ROBUST_SIGMA * float(np.median(moving)), SPIKE_IQRS * float(upper - lower))
+    marked = distance > limit
+    if not marked.any():
+        return []
+    first = int(series.time_us[middle][marked][0])
+    example = f"{float(value[middle][marked][0]):.6g}"
+    where = {"point": name, "window": calendar.label, "first": calendar.name_at(first)}
+    return [Finding.of("SPIKES", count=int(marked.sum()), example=example, **where)]
+
+
+def _clock_steps(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
+    """Where the rhythm of the readings is shifted and stays so: the clock was set, or another device took over."""
+    cadence_us = point.cadence_s * 1_000_000
+    step_us = np.diff(series.time_us)
+    if point.kind is PointKind.EVENT or len(step_us) < 4 * CLOCK_SPAN:
+        return []
+    odd = np.flatnonzero(np.abs(_centred(step_us, cadence_us)) > CLOCK_TOLERANCE_US)
+    if not len(odd) or len(odd) > CLOCK_SHARE * len(step_us):  # readings that come when they come have no rhythm
+        return []
+    phase = _centred(series.time_us - series.time_us[0], cadence_us)
+    steps = []
+    for index in odd:
+        before, after = phase[max(index + 1 - CLOCK_SPAN, 0) : index + 1], phase[index + 1 : index + 1 + CLOCK_SPAN]
+        shift = int(_centred(np.array([int(np.median(after)) - int(np.median(before))]), cadence_us)[0])
+        steady = np.abs(_centred(np.concatenate([before - before[-1], after - after[0]]), cadence_us)).max()
+        if abs(shift) > CLOCK_TOLERANCE_US >= steady and min(len(before), len(after)) == CLOCK_SPAN:
+            steps.append((int(series.time_us[index + 1]), shift))
+    if not steps:
+        return []
+    where = {"point": name, "window": calendar.label, "first": calendar.name_at(steps[0][0])}
+    return [Finding.of("CLOCK_STEPS", count=len(steps), seconds=round(steps[0][1] / 1e6), **where)]
+
+
+def _centred(time_us: Integers, cadence_us: int) -> Integers:
+    """Times modulo the cadence, between minus and plus a half of it."""
+    half = cadence_us // 2
+    centred: Integers = (time_us + half) % cadence_us - half
+    return centred
+
+
+def _sources(name: str, calendar: Calendar, series: Series) -> list[Finding]:
+    """The share of readings that were fetched after the fact or written by a person."""
+    if not len(series):
+        return []
+    findings = []
+    for code, flag, limit in (
+        ("BACKFILLED_SHARE", RowFlag.BACKFILLED, BACKFILLED_PERCENT),
+        ("MANUAL_SHARE", RowFlag.MANUAL, 0),
+    ):
+        count = int((series.flags & np.uint8(flag) != 0).sum())
+        if count * 100 > limit * len(series):
+            percent = f"{count * 100 / len(series):.1f}"
+            where = {"point": name, "window": calendar.label}
+            findings.append(Finding.of(code, count=count, percent=percent, limit=limit, **where))
+    return findings
+
+
+def _unit_changes(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
+    """Days whose level is a factor of units away from the usual one, several together."""
+    levels = [_daily_levels(point, series) for _, series in windows]
+    days, level = (np.concatenate(columns) for columns in zip(*levels, strict=True))
+    if len(level) < 2 * UNIT_DAYS or point.kind in (PointKind.STATE, PointKind.EVENT):
+        return []
+    ratio = level / float(np.median(level))
+    for factor in (*UNIT_FACTORS, *(1 / factor for factor in UNIT_FACTORS)):
+        near = np.abs(ratio / factor - 1) <= UNIT_TOLERANCE
+        if _longest_run(near) >= UNIT_DAYS:
+            first = _name_at(windows, int(days[int(np.argmax(near))]) * DAY_US + DAY_US // 2)
+            return [Finding.of("UNIT_CHANGED", point=name, count=int(near.sum()), factor=f"{factor:.6g}", first=first)]
+    return []
+
+
+def _daily_levels(point: Point, series: Series) -> tuple[Integers, Floats]:
+    """The median of a day's values (of a counter's increments) above zero; days with few of them are left out."""
+    value, time_us = series.value, series.time_us
+    if point.kind is PointKind.COUNTER:
+        value, time_us = np.diff(value), time_us[1:]
+    value, time_us = value[value > 0], time_us[value > 0]
+    day = time_us // DAY_US
+    order = np.lexsort((value, day))
+    found, start, count = np.unique(day[order], return_index=True, return_counts=True)
+    enough = count >= UNIT_READINGS
+    middle = (start + count // 2)[enough]
+    return found[enough], value[order][middle]
+
+
+def _longest_run(marked: Booleans) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
+
+
+def _copies(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
+    """A period of readings that repeats an earlier one, in either window."""
+    if point.kind in (PointKind.STATE, PointKind.EVENT):
+        return []
+    value = np.concatenate([_increments(point, series) for _, series in windows])
+    skipped = 1 if point.kind is PointKind.COUNTER else 0  # an increment belongs to the reading that ends it
+    time_us = np.concatenate([series.time_us[skipped:] for _, series in windows])
+    copy = find_copies(value, point.cadence_s)
+    if copy is None:
+        return []
+    first, source = (_name_at(windows, int(time_us[index])) for index in (copy.at, copy.of))
+    return [Finding.of("COPIED_PERIOD", point=name, count=copy.count, first=first, source=source)]
+
+
+def _name_at(windows: Sequence[tuple[Calendar, Series]], time_us: int) -> str:
+    """The name of the interval that holds `time_us`, in whichever window it lies."""
+    inside = [calendar for calendar, _ in windows if time_us >= calendar.span_us[0]]
+    return (inside[-1] if inside else windows[0][0]).name_at(time_us)
+
+
+def _increments(point: Point, series: Series) -> Floats:
+    return np.diff(series.value) if point.kind is PointKind.COUNTER else series.value
