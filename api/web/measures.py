@@ -13,7 +13,8 @@ from verification.engine.result import MeasureResult, Result
 from verification.engine.rounding import short, significant
 from verification.findings import Finding
 from verification.plan import Plan
-from verification.plan.measure import MeasureSpec, measure_spec
+from verification.plan.measure import MeasureSpec
+from verification.plan.resolve import measure_spec
 from verification.report.numbers import number
 from verification.report.plots import drawings, gauges
 from verification.report.read import bridge_amounts, metric_title, source_name

@@ -39,6 +39,7 @@ MAX_FILES = 65_000  # a zip without the zip64 extension holds 65,535
 MAX_TOTAL_BYTES = 512 * 1024 * 1024
 MAX_NAME_CHARS = 200
 SEQUENCE_DIGITS = 12
+LATER_FIELDS = frozenset({"minimum", "maximum", "final_reading", "first_reading"})  # of points and meters, since 0.2
 
 # Lower case only, so that names stay apart on file systems that ignore case; no part begins with a dot.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")
@@ -130,10 +131,13 @@ def plan_log(plan: bytes, plan_logged: Logged, baseline_logged: Logged) -> dict[
 
 
 def meter_register(plan: Plan) -> dict[str, Any]:
-    """The content of meters.json: the plan's points and meters, every number as an exact decimal string."""
+    """The content of meters.json: the plan's points and meters, every number as an exact decimal string.
+
+    A field that came after release 0.1 stands there only where the plan gives it: older packages stay derivable.
+    """
     return {
-        "points": _decimals(msgspec.to_builtins(plan.points)),
-        "meters": _decimals(msgspec.to_builtins(plan.meters)),
+        "points": _decimals(_without_unset(msgspec.to_builtins(plan.points))),
+        "meters": _decimals(_without_unset(msgspec.to_builtins(plan.meters))),
     }
 
 
@@ -257,6 +261,18 @@ def statement_of(run: logentry.RunEntry, run_count: int) -> dict[str, Any]:
     }
     subject = {"name": MANIFEST, "digest": {"sha256": run.manifest_sha256}}
     return {"_type": STATEMENT_TYPE, "subject": [subject], "predicateType": PREDICATE_TYPE, "predicate": predicate}
+
+
+def _without_unset(value: Any) -> Any:  # noqa: ANN401 - any tree of plain values
+    """`value` without the later fields that were left out."""
+    match value:
+        case dict():
+            kept = {name: item for name, item in value.items() if item is not None or name not in LATER_FIELDS}
+            return {name: _without_unset(item) for name, item in kept.items()}
+        case list():
+            return [_without_unset(item) for item in value]
+        case _:
+            return value
 
 
 def _decimals(value: Any) -> Any:  # noqa: ANN401 - any tree of plain values
