@@ -21,14 +21,14 @@ from edge_agent import clock
 from edge_agent.backoff import Backoff
 from edge_agent.config.mqtt import MqttPointConfig, MqttSourceConfig
 from edge_agent.mqtt_link import Event, LinkError, Message, MqttLink, connected
-from edge_agent.sources import payload
-from edge_agent.sources.payload import PayloadError
 from edge_agent.spool import Spool
 from edge_agent.spool_model import Receipt, SpoolFullError
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import SourceStatus
+from verification import mqtt_payload as payload
 from verification.errors import ConfigError
 from verification.model import Rows
+from verification.mqtt_payload import PayloadError
 
 MAX_CORRELATION_BYTES = 64
 MAX_TOPIC_CHARS = 256

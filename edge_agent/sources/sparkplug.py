@@ -15,7 +15,6 @@ from edge_agent import clock
 from edge_agent.backoff import Backoff
 from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.mqtt_link import LinkError, Message, MqttLink, Published, connected
-from edge_agent.sources.sparkplug_node import NODE, EdgeNode, Outcome
 from edge_agent.spool import Spool
 from edge_agent.spool_model import SpoolFullError, value_bits
 from edge_agent.spool_thread import SpoolThread
@@ -25,6 +24,7 @@ from verification.batch import Gap
 from verification.errors import ConfigError, FormatError
 from verification.model import RowFlag, Rows
 from verification.sparkplug import DataType, Metric, Payload, Topic
+from verification.sparkplug_node import NODE, EdgeNode, Outcome
 
 FIRST_REBIRTH_S, LAST_REBIRTH_S = 5.0, 300.0
 IDLE_S = 1.0  # how late a lost message may be noticed

@@ -22,12 +22,12 @@ from deploy.local.servers import Servers
 from deploy.pki.authority import Authority
 from edge_agent.clock import now_us
 from edge_agent.config.mqtt import MqttPointConfig
-from edge_agent.sources.payload import PayloadError, decode, reading
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from edge_agent.status import SourceStatus
 from tests.edge_agent.support import AgentProcess, wait_for
 from verification.model import Point, PointKind, Rows
+from verification.mqtt_payload import PayloadError, decode, reading
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

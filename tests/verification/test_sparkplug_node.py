@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.sources.sparkplug_node import LOST, OFFLINE, REORDER_US, Dark, EdgeNode, Outcome
 from verification.errors import FormatError
 from verification.sparkplug import DataType, Metric, Payload, read_topic
+from verification.sparkplug_node import LOST, OFFLINE, REORDER_US, Dark, EdgeNode, Outcome
 
 T = 1_700_000_000_000  # milliseconds
 ENERGY = Metric("Energy", 10.0, DataType.DOUBLE, alias=1)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from edge_agent.config.mqtt import MqttPointConfig
 from verification.errors import RetroProofError
 from verification.model import MAX_TIME_US, NULL_TIME_US
 
@@ -26,6 +25,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 class PayloadError(RetroProofError):
     """A payload that is not what the configuration says; the message names the point's path and what was found."""
+
+
+class Paths(Protocol):
+    """Where value, time and quality stand in a payload; empty: it is the value itself, has no time, is always good."""
+
+    @property
+    def value(self) -> str: ...
+
+    @property
+    def time(self) -> str: ...
+
+    @property
+    def quality(self) -> str: ...
 
 
 class PayloadReading(NamedTuple):
@@ -46,11 +58,11 @@ def decode(payload: bytes) -> object:
         raise PayloadError(f"not JSON and not a number: {payload[:MAX_SHOWN]!r}") from err
 
 
-def reading(body: object, point: MqttPointConfig, arrived_us: int) -> PayloadReading:
-    """The reading of `point` in a decoded payload; without a time in it, the time of arrival. Raises PayloadError."""
-    value = _number(_at(body, point.value), point.value or "payload")
-    time_us = _time_us(_at(body, point.time)) if point.time else arrived_us
-    status = _status(_at(body, point.quality)) if point.quality else QUALITIES["good"]
+def reading(body: object, paths: Paths, arrived_us: int) -> PayloadReading:
+    """The reading at `paths` in a decoded payload; without a time in it, the time of arrival. Raises PayloadError."""
+    value = _number(_at(body, paths.value), paths.value or "payload")
+    time_us = _time_us(_at(body, paths.time)) if paths.time else arrived_us
+    status = _status(_at(body, paths.quality)) if paths.quality else QUALITIES["good"]
     return PayloadReading(time_us, value, status)
 
 
