@@ -9,7 +9,7 @@ from api.clock import from_microseconds
 from api.dossier import FiledPlan, Project, Run
 from api.filing import Filing, findings_of
 from api.web.texts import TEXTS
-from verification.engine.result import Result
+from verification.engine.result import MeasureResult, Result, State
 from verification.findings import Finding
 
 
@@ -31,9 +31,7 @@ def findings(found: Sequence[Finding]) -> list[schemas.FindingOut]:
 
 def run(stored: Run, result: Result) -> schemas.RunOut:
     """A run with what its result says."""
-    words = TEXTS[f"verdict_{result.verdict.state}"]
-    measure = result.measures[0]
-    effect, limit = measure.effect, measure.verdict.limit
+    measures = [_measure(one) for one in result.measures]
     return schemas.RunOut(
         number=stored.number,
         k=stored.k,
@@ -42,11 +40,25 @@ def run(stored: Run, result: Result) -> schemas.RunOut:
         started_at=stored.started_at,
         finished_at=stored.finished_at,
         started_by=stored.started_by,
-        verdict=schemas.VerdictOut(
-            state=result.verdict.state,
-            text=schemas.BothLanguages(en=words.en, zh=words.zh),
-            reasons=findings(result.verdict.reasons),
-        ),
+        verdict=_verdict(result.verdict.state, result.verdict.reasons),
+        delta=measures[0].delta,
+        target=measures[0].target,
+        measures=measures,
+        findings=findings(result.all_findings),
+        manifest_sha256=stored.manifest_sha256.hex(),
+        log_index=stored.log_index,
+        package_bytes=stored.package_bytes,
+    )
+
+
+def _measure(measure: MeasureResult) -> schemas.MeasureOut:
+    effect, limit, claim = measure.effect, measure.verdict.limit, measure.claim
+    boundary = measure.metric.boundary
+    return schemas.MeasureOut(
+        name=measure.name,
+        metric=measure.metric.id,
+        boundary=schemas.BothLanguages(en=boundary.en, zh=boundary.zh),
+        verdict=_verdict(measure.verdict.state, measure.verdict.reasons),
         delta=None
         if effect is None
         else schemas.Delta(
@@ -55,11 +67,20 @@ def run(stored: Run, result: Result) -> schemas.RunOut:
             unit=measure.metric.unit,
             confidence=effect.confidence,
         ),
-        target=schemas.TargetOut(at_most=limit.value, unit=limit.unit),
-        findings=findings(result.all_findings),
-        manifest_sha256=stored.manifest_sha256.hex(),
-        log_index=stored.log_index,
-        package_bytes=stored.package_bytes,
+        target=schemas.TargetOut(
+            of=limit.of,
+            at_most=limit.value if limit.side == "at_most" else None,
+            at_least=limit.value if limit.side == "at_least" else None,
+            unit=limit.unit,
+        ),
+        claim=schemas.ClaimOut(value=claim.value, assessment=claim.assessment) if claim else None,
+    )
+
+
+def _verdict(state: State, reasons: Sequence[Finding]) -> schemas.VerdictOut:
+    words = TEXTS[f"verdict_{state}"]
+    return schemas.VerdictOut(
+        state=state, text=schemas.BothLanguages(en=words.en, zh=words.zh), reasons=findings(reasons)
     )
 
 

@@ -65,10 +65,21 @@ class Delta(Model):
 
 
 class TargetOut(Model):
-    """The acceptance limit."""
+    """The acceptance limit: of the change, of the relative change or of the level afterwards; one of the two sides is
+    null.
+    """
 
-    at_most: str
+    of: Literal["change", "relative", "level"]
+    at_most: str | None
+    at_least: str | None
     unit: str
+
+
+class ClaimOut(Model):
+    """What the enterprise claims, in the metric's unit, against the interval."""
+
+    value: str
+    assessment: Literal["consistent", "overstated", "understated"]
 
 
 class VerdictOut(Model):
@@ -79,11 +90,23 @@ class VerdictOut(Model):
     reasons: list[FindingOut]
 
 
+class MeasureOut(Model):
+    """One measure of the plan; delta is null without a figure."""
+
+    name: str
+    metric: str
+    boundary: BothLanguages
+    verdict: VerdictOut
+    delta: Delta | None
+    target: TargetOut
+    claim: ClaimOut | None
+
+
 class RunOut(Model):
     """A run.
 
-    `number` counts the project's runs, `k` those against this version of its plan; delta is null without a
-    figure.
+    `number` counts the project's runs, `k` those against this version of its plan. `verdict` is the worst of the
+    measures'; `delta` and `target` are those of the first measure.
     """
 
     number: int
@@ -96,6 +119,7 @@ class RunOut(Model):
     verdict: VerdictOut
     delta: Delta | None
     target: TargetOut
+    measures: list[MeasureOut]
     findings: list[FindingOut]
     manifest_sha256: str
     log_index: int

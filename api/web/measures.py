@@ -86,7 +86,7 @@ def _view(spec: MeasureSpec, judged: MeasureResult | None, state: str, t: Words)
     drawn = drawings(judged, words) if judged else {}
     return MeasureView(
         name=spec.name,
-        title=metric_title(spec.metric_id, t),
+        title=metric_title(spec.metric_id, spec.name, t),
         boundary=t.pick(spec.boundary.en, spec.boundary.zh),
         unit=spec.unit,
         target=target_text(target.of, target.side, number(trimmed(target.value)), target.unit, words),

@@ -111,3 +111,37 @@ confidence: 0.95
 target: {{at_most: {at_most}, unit: kWh/t}}
 claim: {{value: -260, unit: kWh/t}}
 """
+
+
+def two_measures_text(timeline: Timeline, *, project: str = PROJECT) -> str:
+    """A plan of version 2 with a measure that is met and one that asks for more than the line can show."""
+    return f"""\
+retroproof_plan: 2
+project: {project}
+title: {{en: Potline 1, zh: 电解一系列}}
+timezone: Asia/Shanghai
+interval: day
+baseline: {{start: {timeline.baseline_start.date()}, end: {timeline.baseline_end.date()}}}
+reporting: {{start: {timeline.reporting_start.date()}, end: {timeline.reporting_end.date()}}}
+points:
+  ac_energy: {{kind: counter, unit: kWh, meter: M-AC-01}}
+  metal_tapped: {{kind: counter, unit: t, meter: SCALE-01}}
+meters:
+  M-AC-01: {{class_percent: 0.2, unit: kWh, register_modulus: 1000000000, max_rate_per_hour: 600000}}
+  SCALE-01: {{class_percent: 0.1, unit: t, max_rate_per_hour: 200}}
+measures:
+  energy:
+    metric: energy_per_ton
+    unit: kWh/t
+    boundary: liquid_ac
+    inputs: {{energy: ac_energy, output: metal_tapped}}
+    model: {{kind: ols, drivers: [metal_tapped]}}
+    target: {{at_most: -200, unit: kWh/t}}
+    claim: {{value: -260, unit: kWh/t}}
+  strict:
+    metric: {{numerator: ac_energy, denominator: metal_tapped, better: lower, decimals: 4}}
+    unit: kWh/t
+    boundary: {{en: the same line against a stricter limit, zh: 同一产线的更严限值}}
+    model: {{kind: ols, drivers: [metal_tapped]}}
+    target: {{at_most: -270, unit: kWh/t}}
+"""

@@ -14,8 +14,8 @@ from api.tokens import Role
 from api.web import texts
 from api.web.numbers import moment, zone_of
 from api.web.texts import choose
-from tests.api.conftest import Served, new_project
-from tests.api.plant import PROJECT, MeteredLine
+from tests.api.conftest import Served, file_plan, new_project
+from tests.api.plant import PROJECT, MeteredLine, two_measures_text
 from verification.engine.result import parse_result
 from verification.report.numbers import MINUS, THIN_SPACE, number
 
@@ -63,6 +63,33 @@ def test_the_chart_has_a_mark_for_every_day_that_was_used(served: Served, judged
         assert (len(before), len(after)) == (measure.baseline.used, measure.reporting.used)
         width = float(chart.get("viewBox", "").split()[2])
         assert all(0 < float(circle.get("cx", "")) < width for circle in before)
+
+
+def test_a_plan_of_several_measures_shows_each_with_its_own_verdict_and_the_weakest_as_the_whole(
+    served: Served, line: MeteredLine
+) -> None:
+    with served.as_role(Role.ENTERPRISE) as client:
+        client.post("/api/v1/projects", json=new_project()).raise_for_status()
+        assert file_plan(client, two_measures_text(line.timeline)).status_code == 201
+        locked = client.get(PAGE).text
+    assert locked.count("Plan locked, not yet verified") == 1 + 2 + 2
+    line.deliver_the_rest()
+    with served.as_role(Role.EXPERT) as client:
+        run = client.post(f"/api/v1/projects/{PROJECT}/runs").json()
+        page, overview = client.get(PAGE).text, client.get("/").text
+    assert run["verdict"]["state"] == "inconclusive"
+    assert {one["name"]: one["verdict"]["state"] for one in run["measures"]} == {
+        "energy": "met",
+        "strict": "inconclusive",
+    }
+    assert run["measures"][1]["verdict"]["reasons"][0]["resolve"]["en"]
+    assert run["measures"][0]["claim"]["assessment"] == "consistent"
+    assert [one["target"]["at_most"] for one in run["measures"]] == ["-200.0000", "-270.0000"]
+    assert page.count("Target met") == 1 + 1
+    assert len({drawing.get("id") for drawing in drawings(page)}) == len(drawings(page))
+    for target in ("−200", "−270"):
+        assert target in page
+        assert target in overview
 
 
 def test_the_rows_of_the_bridge_add_up_as_shown(served: Served, judged: dict[str, Any]) -> None:

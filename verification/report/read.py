@@ -24,7 +24,7 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
         line = float(model.coefficients[0].value), float(model.coefficients[1].value)
     factor = measure.effect.coverage_factor if measure.effect else None
     return Subject(
-        title=f"{metric_title(metric.id, t)}, {t.pick(metric.boundary.en, metric.boundary.zh)}",
+        title=f"{metric_title(metric.id, measure.name, t)}, {t.pick(metric.boundary.en, metric.boundary.zh)}",
         unit=metric.unit,
         numerator_unit=metric.numerator_unit,
         baseline=_span("baseline", measure.baseline),
@@ -39,10 +39,11 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
     )
 
 
-def metric_title(metric_id: str, t: Words) -> str:
-    """The metric's name in the catalogue; a plan's own metric goes by its id."""
+def metric_title(metric_id: str, measure: str, t: Words) -> str:
+    """The metric's name in the catalogue; a metric of the plan's own goes by the name of its measure."""
     definition = catalogue().metrics.get(metric_id)
-    return t.pick(definition.title.en, definition.title.zh) if definition else metric_id
+    title = t.pick(definition.title.en, definition.title.zh) if definition else measure
+    return title[:1].upper() + title[1:]
 
 
 def bridge_amounts(measure: MeasureResult, t: Words) -> list[Amount]:

@@ -82,7 +82,7 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
     if effect is None:
         return
     if effect.relative_percent is not None and effect.senpi is not None:
-        yield t("relative", percent=short_text(effect.relative_percent), senpi=effect.senpi)
+        yield t("relative", percent=short_text(effect.relative_percent), senpi=short_text(effect.senpi))
     if effect.annual is not None:
         year = effect.annual
         yield t(
