@@ -15,8 +15,10 @@ import msgspec
 
 from edge_agent import agent, config, lock, status
 from edge_agent.clock import now_us
+from edge_agent.commission.cli import browse, init
 from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
+from edge_agent.table import table
 from verification import keys
 from verification.errors import RetroProofError
 
@@ -44,9 +46,11 @@ class _Edge(click.Group):
 @click.group(cls=_Edge)
 def edge() -> None:
     """Run and inspect the edge agent on the plant network."""
+    # The library reports with tracebacks what the commands and the sources report in a line.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
-for command in (keygen, enroll, rotate_key):
+for command in (keygen, enroll, rotate_key, browse, init):
     edge.add_command(command)
 
 
@@ -173,9 +177,8 @@ def _bytes(size: int) -> str:
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
-    for row in (heads, *rows):
-        click.echo("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for line in table(heads, rows):
+        click.echo("  " + line)
 
 
 def _log_to_stderr(level: str) -> None:
@@ -188,6 +191,5 @@ def _log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler])
-    if level != "debug":
-        # The library reports with tracebacks what the sources report in a line.
-        logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    if level == "debug":
+        logging.getLogger("asyncua").setLevel(logging.NOTSET)

@@ -1,0 +1,176 @@
+"""The commands of `retroproof edge` with which an engineer sets an agent up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from edge_agent import config
+from edge_agent.commission import draft, pick
+from edge_agent.commission.browse import MAX_NODES, Variable, Walk, walk
+from edge_agent.commission.pick import Pick
+from edge_agent.commission.session import session_with
+from edge_agent.config.opcua import OpcUaSourceConfig, source_problems
+from edge_agent.table import table
+from verification.errors import ConfigError, RetroProofError
+from verification.model import PointKind
+from verification.units import check_unit
+
+Parsed = TypeVar("Parsed")
+
+search_option = click.option("--search", default="", metavar="WORDS", help="Only what has all of these words.")
+most_option = click.option(
+    "--most", type=click.IntRange(1), default=MAX_NODES, show_default=True, help="Nodes to visit."
+)
+
+
+@click.command()
+@click.argument("url")
+@search_option
+@most_option
+@click.option("--json", "as_json", is_flag=True, help="One line of JSON for each variable, for programs.")
+def browse(url: str, search: str, most: int, as_json: bool) -> None:  # noqa: FBT001 - click passes a flag like this
+    """Show the variables of the OPC UA server at URL: node, unit, type, value, history, access."""
+    found = _walk(url, most)
+    shown = [variable for variable in found.variables if variable.matches(search.split())]
+    if as_json:
+        for variable in shown:
+            click.echo(json.dumps(asdict(variable) | {"unit": variable.unit._asdict()}, ensure_ascii=False))
+        return
+    _show(shown)
+    click.echo(f"{len(shown)} of {len(found.variables)} variables; {found.visited} nodes visited")
+    if found.bounded:
+        click.echo(f"NOTE: {found.bounded}")
+
+
+@click.command("init")
+@click.argument("url")
+@click.option("--out", type=click.Path(path_type=Path), default="edge.yaml", show_default=True, help="The new file.")
+@search_option
+@most_option
+@click.option("--pick", "nodes", multiple=True, metavar="NODE", help="Take this node; without --pick you are asked.")
+@click.option("--all", "everything", is_flag=True, help="Take all that --search finds and that can be a point.")
+@click.option("--source", default="line", show_default=True, help="What the server is called in the file.")
+@click.option("--device", default="", help="The device's id; known already after an enrolment.")
+@click.option("--ingest-key", default="", help="The public key of ingest; known already after an enrolment.")
+@click.option("--uplink", default="", metavar="URL", help="mqtts://broker:8883 or https://ingest.example.")
+def init(
+    *,
+    url: str,
+    out: Path,
+    search: str,
+    most: int,
+    nodes: tuple[str, ...],
+    everything: bool,
+    source: str,
+    device: str,
+    ingest_key: str,
+    uplink: str,
+) -> None:
+    """Write a commented edge.yaml for points picked from the OPC UA server at URL."""
+    if out.exists():
+        raise ConfigError(f"{out} is there already; move it away, or name another file with --out")
+    known_device, known_key, has_certificate = draft.enrolled(out.absolute().parent)
+    variables = _walk(url, most).variables
+    if nodes:
+        picked = pick.picks(pick.named(variables, nodes))
+    else:
+        usable = [one for one in variables if not one.trouble and one.matches(search.split())]
+        picked = pick.picks(usable) if everything else _ask(usable)
+    if not picked:
+        raise ConfigError("nothing was picked; see what there is with: retroproof edge browse " + url)
+    made = draft.Draft(
+        source, url, picked, device or known_device, ingest_key or known_key, uplink, has_certificate=has_certificate
+    )
+    draft.write(made, out)
+    click.echo(f"{out}: {len(picked)} points")
+    _say_what_is_left(out)
+
+
+def _say_what_is_left(out: Path) -> None:
+    looks = [line for line in out.read_text(encoding="utf-8").splitlines() if "# LOOK" in line]
+    for line in looks:
+        click.echo(f"  still to do: {line.strip()}")
+    try:
+        config.load(out)
+    except ConfigError as err:
+        click.echo(f"Not usable yet: {err}")
+    click.echo(f"Next: retroproof edge check-config {out} --connect")
+
+
+def _walk(url: str, most: int) -> Walk:
+    async def run() -> Walk:
+        async with session_with(server) as session:
+            return await walk(session, most=most)
+
+    server = OpcUaSourceConfig(opcua=url, points={})
+    for _, problem in source_problems("", server):
+        raise ConfigError(problem)
+    return asyncio.run(run())
+
+
+def _show(variables: Sequence[Variable], *, numbered: bool = False) -> None:
+    rows = [
+        (
+            *((str(number),) if numbered else ()),
+            one.node,
+            one.path,
+            one.unit.ours or (f"? {one.unit.shown}" if one.unit.shown else "-"),
+            one.type,
+            one.value or "-",
+            "yes" if one.historizing else "no",
+            "r" * one.readable + "w" * one.writable or "-",
+            one.trouble or "-",
+        )
+        for number, one in enumerate(variables, start=1)
+    ]
+    heads = ("NODE", "PATH", "UNIT", "TYPE", "VALUE", "HISTORY", "ACCESS", "REMARK")
+    for line in table(("#", *heads) if numbered else heads, rows):
+        click.echo(line)
+
+
+def _ask(variables: Sequence[Variable]) -> list[Pick]:
+    """Have a person choose, and correct what was guessed."""
+    if not variables:
+        return []
+    _show(variables, numbered=True)
+    places = click.prompt(
+        "Which are to be points? (1,3-5 or all)", value_proc=_parser(lambda text: pick.chosen(text, len(variables)))
+    )
+    return [_correct(one) for one in pick.picks([variables[place] for place in places])]
+
+
+def _correct(guessed: Pick) -> Pick:
+    click.echo(f"\n{guessed.variable.path} ({guessed.variable.type}, {guessed.variable.value or 'empty'})")
+    kinds = [str(kind) for kind in PointKind]
+    return replace(
+        guessed,
+        name=click.prompt("  name", default=guessed.name),
+        unit=click.prompt("  unit", default=guessed.unit or None, value_proc=_parser(_checked_unit)),
+        kind=PointKind(click.prompt("  kind", default=str(guessed.kind), type=click.Choice(kinds))),
+        meter=click.prompt("  meter, as in the register", default="", show_default=False),
+        guesses=(),
+    )
+
+
+def _checked_unit(text: str) -> str:
+    check_unit(text)
+    return text
+
+
+def _parser(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
+    """A reader of answers whose refusals are asked again, as click does."""
+
+    def read(text: str) -> Parsed:
+        try:
+            return parse(text)
+        except RetroProofError as err:
+            raise click.UsageError(str(err)) from err
+
+    return read

@@ -1,0 +1,19 @@
+"""Columns for a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The lines of a table whose columns are as wide as what is in them; the last one is not filled up."""
+    widths = [max(map(shown_width, column)) for column in zip(heads, *rows, strict=True)]
+    for row in (heads, *rows):
+        cells = [cell + " " * (width - shown_width(cell)) for cell, width in zip(row, widths, strict=True)]
+        yield "  ".join(cells).rstrip()
+
+
+def shown_width(text: str) -> int:
+    """How many columns a terminal gives a text: two for a Chinese character."""
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
