@@ -9,35 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from edge_agent import clock, status
+from edge_agent import assembly, clock, metrics, status
 from edge_agent.config import EdgeConfig
-from edge_agent.config.csvfile import CsvSourceConfig
-from edge_agent.config.mqtt import MqttSourceConfig
-from edge_agent.config.opcua import OpcUaSourceConfig
-from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.identity import rotation
 from edge_agent.lock import exclusive
-from edge_agent.sources.files import FileSource
-from edge_agent.sources.mqtt import MqttSource
-from edge_agent.sources.opcua import OpcUaSource
-from edge_agent.sources.sparkplug import SparkplugSource
 from edge_agent.spool import Spool
 from edge_agent.spool_model import KeyChangeDelayedError
 from edge_agent.spool_recovery import open_spool
 from edge_agent.spool_thread import SpoolThread
-from edge_agent.status import AgentStatus, ClockStatus, PointStatus, SourceStatus, UplinkStatus
-from edge_agent.uplink import Uplink
-from verification import keys, sync
+from edge_agent.status import AgentStatus, ClockStatus
+from verification import keys
 from verification.batch import MAX_SOURCES, MAX_STATE_CHARS, Heartbeat, SourceState
-from verification.errors import RetroProofError
+from verification.errors import ConfigError, RetroProofError
 
 SEAL_CHECK_S = 0.1
 STATUS_EVERY_S = 1.0
@@ -48,33 +37,74 @@ VERSION = version("retroproof")
 
 log = logging.getLogger(__name__)
 
-Source = FileSource | MqttSource | OpcUaSource | SparkplugSource
 
-
-@dataclass(frozen=True)
 class Agent:
-    """The parts of a running agent."""
+    """The parts of a running agent: the spool for good, sources and uplink as long as the configuration stays."""
 
-    config: EdgeConfig
-    spool: SpoolThread
-    status: AgentStatus
-    uplink: Uplink
-    sources: tuple[Source, ...]
+    def __init__(self, config: EdgeConfig, spool: SpoolThread, shown: AgentStatus) -> None:
+        self.config = config
+        self.spool = spool
+        self.status = shown
+        self.uplink = assembly.uplink(config, spool, shown.uplink)
+        self._sources: dict[str, asyncio.Task[None]] = {}
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set, then leave in order."""
+    async def run(self, stop: asyncio.Event, told: asyncio.Event, load: Callable[[], EdgeConfig]) -> None:
+        """Work until `stop` is set, then leave in order. Whenever `told` is set, go on as `load` says."""
+        indices = await self.spool.call(Spool.catalogue, self.config.points)
         async with asyncio.TaskGroup() as group:
-            uplink = group.create_task(self.uplink.run())
-            sources = [group.create_task(source.run()) for source in self.sources]
+            self._uplink = group.create_task(self.uplink.run())
+            self._begin(group, list(self.config.sources), indices)
             sealer = group.create_task(self._seal())
             reporter = group.create_task(self._report())
             beat = group.create_task(self._beat())
+            reloader = group.create_task(self._reload_when(told, group, load))
             await stop.wait()
             log.info("stopping")
-            await _end([*sources, sealer, beat])
+            await _end([reloader])
+            await _end([*self._sources.values(), sealer, beat])
             await self._send_the_rest()
-            await _end([uplink, reporter])
+            await _end([self._uplink, reporter])
         await self._write_status()
+
+    def _begin(self, group: asyncio.TaskGroup, names: Sequence[str], indices: dict[str, int]) -> None:
+        """Start these sources of the configuration; `indices` has the place of every point in the catalogue."""
+        for name in names:
+            self.status.sources[name] = shown = assembly.source_status(self.config.sources[name])
+            source = assembly.source(self.config, name, indices, self.spool, shown)
+            self._sources[name] = group.create_task(source.run())
+
+    async def _reload_when(self, told: asyncio.Event, group: asyncio.TaskGroup, load: Callable[[], EdgeConfig]) -> None:
+        while True:
+            await told.wait()
+            told.clear()
+            try:
+                await self._reload(group, await asyncio.to_thread(load))
+                self.status.reload_message = ""
+            except RetroProofError as err:
+                self.status.reload_message = str(err)
+                log.error("the configuration was not taken, the old one stays: reason=%r", str(err))
+            self.status.reloads += 1
+
+    async def _reload(self, group: asyncio.TaskGroup, new: EdgeConfig) -> None:
+        """Change what differs and leave the rest alone. Raises ConfigError for what takes a restart."""
+        old = self.config
+        for name, before, after in assembly.fixed_parts(old, new):
+            if before != after:
+                raise ConfigError(f"{name} was changed, which takes a restart of the agent")
+        ended = [name for name, source in old.sources.items() if new.sources.get(name) != source]
+        begun = [name for name, source in new.sources.items() if old.sources.get(name) != source]
+        indices = await self.spool.call(Spool.catalogue, new.points)  # may refuse, and nothing has ended yet
+        await _end([self._sources.pop(name) for name in ended])
+        for name in ended:
+            del self.status.sources[name]
+        self.config = new
+        await self.spool.call(Spool.set_limits, new.limits())
+        if (new.uplink, new.ingest_key) != (old.uplink, old.ingest_key):
+            await _end([self._uplink])
+            self.uplink = assembly.uplink(new, self.spool, self.status.uplink)
+            self._uplink = group.create_task(self.uplink.run())
+        self._begin(group, begun, indices)
+        log.info("the configuration was taken: ended=%s begun=%s", ",".join(ended) or "-", ",".join(begun) or "-")
 
     async def _seal(self) -> None:
         while True:
@@ -88,9 +118,9 @@ class Agent:
 
     async def _beat(self) -> None:
         """Break a silence of the configured length."""
-        silence_us = int(self.config.uplink.heartbeat_s * 1_000_000)
         while True:
             await asyncio.sleep(BEAT_CHECK_S)
+            silence_us = int(self.config.uplink.heartbeat_s * 1_000_000)
             if await self.spool.call(Spool.seal_heartbeat, self._heartbeat(), self._clock_state(), silence_us):
                 self.uplink.notify()
 
@@ -163,30 +193,34 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
         _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
 
 
-def run(config: EdgeConfig) -> None:
-    """Run the agent in this process until it is told to stop. Raises RetroProofError when it cannot start."""
+def run(config: EdgeConfig, load: Callable[[], EdgeConfig]) -> None:
+    """Run the agent in this process until it is told to stop; SIGHUP has it take what `load` gives.
+
+    Raises RetroProofError when it cannot start.
+    """
     Path(config.spool.path).parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(config.spool_path), _assembled(config) as agent:
+    with exclusive(config.spool_path), _assembled(config) as agent, metrics.serving(config):
         log.info(
             "running: device=%s key=%s points=%d",
             config.device,
             keys.key_id(config.private_key()).hex(),
             len(config.points),
         )
-        asyncio.run(_until_told(agent))
+        asyncio.run(_until_told(agent, load))
 
 
-async def _until_told(agent: Agent) -> None:
-    stop = asyncio.Event()
+async def _until_told(agent: Agent, load: Callable[[], EdgeConfig]) -> None:
+    stop, told = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await agent.run(stop)
+    loop.add_signal_handler(signal.SIGHUP, told.set)
+    await agent.run(stop, told, load)
 
 
 @contextmanager
 def _assembled(config: EdgeConfig) -> Iterator[Agent]:
-    """Open the spool, name the points in it, and put the parts together."""
+    """Open the spool, finish a change of key, and put the parts together."""
     before = status.read(config.status_path)
     known_epoch = before.spool.epoch if before is not None and before.spool is not None else 0
     store = config.key_store()
@@ -196,48 +230,6 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
     try:
         with suppress(KeyChangeDelayedError):  # the running agent tries again
             asyncio.run(spool.call(rotation.advance, store, clock.clock_state()))
-        indices = asyncio.run(spool.call(Spool.catalogue, config.points))
-        shown = _empty_status(config)
-        uplink = Uplink(
-            config.device,
-            config.uplink,
-            config.trusted_key(),
-            spool,
-            shown.uplink,
-            lambda epochs: _question(config, epochs),
-        )
-        sources = tuple(_source(config, name, indices, spool, shown.sources[name]) for name in config.sources)
-        yield Agent(config, spool, shown, uplink, sources)
+        yield Agent(config, spool, assembly.agent_status(config))
     finally:
         spool.close()
-
-
-def _source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus) -> Source:
-    client_id = f"{config.device}-{name}"
-    match config.sources[name]:
-        case OpcUaSourceConfig() as source:
-            return OpcUaSource(name, source, indices, spool, shown)
-        case MqttSourceConfig() as source:
-            return MqttSource(name, client_id, source, indices, spool, shown)
-        case SparkplugSourceConfig() as source:
-            return SparkplugSource(name, client_id, source, indices, spool, shown)
-        case CsvSourceConfig() as source:
-            return FileSource(name, source, indices, spool, shown)
-
-
-def _question(config: EdgeConfig, epochs: Sequence[int]) -> bytes:
-    return sync.sign(config.device, epochs, clock.now_us(), config.private_key())
-
-
-def _empty_status(config: EdgeConfig) -> AgentStatus:
-    sources = {
-        name: SourceStatus(
-            kind=str(source.__struct_config__.tag),
-            endpoint=source.endpoint,
-            points={key: PointStatus(point.address) for key, point in source.points.items()},
-        )
-        for name, source in config.sources.items()
-    }
-    now_us = clock.now_us()
-    uplink = UplinkStatus(config.uplink.address)
-    return AgentStatus(config.device, os.getpid(), now_us, now_us, sources, uplink, ClockStatus())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -13,18 +15,20 @@ from pathlib import Path
 import click
 import msgspec
 
-from edge_agent import agent, config, lock, status
+from edge_agent import agent, config, lock, logs, status
 from edge_agent.clock import now_us
 from edge_agent.commission.cli import browse, init
 from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
 from edge_agent.table import table
 from verification import keys
-from verification.errors import RetroProofError
+from verification.errors import ConfigError, RetroProofError
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 LOG_LEVELS = ("debug", "info", "warning", "error")
 MICROSECONDS = 1_000_000
+RELOAD_WAIT_S = 30.0
+POLL_S = 0.1
 
 
 class _Refusal(click.ClickException):
@@ -75,11 +79,32 @@ def check_config(file: Path) -> None:
 @edge.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
-def run(file: Path, log_level: str) -> None:
+@click.option("--log-format", type=click.Choice(logs.FORMS), default="logfmt", show_default=True)
+def run(file: Path, log_level: str, log_format: str) -> None:
     """Read, keep, sign and send until told to stop (SIGTERM, Ctrl-C)."""
-    _log_to_stderr(log_level)
+    logs.configure(log_level, log_format)
+    if log_level == "debug":
+        logging.getLogger("asyncua").setLevel(logging.NOTSET)
+    agent.run(config.load(file), lambda: config.load(file))
+
+
+@edge.command()
+@click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file.")
+def reload(file: Path) -> None:
+    """Have the running agent take the changed FILE; what did not change in it goes on undisturbed."""
     found = config.load(file)
-    agent.run(found)
+    before = status.read(found.status_path)
+    if before is None or not lock.is_held(found.spool_path):
+        raise ConfigError("the agent does not run; it takes the file when it starts")
+    os.kill(before.pid, signal.SIGHUP)
+    deadline_s = time.monotonic() + RELOAD_WAIT_S
+    while (after := status.read(found.status_path)) is None or after.reloads == before.reloads:
+        if time.monotonic() > deadline_s:
+            raise ConfigError("the agent has not answered yet; see its log, or: retroproof edge status")
+        time.sleep(POLL_S)
+    if after.reload_message:
+        raise ConfigError(f"the agent goes on as before: {after.reload_message}")
+    click.echo(f"taken: {sum(len(source.points) for source in after.sources.values())} points")
 
 
 @edge.command("status")
@@ -128,6 +153,8 @@ def _show(last: AgentStatus, *, running: bool) -> None:
         click.echo(f"key     {last.key_id}. {last.key_message}".rstrip(". ") + ("." if last.key_message else ""))
     offset = f", {last.clock.offset_us} us off" if last.clock.offset_us is not None else ""
     click.echo(f"clock   {last.clock.state}{offset}")
+    if last.reload_message:
+        click.echo(f"config  the last reload was refused: {last.reload_message}")
     for name, source in last.sources.items():
         _show_source(name, source)
 
@@ -179,17 +206,3 @@ def _bytes(size: int) -> str:
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     for line in table(heads, rows):
         click.echo("  " + line)
-
-
-def _log_to_stderr(level: str) -> None:
-    """One line per event; times in UTC, as in the readings."""
-    formatter = logging.Formatter(
-        "time=%(asctime)s.%(msecs)03dZ level=%(levelname)s from=%(name)s message=%(message)s",
-        "%Y-%m-%dT%H:%M:%S",
-    )
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level.upper(), handlers=[handler])
-    if level == "debug":
-        logging.getLogger("asyncua").setLevel(logging.NOTSET)

@@ -71,9 +71,8 @@ class Spool:
     ) -> None:
         self._db = connection
         self._key = key
-        self._limits = limits
         self._now_us = now_us
-        self._readings_bytes = limits.max_bytes - min(GAP_RESERVE_BYTES, limits.max_bytes // GAP_RESERVE_SHARE)
+        self.set_limits(limits)
         self.identity = Identity(*self._db.execute(SQL["select_identity"]).fetchone())
         self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
         self._chunks, self._open_rows, open_bytes = self._one("select_chunk_totals")
@@ -88,6 +87,11 @@ class Spool:
         self._full = ""
         self._last_gap_seal_us = 0
         self._last_seal_us = now_us()
+
+    def set_limits(self, limits: Limits) -> None:
+        """From now on these bounds count."""
+        self._limits = limits
+        self._readings_bytes = limits.max_bytes - min(GAP_RESERVE_BYTES, limits.max_bytes // GAP_RESERVE_SHARE)
 
     def close(self) -> None:
         """Close the file; everything in it stays."""

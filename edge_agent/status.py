@@ -116,6 +116,8 @@ class AgentStatus(msgspec.Struct):
     spool: Depth | None = None
     key_id: str = ""
     key_message: str = ""
+    reloads: int = 0
+    reload_message: str = ""
 
 
 def write(status: AgentStatus, path: Path) -> None:

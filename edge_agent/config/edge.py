@@ -8,7 +8,7 @@ from typing import ClassVar
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from edge_agent.config.base import Problems, Strict, with_absolute_paths
+from edge_agent.config.base import Problems, Strict, is_loopback, with_absolute_paths
 from edge_agent.config.source import SourceConfig, source_problems, tell_kinds
 from edge_agent.config.uplink import BatchConfig, SpoolConfig, UplinkConfig, uplink_problems
 from edge_agent.identity.keystore import FileKeyStore, KeyStore
@@ -18,6 +18,8 @@ from verification.batch import MAX_POINTS
 from verification.errors import ConfigError
 from verification.model import DEVICE_ID, Point
 from verification.yamlfile import load_yaml
+
+MAX_PORT = 65_536
 
 
 class EdgeConfig(Strict, frozen=True):
@@ -32,6 +34,7 @@ class EdgeConfig(Strict, frozen=True):
     sources: dict[str, SourceConfig]
     spool: SpoolConfig = SpoolConfig()
     batch: BatchConfig = BatchConfig()
+    metrics: str = ""
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -101,6 +104,7 @@ def _problems(config: EdgeConfig) -> Problems:
         except ConfigError as err:
             yield place, str(err)
     yield from uplink_problems(config.uplink, config.spool, config.batch)
+    yield from _metrics_problems(config.metrics)
     if not config.sources:
         yield "sources", "name at least one source"
     seen: dict[str, str] = {}
@@ -113,3 +117,10 @@ def _problems(config: EdgeConfig) -> Problems:
             seen[name] = place
     if len(seen) > MAX_POINTS:
         yield "sources", f"{len(seen)} points; at most {MAX_POINTS} have room in one catalogue"
+
+
+def _metrics_problems(address: str) -> Problems:
+    """The figures are for this machine only, like everything that the agent opens."""
+    host, _, port = address.rpartition(":")
+    if address and not (is_loopback(host.strip("[]")) and port.isdecimal() and 0 < int(port) < MAX_PORT):
+        yield "metrics", f"{address!r} is not an address of this machine itself; write for example 127.0.0.1:9464"
