@@ -19,6 +19,7 @@ from verification.errors import FormatError
 
 MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles; a larger integer would be rounded by some readers
 MAX_DEPTH = 32
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -28,7 +29,7 @@ def encode(value: object) -> bytes:
     Raises FormatError (`undecodable`) for anything that `read` would refuse.
     """
     _check(value, depth=0)
-    return rfc8785.dumps(value)  # type: ignore[arg-type]  # _check has just narrowed it, in a way that types cannot say
+    return _canonical(value)
 
 
 def read(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shape
@@ -53,9 +54,21 @@ def read(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shape
 def read_canonical(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shape
     """Parse `data`, which must be the very bytes that `encode` gives. Raises FormatError (`undecodable`)."""
     value = read(data)
-    if rfc8785.dumps(value) != data:  # read has checked what encode would check
+    if _canonical(value) != data:  # read has checked what encode would check
         raise FormatError("undecodable", "not in canonical form (RFC 8785); these bytes were not written by RetroProof")
     return value
+
+
+def _canonical(value: object) -> bytes:
+    """The RFC 8785 bytes of what `_check` let pass.
+
+    For texts, integers and constants Python's own encoder writes the same bytes, many times faster. Only the order of
+    keys differs, and only where one lies beyond the Basic Multilingual Plane: RFC 8785 sorts by UTF-16 code units.
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    if _ASTRAL.search(text):
+        return rfc8785.dumps(value)  # type: ignore[arg-type]  # _check has narrowed it, in a way that types cannot say
+    return text.encode()
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -76,13 +89,13 @@ def _check(value: object, *, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise FormatError("undecodable", f"nested more than {MAX_DEPTH} levels deep")
     match value:
+        case str():  # the commonest first: a result of two years by the hour has a quarter of a million texts
+            _check_text(value)
         case None | bool():
             pass
         case int():
             if abs(value) > MAX_INTEGER:
                 raise FormatError("undecodable", "an integer exceeds 53 bits; write it as a decimal string")
-        case str():
-            _check_text(value)
         case dict():
             for name, item in value.items():
                 _check_text(name)

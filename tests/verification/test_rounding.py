@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from verification.engine.rounding import fixed, reported, short, significant
 
@@ -62,3 +64,9 @@ def test_significant_digits(value: float, text: str):
 )
 def test_a_short_number_has_no_zeros_at_its_end(value: str, text: str):
     assert short(Decimal(value)) == text
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(1, 15))
+def test_significant_digits_are_those_of_the_scientific_form_without_its_exponent(value: float, digits: int):
+    expected = "0" if value == 0 else f"{Decimal(f'{value:.{digits - 1}e}'):f}"
+    assert significant(value, digits) == expected

@@ -33,8 +33,8 @@ def significant(value: float, digits: int) -> str:
     """`value` with `digits` significant digits, without exponent."""
     if value == 0:
         return "0"
-    rounded = Decimal(f"{value:.{digits - 1}e}")
-    return f"{rounded:f}"
+    text = f"{value:#.{digits}g}"
+    return f"{Decimal(text):f}" if "e" in text else text.rstrip(".")
 
 
 def short(value: Decimal) -> str:
