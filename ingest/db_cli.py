@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import click
 
 from ingest import migrate as migrations
 from ingest import rebuild, retention, tier
+from ingest.buckets import counter_deltas, coverage_by_day
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.database import Connection, connect, statement
 from ingest.export import Format, export
@@ -67,10 +69,10 @@ def _server(conn: Connection) -> str:
     return f"PostgreSQL {version}" + (f", TimescaleDB {timescale}" if timescale else "")
 
 
-def _moment(default_us: int) -> Callable[[click.Context, click.Parameter, str | None], int]:
+def _moment(default_us: int | None) -> Callable[[click.Context, click.Parameter, str | None], int | None]:
     """A click callback that reads an ISO 8601 time with its zone as microseconds since 1970."""
 
-    def read_moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int:
+    def read_moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> int | None:
         if text is None:
             return default_us
         try:
@@ -106,6 +108,37 @@ def readings(
     chosen = Format(form or (suffix if suffix in [*Format] else Format.CSV))
     with plain_errors(), connect(url, statement_timeout_s=0) as conn, Progress("exported", "readings") as progress:
         export(conn, out, chosen, device, points, start_us, end_us, progress.add)
+
+
+@db.command()
+@click.option("--device", required=True)
+@click.option("--start", "start_us", callback=_moment(None), required=True, help="Such as 2026-01-31T00:00:00+08:00.")
+@click.option("--end", "end_us", callback=_moment(None), required=True, help="The first moment left out.")
+@click.option("--zone", default="Asia/Shanghai", show_default=True, help="Whose days.")
+@db_option
+def coverage(url: str, device: str, start_us: int, end_us: int, zone: str) -> None:
+    """By point and day as CSV: readings, good ones, and of the day's quarters of an hour those with a good one."""
+    with database(url) as conn:
+        days = coverage_by_day(conn, device, start_us, end_us, zone)
+    click.echo("point,day,readings,good,quarters")
+    for one in days:
+        click.echo(f"{one.point},{one.day},{one.readings},{one.good},{one.quarters}")
+
+
+@db.command()
+@click.option("--device", required=True)
+@click.option("--point", required=True, help="A counter.")
+@click.option("--start", "start_us", callback=_moment(None), required=True, help="Such as 2026-01-31T00:00:00+08:00.")
+@click.option("--end", "end_us", callback=_moment(None), required=True, help="The first moment left out.")
+@db_option
+def deltas(url: str, device: str, point: str, start_us: int, end_us: int) -> None:
+    """What a counter rose by in each quarter of an hour, as CSV; times are microseconds since 1970 UTC."""
+    with database(url) as conn:
+        found = counter_deltas(conn, device, point, start_us, end_us)
+    names = [field.name for field in fields(found)]
+    click.echo(",".join(names))
+    for row in zip(*(getattr(found, name).tolist() for name in names), strict=True):
+        click.echo(",".join(map(repr, row)))
 
 
 @db.command()

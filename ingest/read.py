@@ -130,6 +130,15 @@ def points_named(conn: Connection, device: str, names: Sequence[str]) -> dict[st
     return named
 
 
+def load_buckets(conn: Connection, point_ids: Sequence[int], starts_us: Sequence[int], width_us: int) -> Columns:
+    """The readings of one name's points in these buckets, each from its start for `width_us`. Inside `one_moment`."""
+    wanted = {"points": list(point_ids), "starts_us": list(starts_us), "width_us": width_us}
+    with conn.cursor(binary=True) as cursor:
+        columns = _assemble([_Part(*part) for part in cursor.stream(statement("buckets_raw"), wanted)])
+    _order_ties(conn, list(point_ids), columns)
+    return columns
+
+
 @dataclass(frozen=True, slots=True)
 class _Part:
     """A run of readings of one point, status and flags: times and values as PostgreSQL sends them, end to end."""

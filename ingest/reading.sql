@@ -23,6 +23,42 @@ JOIN telemetry.batch AS b ON b.id = r.batch_id
 WHERE r.point_id = ANY(%(points)s::integer[])
 ORDER BY r.time, b.epoch, b.sequence, r.row;
 
+-- name: buckets_raw
+-- As `window`, for many short windows.
+SELECT r.status, r.flags, string_agg(timestamptz_send(r.time), ''::bytea), string_agg(float8send(r.value), ''::bytea)
+FROM unnest(%(starts_us)s::bigint[]) AS bucket (start_us)
+JOIN telemetry.reading AS r
+    ON r.time >= to_timestamp(0) + bucket.start_us * interval '1 microsecond'
+    AND r.time < to_timestamp(0) + (bucket.start_us + %(width_us)s::bigint) * interval '1 microsecond'
+WHERE r.point_id = ANY(%(points)s::integer[])
+GROUP BY r.point_id, r.status, r.flags, bucket.start_us;
+
+-- name: counter_buckets
+-- Its buckets come from telemetry.buckets_15min or the aggregate. One name may stand for several points.
+SELECT (extract(epoch FROM b.bucket) * 1000000)::bigint, count(*), bool_and(b.never_falls), min(b.minimum), max(b.maximum),
+       (extract(epoch FROM min(b.first_time)) * 1000000)::bigint, (extract(epoch FROM max(b.last_time)) * 1000000)::bigint
+FROM {buckets} AS b
+WHERE b.point_id = ANY(%(points)s::integer[]) AND b.good > 0
+GROUP BY b.bucket ORDER BY b.bucket;
+
+-- name: last_good_before
+SELECT (extract(epoch FROM last.time) * 1000000)::bigint, last.value
+FROM unnest(%(points)s::integer[]) AS p (id)
+CROSS JOIN LATERAL (
+    SELECT r.time, r.value, b.epoch, b.sequence, r.row
+    FROM telemetry.reading AS r JOIN telemetry.batch AS b ON b.id = r.batch_id
+    WHERE r.point_id = p.id AND r.time < %(start_time)s AND telemetry.is_good(r.status, r.value)
+    ORDER BY r.time DESC, b.epoch DESC, b.sequence DESC, r.row DESC LIMIT 1
+) AS last
+ORDER BY last.time DESC, last.epoch DESC, last.sequence DESC, last.row DESC LIMIT 1;
+
+-- name: coverage_by_day
+SELECT p.name, (b.bucket AT TIME ZONE %(zone)s)::date AS day, sum(b.readings)::bigint, sum(b.good)::bigint,
+       count(DISTINCT b.bucket) FILTER (WHERE b.good > 0)
+FROM {buckets} AS b JOIN telemetry.point AS p ON p.id = b.point_id
+WHERE p.device = %(device)s
+GROUP BY p.name, day ORDER BY p.name, day;
+
 -- name: dropped_before
 -- The moment before which readings of this window were dropped, where any were.
 SELECT (extract(epoch FROM h.dropped_before) * 1000000)::bigint
