@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 import xml.etree.ElementTree as ET
@@ -21,6 +22,7 @@ from verification.report.explain_words import EXPLAIN
 from verification.report.numbers import MINUS, THIN_SPACE
 from verification.report.plots import PLOTS, drawings, gauges, plot_files
 from verification.report.read import subject_of
+from verification.report.scatter import scatter
 from verification.report.subject import MAX_MARKS, Interval, by_day
 from verification.report.svg import element, fitted, text_width, ticks
 from verification.report.words import REPORT, Words
@@ -168,6 +170,16 @@ def test_more_intervals_than_a_reader_can_see_are_added_up_to_days():
     assert len(days) == (MAX_MARKS + 24) // 24
     assert (days[0].numerator, days[0].per, days[0].expected, days[0].coverage_percent) == (48.0, 96.0, 72.0, 99)
     assert days[0].ratio == hours[0].ratio
+
+
+def test_a_scatter_of_very_many_intervals_is_thinned_and_says_so():
+    subject = subject_of(MEASURE, Words("en", REPORT))
+    many = dataclasses.replace(subject, intervals=subject.intervals * 20)
+    picture = ET.fromstring(scatter(many, Words("en", REPORT), FRAMES[0], "s") or "")  # noqa: S314 - our own
+    drawn = len(picture.findall(f".//{SVG}g[@class='points baseline']/{SVG}circle"))
+    drawn += len(picture.findall(f".//{SVG}g[@class='points reporting']/{SVG}path"))
+    assert MAX_MARKS / 2 < drawn <= MAX_MARKS
+    assert "one interval in 4 is drawn" in [text.text for text in picture.iter(f"{SVG}text")]
 
 
 @pytest.mark.parametrize("language", get_args(Language))

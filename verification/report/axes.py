@@ -20,7 +20,7 @@ from verification.report.words import Words
 RANGE_MARGIN = 0.08
 WANTED_TICKS = 5
 LINE_HEIGHT = 18.0
-LEGEND_LEFT = 6.0
+LEGEND_LEFT, SAMPLE_WIDTH = 6.0, 22.0
 NAME_HEIGHT = 20.0  # of the windows' names; their plain ratios take a line more
 FLOOR_HEIGHT = 30.0
 AXIS_NAME_HEIGHT = 16.0
@@ -176,15 +176,16 @@ def _months(first: float, last: float) -> list[dt.date]:
 
 
 def legend(entries: Sequence[tuple[str, str]], frame: Frame) -> tuple[Drawing, float]:
-    """What each mark means, as (kind of mark, words), in as many lines as they need; and the height that they take."""
+    """What each mark means, as (kind of mark, or nothing; words), in as many lines as they need; and their height."""
     parts: list[Drawing] = []
     at_x, at_y = LEGEND_LEFT, 14.0
     for kind, words in entries:
-        width = 22 + text_width(words) + 18
+        sample = SAMPLE_WIDTH if kind else 0.0
+        width = sample + text_width(words) + 18
         if at_x > LEGEND_LEFT and at_x + width > frame.width:
             at_x, at_y = LEGEND_LEFT, at_y + LINE_HEIGHT
         parts.append(
-            group([_sample(kind), label(words, 22, 0, "legend")], transform=f"translate({at_x:.2f} {at_y:.2f})")
+            group([_sample(kind), label(words, sample, 0, "legend")], transform=f"translate({at_x:.2f} {at_y:.2f})")
         )
         at_x += width
     return group(parts), at_y + 8
@@ -198,6 +199,8 @@ def _sample(kind: str) -> Drawing:
             return element("path", class_="points reporting", d="M8 -8.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z")
         case "band":
             return element("rect", class_="band", x=0, y=-10, width=17, height=11)
+        case "":
+            return Drawing()
         case _:
             return line(0, -4, 17, -4, kind)
 

@@ -4,6 +4,8 @@ or categories make it.
 
 from __future__ import annotations
 
+from math import ceil
+
 from verification.report.axes import (
     RANGE_MARGIN,
     WINDOWS,
@@ -16,7 +18,7 @@ from verification.report.axes import (
     number_axis,
     value_axis,
 )
-from verification.report.subject import Interval, Subject
+from verification.report.subject import MAX_MARKS, Interval, Subject
 from verification.report.svg import Drawing, line
 from verification.report.words import Words
 
@@ -24,7 +26,9 @@ FLOOR_HEIGHT = 46.0
 
 
 def scatter(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing | None:
-    """Every interval used, and the model: solid where the baseline saw the driver, dashed beyond."""
+    """The intervals used, evenly thinned where they are many, and the model: solid where the baseline saw the driver,
+    dashed beyond.
+    """
     by_driver = subject.line is not None
     points = {
         window: [pair for one in subject.used if one.window == window and (pair := _point(one, by_driver=by_driver))]
@@ -41,6 +45,9 @@ def scatter(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawin
     entries = [("baseline", t("window_baseline")), ("reporting", t("window_reporting")), ("fit", t("fit_line"))]
     if by_driver and (low < min(seen) or high > max(seen)):
         entries.append(("expected", t("fit_beyond")))
+    stride = ceil(len(everything) / MAX_MARKS)
+    if stride > 1:
+        entries.append(("", t("thinned", count=stride)))
     key, height = legend(entries, frame)
     plane = lay_out(
         frame, (low - margin, high + margin), [*(y for _, y in everything), *ends], top=height + 24, floor=FLOOR_HEIGHT
@@ -49,7 +56,7 @@ def scatter(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawin
         f"{subject.driver_name} [{subject.driver_unit}]" if by_driver else f"{t('modelled')} [{subject.numerator_unit}]"
     )
     parts = [value_axis(plane, f"{t('metered')} [{subject.numerator_unit}]", t), number_axis(plane, across)]
-    parts += [marks(points[window], window, plane) for window in WINDOWS]
+    parts += [marks(points[window][::stride], window, plane) for window in WINDOWS]
     parts += _model(plane, (intercept, slope), (low, high), (min(seen), max(seen)) if by_driver else (low, high))
     return drawing([*parts, key], t("scatter_title", title=subject.title), frame, element_id)
 

@@ -44,6 +44,7 @@ PLOTS: dict[str, Text] = {
     "cusum_title": Text("{title}: running sum of metered less modelled", "{title}：实测减推算的累计值"),
     "fit_line": Text("Baseline model", "基准模型"),
     "fit_beyond": Text("Model beyond what the baseline saw", "超出基准期范围的外推"),
+    "thinned": Text("one interval in {count} is drawn", "每 {count} 个区间绘 1 个"),
     "scatter_title": Text("{title}: the baseline model and its data", "{title}：基准模型与数据"),
     "bridge_axis": Text("plain difference to verified change", "从简单差值到核定变化量"),
     "bridge_title": Text(
