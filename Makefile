@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo up test check bench soak lock doctor clean
+.PHONY: help setup demo up test check bench soak edge-bundle lock doctor clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ soak: setup ## Kill parts of a running stack 200 times at random, count every re
 
 bench: setup ## Measure, as ratios in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench
+
+edge-bundle: setup ## Pack the edge agent for plants without a network: build/edge-bundle installs by itself
+	@deploy/edge/bundle.sh .venv build/edge-bundle
 
 lock: setup ## Pin every dependency anew: requirements.lock with hashes, constraints.txt without
 	@$(BIN)/python -m pip install --quiet uv
