@@ -319,7 +319,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def to_json(self) -> bytes:
         """The canonical bytes (RFC 8785), to be hashed and stored."""
-        return strictjson.encode(msgspec.to_builtins(self))
+        return strictjson.encode_struct(self)
 
 
 def parse_result(data: bytes) -> Result:
