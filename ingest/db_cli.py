@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
+from ingest import backup, rebuild, retention, tier
 from ingest import migrate as migrations
-from ingest import rebuild, retention, tier
 from ingest.buckets import counter_deltas, coverage_by_day
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.database import Connection, connect, statement
@@ -166,3 +166,35 @@ def rebuild_command(url: str, action: str) -> None:
     if found.first_difference:
         raise click.ClickException(f"the readings differ {found.first_difference}; mend: retroproof db rebuild --write")
     click.echo(f"{found.readings} readings equal their {found.batches} batches, sha256 {found.sha256}")
+
+
+pg_bin_option = click.option(
+    "--pg-bin",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    envvar="RETROPROOF_PG_BIN",
+    help="The folder of pg_dump and pg_restore, of the server's version. Default: the PATH.",
+)
+
+
+@db.command("backup")
+@click.argument("folder", type=click.Path(path_type=Path))
+@pg_bin_option
+@db_option
+def backup_command(url: str, folder: Path, pg_bin: Path | None) -> None:
+    """Write everything into a new FOLDER: PostgreSQL's dump, and what it must hold. Ingest goes on meanwhile."""
+    with plain_errors(), Progress("written", "bytes") as progress:
+        manifest = backup.backup(url, folder, pg_bin=pg_bin, progress=progress)
+    rows = sum(table.rows for table in manifest.tables.values())
+    click.echo(f"{rows:,} rows of {len(manifest.tables)} tables, tier {manifest.tier}, in {folder}")
+
+
+@db.command("restore")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@pg_bin_option
+@db_option
+def restore_command(url: str, folder: Path, pg_bin: Path | None) -> None:
+    """Bring the backup in FOLDER into an empty database, and prove that it is what was backed up."""
+    with plain_errors():
+        manifest = backup.restore(url, folder, pg_bin=pg_bin)
+    rows = sum(table.rows for table in manifest.tables.values())
+    click.echo(f"{rows:,} rows of {len(manifest.tables)} tables restored, each table as it was backed up")

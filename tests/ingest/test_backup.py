@@ -1,0 +1,117 @@
+"""Backup and restore on real servers: what comes back is what was there, or the restore says that it is not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from ingest import rebuild, tier
+from ingest.backup import backup, describe, restore
+from ingest.database import connect
+from ingest.db_cli import db as db_command
+from ingest.errors import IngestError
+from ingest.tier import Tier
+from tests.ingest.builders import rows
+from verification import batch
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def pg_bin(servers):
+    """pg_dump and pg_restore of the servers' own version."""
+    return servers.postgres_bin_dir
+
+
+@pytest.fixture
+def empty(request, postgres, plain_postgres):
+    """An empty database on the server of the test's own tier."""
+    server = postgres if "timescale" in request.node.name else plain_postgres
+    name = f"restored_{next(_numbers)}"
+    yield server.create_database(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def filled(db, device, deliver):
+    """Readings, a gap, something in quarantine; on the Community tier compressed and aggregated."""
+    deliver(*device.chain(4), device.seal(batch.Gaps((batch.Gap((0,), 1, 2, "spool full"),))), b"junk")
+    if tier.detect(db) is Tier.COMMUNITY:
+        db.execute("CALL refresh_continuous_aggregate('telemetry.reading_15min', NULL, now())")
+        db.execute("SELECT compress_chunk(c) FROM show_chunks('telemetry.reading') AS c")
+    return device
+
+
+def test_what_is_restored_is_what_was_there_and_goes_on(db, migrated, filled, empty, pg_bin, tmp_path, deliver):
+    made = backup(migrated, tmp_path / "backup", pg_bin=pg_bin)
+    assert {path.name for path in (tmp_path / "backup").iterdir()} == {"database.dump", "manifest.json"}
+    deliver(filled.seal(rows(2)))  # after the backup
+    assert restore(empty, tmp_path / "backup", pg_bin=pg_bin) == made
+    with connect(empty) as restored:
+        assert describe(restored) == made
+        assert made.tables["telemetry.reading"].rows == 30
+        assert tier.detect(restored) is tier.detect(db)
+        assert tier.storage(restored)["reading_15min"] == tier.storage(db)["reading_15min"]
+        # It is a database to work with: rows go in, ids go on, buckets are there.
+        restored.execute(
+            "INSERT INTO telemetry.point (device, name, address, unit, kind, meter) VALUES"
+            " ('potline-1', 'new', '', 'kWh', 'counter', '')"
+        )
+        assert restored.execute("SELECT count(*) FROM telemetry.reading_15min").fetchone() == (30,)
+    assert rebuild.compare(empty).first_difference is None
+    rebuild.rebuild(empty)
+    assert rebuild.compare(empty).readings == 30
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_restore_that_differs_says_where(migrated, empty, pg_bin, tmp_path):
+    backup(migrated, tmp_path / "backup", pg_bin=pg_bin)
+    manifest = tmp_path / "backup" / "manifest.json"
+    stated = json.loads(manifest.read_text())
+    stated["tables"]["telemetry.gap"]["checksum"] = "1"
+    stated["tables"]["telemetry.epoch"]["rows"] += 1
+    manifest.write_text(json.dumps(stated))
+    with pytest.raises(IngestError, match=r"differs from the backup in telemetry.epoch, telemetry.gap"):
+        restore(empty, tmp_path / "backup", pg_bin=pg_bin)
+
+
+@pytest.mark.usefixtures("filled")
+def test_only_an_empty_database_and_a_new_folder_are_taken(migrated, pg_bin, tmp_path):
+    backup(migrated, tmp_path / "backup", pg_bin=pg_bin)
+    with pytest.raises(IngestError, match="exists"):
+        backup(migrated, tmp_path / "backup", pg_bin=pg_bin)
+    with pytest.raises(IngestError, match="not empty"):
+        restore(migrated, tmp_path / "backup", pg_bin=pg_bin)
+
+
+def test_a_backup_of_hypertables_is_refused_by_a_server_without_them(template, plain_database, pg_bin, tmp_path):
+    server, name = template("timescale")
+    backup(server.url(name), tmp_path / "backup", pg_bin=pg_bin)
+    with pytest.raises(IngestError, match="needs TimescaleDB"):
+        restore(plain_database, tmp_path / "backup", pg_bin=pg_bin)
+
+
+def test_a_failed_backup_leaves_nothing_and_says_why(migrated, tmp_path):
+    with pytest.raises(IngestError, match="no pg_dump in"):
+        backup(migrated, tmp_path / "backup", pg_bin=tmp_path)
+    (tmp_path / "pg_dump").write_text("#!/bin/sh\necho no disk left >&2\nexit 3\n")
+    (tmp_path / "pg_dump").chmod(0o755)
+    with pytest.raises(IngestError, match="ended with 3: no disk left"):
+        backup(migrated, tmp_path / "backup", pg_bin=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["pg_dump"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_commands_say_what_they_did(migrated, empty, pg_bin, tmp_path):
+    folder = str(tmp_path / "backup")
+
+    def run(command, url):
+        environment = {"RETROPROOF_DB": url, "RETROPROOF_PG_BIN": str(pg_bin)}
+        return CliRunner().invoke(db_command, [command, folder], env=environment)
+
+    assert f"in {folder}" in run("backup", migrated).output
+    assert "each table as it was backed up" in run("restore", empty).output
+    assert "not empty" in run("restore", empty).output
