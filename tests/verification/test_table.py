@@ -202,6 +202,61 @@ def test_points_that_take_turns_are_in_order():
     assert read(HEADER + "".join(rows)).findings == []
 
 
+# What a table says of its points.
+
+
+def test_a_source_column_marks_how_a_reading_came():
+    rows = [f"ac_energy,2026-03-01T0{hour}:00:00+08:00,1,{source}\n" for hour, source in enumerate(SOURCES)]
+    table = read("point,time,value,source\n" + "".join(rows))
+    assert table.readings["ac_energy"].flags.tolist() == [0, 0, 1, 2, 2]
+
+
+SOURCES = ["", "live", "Backfilled", "manual", "who knows"]
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("time,ac_energy [counter MWh]", "2026-03-01T00:00:00+08:00,0.0125"),
+        ("time,ac_energy [MWh]", "2026-03-01T00:00:00+08:00,0.0125"),
+        ("point,time,value,unit,kind", "ac_energy,2026-03-01T00:00:00+08:00,0.0125,MWh,counter"),
+    ],
+)
+def test_a_declared_unit_is_converted_and_said_so(header: str, row: str):
+    table = read(f"{header}\n{row}\n")
+    assert table.readings["ac_energy"].value.tolist() == [12.5]
+    assert found(table) == {"UNIT_CONVERTED": {"point": "ac_energy", "found": "MWh", "planned": "kWh"}}
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("time,ac_energy [gauge]", "KIND_DIFFERS"),
+        ("time,ac_energy [t]", "UNIT_DIFFERS"),
+        ("time,ac_energy [no unit at all]", "UNIT_DIFFERS"),
+        ("time,ac_energy [counter kWh]", None),
+    ],
+)
+def test_a_declaration_that_contradicts_the_plan_is_an_error(header: str, code: str | None):
+    findings = read(f"{header}\n2026-03-01T00:00:00+08:00,1\n").findings
+    assert [finding.code for finding in findings] == ([code] if code else [])
+    assert all(finding.blocks == "invalid_data" for finding in findings)
+
+
+CELLS = st.sampled_from(["ac_energy", "2026-03-01T00:00:00+08:00", "2026-03-01T01:00:00Z", "1", " 2.5", "x", "", "1e3"])
+
+
+@given(st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=8))
+def test_a_plain_file_reads_like_a_quoted_one(rows: list[list[str]]):
+    plain = HEADER + "".join(",".join(row) + "\n" for row in rows)
+    quoted = HEADER + "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows)
+    (one, other) = (read(plain), read(quoted))
+    assert one.findings == other.findings
+    assert {name: series.value.tolist() for name, series in one.readings.items()} == {
+        name: series.value.tolist() for name, series in other.readings.items()
+    }
+
+
 # Files that are no table.
 
 
@@ -222,7 +277,7 @@ def test_points_that_take_turns_are_in_order():
         (b"time,ac_energy,ac_energy\n", "TABLE_COLUMNS", "twice"),
         (b"point;time;value\n", "TABLE_COLUMNS", "semicolons"),
         (b'point,time,value\n"ac_energy\n', "TABLE_MALFORMED", "not CSV"),
-        (b"point,time,value\nac_energy," + b"9" * 200_000 + b",1\n", "TABLE_MALFORMED", "not CSV"),
+        (b'point,time,value\nac_energy,"' + b"9" * 200_000 + b'",1\n', "TABLE_MALFORMED", "not CSV"),
         (b"PAR1 and then nothing", "TABLE_MALFORMED", "not Parquet"),
     ],
 )

@@ -39,6 +39,25 @@ ENTRIES = {
         "Export the table again.",
         "请重新导出表格。",
     ),
+    "KIND_DIFFERS": Entry(
+        "error", "invalid_data",
+        "The table says that {point} is a {found}; the plan says {planned}.",
+        "表中测点 {point} 的类型为 {found}，方案中为 {planned}。",
+        "Correct the table or the plan.",
+        "更正表格或方案。",
+    ),
+    "UNIT_DIFFERS": Entry(
+        "error", "invalid_data",
+        "The table says that {point} is in {found}, which cannot be converted to the plan's {planned}.",
+        "表中测点 {point} 的单位为 {found}，无法换算为方案中的 {planned}。",
+        "Correct the table or the plan.",
+        "更正表格或方案。",
+    ),
+    "UNIT_CONVERTED": Entry(
+        "info", None,
+        "The values of {point} were converted from {found} to {planned}.",
+        "测点 {point} 的数值已由 {found} 换算为 {planned}。",
+    ),
     "POINTS_IGNORED": Entry(
         "info", None,
         "{count} points of the table are not in the plan and were ignored: {names}.",

@@ -1,7 +1,8 @@
-"""The cells of a plain table as numbers: times, values, status codes; each parser remembers what it could not read.
+"""Whole columns of a plain table as numbers: times, values, status codes, marks; each says what it could not read.
 
 Times must be RFC 3339 with a UTC offset. Offsets that differ within one file are accepted only where the plan's
-time zone explains each of them (a clock change), because otherwise nobody knows which clock was right.
+time zone explains each of them (a clock change), because otherwise nobody knows which clock was right. What usually
+comes is read by the column; a cell that is unlike the others is looked at by itself.
 """
 
 from __future__ import annotations
@@ -12,9 +13,14 @@ import math
 import re
 import unicodedata
 import zoneinfo
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from verification.findings import Finding
-from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN
+from verification.model import RowFlag
+from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN, Booleans, Floats, Integers
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -22,10 +28,18 @@ MAX_EXAMPLE_CHARACTERS = 40
 MAX_OFFSETS_SHOWN = 5
 MAX_STATUS = 0xFFFFFFFF
 STATUS_WORDS = {"": 0, "good": 0, "uncertain": STATUS_UNCERTAIN, "bad": STATUS_BAD}
+FLAG_WORDS = {"": 0, "live": 0, "backfilled": int(RowFlag.BACKFILLED), "manual": int(RowFlag.MANUAL)}
+
+Texts = Sequence[str]
+Column = Texts | NDArray[np.float64] | NDArray[np.datetime64]  # a Parquet file may hold numbers and times as such
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _STATUS = re.compile(r"\d{1,10}|0[xX][0-9a-fA-F]{1,8}", re.ASCII)
+# The way in which programs write nearly every column: read at once, by the same rules.
+_PLAIN_NUMBERS = re.compile(r"[0-9eE+.\-\n]*", re.ASCII)
+_PLAIN_TIMES = re.compile(r"(?:(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)\n)*", re.ASCII)
+_SECONDS = 19  # characters of 2026-03-01T00:00:00
 
 
 @dataclasses.dataclass
@@ -38,7 +52,7 @@ class Problem:
 
     def add(self, line: int, text: str) -> None:
         """Count one more; the first one is remembered."""
-        if self.count == 0:
+        if self.count == 0 or line < self.line:
             shown = unicodedata.normalize("NFC", text[:MAX_EXAMPLE_CHARACTERS])
             self.line, self.example = line, "".join(c if c.isprintable() else "?" for c in shown)
         self.count += 1
@@ -49,22 +63,28 @@ class Problem:
 
 
 class TimeCells:
-    """Parses times; each distinct text once, because every point of a table usually repeats the same instants."""
+    """Reads the times of one file, all at once."""
 
     def __init__(self, zone: zoneinfo.ZoneInfo) -> None:
         self._zone = zone
-        self._seen: dict[str, int | None] = {}
         self._naive = Problem()
         self._unreadable = Problem()
         self._first_line_of_offset: dict[dt.timedelta, int] = {}
         self._zone_explains_all = True
 
-    def parse(self, text: str, line: int) -> int | None:
-        """Microseconds since the epoch, or None where the text cannot be used."""
-        if text in self._seen and self._seen[text] is not None:
-            return self._seen[text]
-        self._seen[text] = time_us = self._parse(text, line)
-        return time_us
+    def read(self, cells: Column, lines: Sequence[int]) -> tuple[Integers, Booleans]:
+        """Microseconds since the epoch int64[n], and which cells are usable; `lines` are those of the cells."""
+        if isinstance(cells, np.ndarray):
+            known = ~np.isnat(cells)
+            self._unreadable_all(~known, lines)
+            return cells.astype("datetime64[us]").astype(np.int64), known
+        distinct = list(dict.fromkeys(cells))
+        found = _plain_times(distinct)
+        if found is None:
+            return self._one_by_one(cells, lines)
+        index = dict(zip(distinct, found.tolist(), strict=True))
+        times = np.fromiter((index[text] for text in cells), dtype=np.int64, count=len(cells))
+        return times, np.ones(len(cells), dtype=bool)
 
     def findings(self) -> list[Finding]:
         """What was wrong with the times of the file."""
@@ -81,6 +101,18 @@ class TimeCells:
             )
         return found
 
+    def _one_by_one(self, cells: Texts, lines: Sequence[int]) -> tuple[Integers, Booleans]:
+        times, usable = np.zeros(len(cells), dtype=np.int64), np.zeros(len(cells), dtype=bool)
+        seen: dict[str, int] = {}
+        for index, (text, line) in enumerate(zip(cells, lines, strict=True)):
+            time_us = seen.get(text)
+            if time_us is None:
+                time_us = self._parse(text, line)
+            if time_us is not None:
+                seen[text] = times[index] = time_us
+                usable[index] = True
+        return times, usable
+
     def _parse(self, text: str, line: int) -> int | None:
         match = _TIME.fullmatch(text)
         if match is None:
@@ -91,38 +123,74 @@ class TimeCells:
             return None
         try:
             time = dt.datetime.fromisoformat(text.upper())
-            local_offset = time.astimezone(self._zone).utcoffset()
+            offset = time.utcoffset() or dt.timedelta(0)
+            self._zone_explains_all &= self._explained(time, offset)
         except (ValueError, OverflowError):
             self._unreadable.add(line, text)
             return None
-        offset = time.utcoffset() or dt.timedelta(0)
         self._first_line_of_offset.setdefault(offset, line)
-        self._zone_explains_all &= offset == local_offset
         return (time - EPOCH) // MICROSECOND
+
+    def _explained(self, time: dt.datetime, offset: dt.timedelta) -> bool:
+        return time.astimezone(self._zone).utcoffset() == offset
+
+    def _unreadable_all(self, marked: Booleans, lines: Sequence[int]) -> None:
+        for index in np.flatnonzero(marked):
+            self._unreadable.add(lines[int(index)], "")
 
 
 class ValueCells:
-    """Parses values: plain decimal numbers. An empty cell is a missing value and no problem."""
+    """Reads columns of values: plain decimal numbers. An empty cell is a missing value and no problem."""
 
     def __init__(self) -> None:
         self._problem = Problem()
 
-    def parse(self, text: str, line: int) -> float | None:
-        """The number, or None where there is none."""
-        if text == "":
-            return None
-        if _NUMBER.fullmatch(text) is None or not math.isfinite(value := float(text)):
-            self._problem.add(line, text)
-            return None
-        return value
+    def read(self, cells: Column, lines: Sequence[int]) -> tuple[Floats, Booleans]:
+        """The numbers float64[n], and which cells hold one."""
+        if isinstance(cells, np.ndarray):
+            numbers = cells.astype(np.float64)
+            usable = np.isfinite(numbers)
+            for index in np.flatnonzero(~usable):
+                self._problem.add(lines[int(index)], str(float(numbers[index])))
+            return numbers, usable
+        if _PLAIN_NUMBERS.fullmatch("\n".join(cells)):
+            try:
+                plain = np.array(list(map(float, cells)), dtype=np.float64)
+            except ValueError:
+                return self._one_by_one(cells, lines)
+            if np.isfinite(plain).all():
+                return plain, np.ones(len(cells), dtype=bool)
+        return self._one_by_one(cells, lines)
 
     def findings(self) -> list[Finding]:
         """What was wrong with the values of the file."""
         return self._problem.findings("NON_NUMERIC_CELLS")
 
+    def _one_by_one(self, cells: Texts, lines: Sequence[int]) -> tuple[Floats, Booleans]:
+        numbers = np.full(len(cells), np.nan)
+        for index, (text, line) in enumerate(zip(cells, lines, strict=True)):
+            if text == "":
+                continue
+            if _NUMBER.fullmatch(text) is None or not math.isfinite(value := float(text)):
+                self._problem.add(line, text)
+            else:
+                numbers[index] = value
+        return numbers, np.isfinite(numbers)
 
-def parse_status(text: str) -> int:
-    """An OPC UA status code, decimal or hexadecimal, or good, uncertain, bad. What cannot be read is bad."""
+
+def read_status(cells: Texts) -> NDArray[np.uint32]:
+    """OPC UA status codes, decimal or hexadecimal, or good, uncertain, bad. What cannot be read is bad."""
+    index = {text: _status(text) for text in dict.fromkeys(cells)}
+    return np.fromiter((index[text] for text in cells), dtype=np.uint32, count=len(cells))
+
+
+def read_flags(cells: Texts) -> NDArray[np.uint8]:
+    """How each reading came: live (or empty), backfilled, manual. What cannot be read was written by a person."""
+    index = {text: FLAG_WORDS.get(text.lower(), int(RowFlag.MANUAL)) for text in dict.fromkeys(cells)}
+    return np.fromiter((index[text] for text in cells), dtype=np.uint8, count=len(cells))
+
+
+def _status(text: str) -> int:
     word = STATUS_WORDS.get(text.lower())
     if word is not None:
         return word
@@ -130,6 +198,28 @@ def parse_status(text: str) -> int:
         return STATUS_BAD
     code = int(text, 16 if text[:2].lower() == "0x" else 10)
     return code if code <= MAX_STATUS else STATUS_BAD
+
+
+def _plain_times(distinct: Texts) -> Integers | None:
+    """Times that are all whole seconds with one and the same offset, at once; None where they are not."""
+    if not _PLAIN_TIMES.fullmatch("".join(f"{text}\n" for text in distinct)):
+        return None
+    suffixes = {text[_SECONDS:] for text in distinct}
+    if len(suffixes) > 1:
+        return None
+    try:
+        local = np.array([text[:_SECONDS] for text in distinct], dtype="datetime64[us]").astype(np.int64)
+    except ValueError:
+        return None
+    times: Integers = local - _offset(suffixes.pop()) // MICROSECOND if distinct else local
+    return times
+
+
+def _offset(suffix: str) -> dt.timedelta:
+    if suffix == "Z":
+        return dt.timedelta(0)
+    minutes = int(suffix[1:3]) * 60 + int(suffix[4:6])
+    return dt.timedelta(minutes=-minutes if suffix[0] == "-" else minutes)
 
 
 def _offset_text(offset: dt.timedelta) -> str:

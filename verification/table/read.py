@@ -1,34 +1,36 @@
 """A plain table of readings, CSV or Parquet, into series: so that anyone can run the engine without a platform.
 
-Two layouts: long (`point,time,value` and optionally `status`) and wide (`time` and one column per point). Times are
-RFC 3339 with their UTC offset; none is guessed. What is wrong with a row becomes a finding; a table that cannot be read
-at all is a FormatError. Findings describe the file as it stands, so that a shuffled file has one more. Not handled:
-units, which are those that the plan declares, and the cleaning of the readings, which `series.py` does for every
-source.
+Two layouts: long (`point,time,value` and optionally `status`, `source`, `kind`, `unit`) and wide (`time` and one
+column per point). A wide header may declare a point's kind and unit: `ac_energy [counter kWh]`. Times are RFC 3339
+with their UTC offset; none is guessed. What is wrong with a row becomes a finding; a table that cannot be read at all
+is a FormatError. Findings describe the file as it stands, so that a shuffled file has one more. Not handled: the
+cleaning of the readings, which `series/columns.py` does for every source.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterator, Sequence
 from unicodedata import normalize
 
 import numpy as np
 
 from verification.findings import Finding
+from verification.model import PointKind
 from verification.plan import Plan
-from verification.series.columns import Series
-from verification.table.cells import Problem, TimeCells, ValueCells, parse_status
+from verification.series.columns import Floats, Series
+from verification.table.cells import TimeCells, ValueCells, read_flags, read_status
 from verification.table.errors import refuse
+from verification.table.grid import Grid, csv_grid
+from verification.units import UnitError, scale_factor
 
 MAX_TABLE_BYTES = 256 << 20  # two years of ten points at 15 minutes are 30 MB; more belongs in the platform
 MAX_NAMES_SHOWN = 10
 MAX_NAME_CHARACTERS = 64
 PARQUET_MAGIC = b"PAR1"
 REQUIRED_LONG = ("point", "time", "value")
-Rows = Iterable[tuple[int, list[str]]]  # each with the line on which it ends
+_DECLARED = re.compile(r"([^\[\]]+?)\s*\[([^\[\]]*)\]")  # ac_energy [counter kWh]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,16 +48,13 @@ def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
     if not data.strip():
         refuse(name, "TABLE_EMPTY", "it is empty; a header and readings are needed")
     if data.startswith(PARQUET_MAGIC):
-        from verification.table.parquet import parquet_rows  # noqa: PLC0415 - pyarrow is slow to load
+        from verification.table.arrow import parquet_grid  # noqa: PLC0415 - pyarrow is slow to load
 
-        header, rows = parquet_rows(data, name)
-        return _Reader(plan, name, header).read(enumerate(rows, start=1))
-    reader = csv.reader(io.StringIO(_decode(data, name), newline=""), strict=True)
-    try:
-        header = next(reader, [])
-        return _Reader(plan, name, header).read((reader.line_num, row) for row in reader)
-    except csv.Error as err:
-        refuse(name, "TABLE_MALFORMED", f"line {reader.line_num} is not CSV: {err}")
+        grid = parquet_grid(data, name)
+    else:
+        grid = csv_grid(_decode(data, name), name)
+    _check_header(grid.header, plan, name)
+    return _Reader(plan, grid).read()
 
 
 def _decode(data: bytes, name: str) -> str:
@@ -72,93 +71,138 @@ def _decode(data: bytes, name: str) -> str:
         refuse(name, "TABLE_NOT_UTF8", "it looks like GBK text; save it as 'CSV UTF-8' (请另存为“CSV UTF-8”)")
 
 
-@dataclasses.dataclass
-class _Columns:
-    """The readings of one point as they accumulate."""
+def _check_header(header: list[str], plan: Plan, name: str) -> None:
+    shown = ", ".join(header[:MAX_NAMES_SHOWN])
+    names = [_declared(column)[0] for column in header]
+    if len(set(names)) < len(names):
+        refuse(name, "TABLE_COLUMNS", f"a column appears twice in the header: {shown}")
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        refuse(name, "TABLE_COLUMNS", "columns are separated by semicolons or tabs; use commas")
+    if "point" in header or "value" in header:
+        missing = [column for column in REQUIRED_LONG if column not in header]
+    else:
+        missing = [column for column in ("time",) if column not in header]
+        if "status" in header:
+            refuse(name, "TABLE_COLUMNS", "a wide table has no status; use the columns point, time, value, status")
+        if not missing and not set(names) & set(plan.points):
+            refuse(name, "TABLE_COLUMNS", f"no column is a point of the plan ({', '.join(plan.points)}): {shown}")
+    if missing:
+        refuse(name, "TABLE_COLUMNS", f"column {missing[0]!r} is missing; the header has: {shown}")
 
-    time_us: list[int] = dataclasses.field(default_factory=list)
-    value: list[float] = dataclasses.field(default_factory=list)
-    status: list[int] = dataclasses.field(default_factory=list)
+
+def _declared(column: str) -> tuple[str, str, str]:
+    """Name, kind and unit of a wide table's column; kind and unit are empty where the header does not say them."""
+    match = _DECLARED.fullmatch(column)
+    if match is None:
+        return column, "", ""
+    parts = re.split(r"[\s,;]+", match[2].strip())
+    kinds = [part for part in parts if part in set(PointKind)]
+    units = [part for part in parts if part not in set(PointKind)]
+    return match[1].strip(), kinds[0] if kinds else "", " ".join(units)
 
 
 class _Reader:
-    """Reads rows of one layout, which the header decides."""
+    """Reads the columns of one layout, which the header decides."""
 
-    def __init__(self, plan: Plan, name: str, header: list[str]) -> None:
-        self._header = [column.strip() for column in header]
-        self._check_header(plan, name)
-        self._is_long = "point" in self._header
-        self._points = {point: _Columns() for point in plan.points}
+    def __init__(self, plan: Plan, grid: Grid) -> None:
+        self._plan, self._grid = plan, grid
         self._times = TimeCells(plan.zone)
         self._values = ValueCells()
-        self._ragged = Problem()
-        self._ignored: dict[str, None] = {}
+        self._readings: dict[str, Series] = {}
+        self._ignored: set[str] = set()
+        self._declarations: dict[str, Finding] = {}
 
-    def read(self, rows: Rows) -> Table:
-        """All rows into series."""
-        add = self._add_long if self._is_long else self._add_wide
-        for line, row in rows:
-            if not row:
-                continue
-            if len(row) != len(self._header):
-                self._ragged.add(line, "")
-                continue
-            add(line, [cell.strip() for cell in row])
-        readings = {
-            point: Series.of(columns.time_us, columns.value, columns.status)
-            for point, columns in self._points.items()
-            if columns.time_us
-        }
-        return Table(readings, [*self._findings(), *_disorder(readings)])
-
-    def _check_header(self, plan: Plan, name: str) -> None:
-        header = self._header
-        shown = ", ".join(header[:MAX_NAMES_SHOWN])
-        if len(set(header)) < len(header):
-            refuse(name, "TABLE_COLUMNS", f"a column appears twice in the header: {shown}")
-        if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-            refuse(name, "TABLE_COLUMNS", "columns are separated by semicolons or tabs; use commas")
-        if "point" in header or "value" in header:
-            missing = [column for column in REQUIRED_LONG if column not in header]
+    def read(self) -> Table:
+        """All columns into series."""
+        if "point" in self._grid.header:
+            self._read_long()
         else:
-            missing = [column for column in ("time",) if column not in header]
-            if "status" in header:
-                refuse(name, "TABLE_COLUMNS", "a wide table has no status; use the columns point, time, value, status")
-            if not missing and not set(header) & set(plan.points):
-                refuse(name, "TABLE_COLUMNS", f"no column is a point of the plan ({', '.join(plan.points)}): {shown}")
-        if missing:
-            refuse(name, "TABLE_COLUMNS", f"column {missing[0]!r} is missing; the header has: {shown}")
+            self._read_wide()
+        in_order = {name: self._readings[name] for name in self._plan.points if name in self._readings}
+        return Table(in_order, [*self._findings(), *_disorder(in_order)])
 
-    def _add_long(self, line: int, row: list[str]) -> None:
-        cells = dict(zip(self._header, row, strict=True))
-        self._add(line, cells["point"], cells["time"], cells["value"], cells.get("status", ""))
+    def _read_long(self) -> None:
+        """Every row is one reading."""
+        grid = self._grid
+        names, point = grid.distinct("point")
+        known = [number for number, name in enumerate(names) if name in self._plan.points]
+        self._ignored |= {name for name in names if name not in self._plan.points}
+        rows = np.flatnonzero(np.isin(point, known))
+        lines = grid.lines_at(rows)
+        time_us, has_time = self._times.read(grid.cells("time", rows), lines)
+        value, has_value = self._values.read(grid.cells("value", rows), lines)
+        if "kind" in grid.header or "unit" in grid.header:
+            points = [names[number] for number in point[rows].tolist()]
+            value = self._declared_units(points, grid.texts("kind", rows), grid.texts("unit", rows), value)
+        status, flags = read_status(grid.texts("status", rows)), read_flags(grid.texts("source", rows))
+        usable = has_time & has_value
+        for number in known:
+            mine = usable & (point[rows] == number)
+            if mine.any():
+                self._readings[names[number]] = Series(time_us[mine], value[mine], status[mine], flags[mine])
 
-    def _add_wide(self, line: int, row: list[str]) -> None:
-        time = row[self._header.index("time")]
-        for point, value in zip(self._header, row, strict=True):
-            if point != "time" and value != "":
-                self._add(line, point, time, value, "")
+    def _read_wide(self) -> None:
+        """Every column other than time is one point."""
+        grid = self._grid
+        declared = {column: _declared(column) for column in grid.header if column != "time"}
+        self._ignored |= {name for name, _, _ in declared.values() if name not in self._plan.points}
+        columns = {column: about for column, about in declared.items() if about[0] in self._plan.points}
+        filled = {column: grid.filled(column) for column in columns}
+        needed = np.flatnonzero(np.logical_or.reduce(list(filled.values())))
+        time_us, has_time = np.zeros(len(grid), dtype=np.int64), np.zeros(len(grid), dtype=bool)
+        time_us[needed], has_time[needed] = self._times.read(grid.cells("time", needed), grid.lines_at(needed))
+        for column, (name, kind, unit) in columns.items():
+            rows = np.flatnonzero(filled[column])
+            value, has_value = self._values.read(grid.cells(column, rows), grid.lines_at(rows))
+            if len(rows):
+                value = value * self._factor(name, kind, unit)
+            usable = has_value & has_time[rows]
+            if usable.any():
+                self._readings[name] = Series.of(time_us[rows][usable], value[usable])
 
-    def _add(self, line: int, point: str, time: str, value: str, status: str) -> None:
-        columns = self._points.get(point)
-        if columns is None:
-            self._ignored[point] = None
-            return
-        time_us, number = self._times.parse(time, line), self._values.parse(value, line)
-        if time_us is not None and number is not None:
-            columns.time_us.append(time_us)
-            columns.value.append(number)
-            columns.status.append(parse_status(status))
+    def _declared_units(
+        self, points: Sequence[str], kinds: Sequence[str], units: Sequence[str], value: Floats
+    ) -> Floats:
+        """The values in the plan's units, where the rows say that they are in others."""
+        rows = list(zip(points, kinds, units, strict=True))
+        factor = {about: self._factor(*about) for about in dict.fromkeys(rows)}
+        return value * np.array([factor[about] for about in rows], dtype=np.float64)
+
+    def _factor(self, name: str, kind: str, unit: str) -> float:
+        point = self._plan.points[name]
+        if kind and kind != point.kind:
+            self._declarations[f"{name} {kind}"] = Finding.of(
+                "KIND_DIFFERS", point=name, found=_short(kind), planned=str(point.kind)
+            )
+        if not unit or unit == point.unit:
+            return 1.0
+        try:
+            factor = scale_factor(unit, point.unit)
+        except UnitError:
+            self._declarations[f"{name} {unit}"] = Finding.of(
+                "UNIT_DIFFERS", point=name, found=_short(unit), planned=point.unit
+            )
+            return 1.0
+        self._declarations[f"{name} {unit}"] = Finding.of(
+            "UNIT_CONVERTED", point=name, found=_short(unit), planned=point.unit
+        )
+        return factor
 
     def _findings(self) -> Iterator[Finding]:
         yield from self._times.findings()
         yield from self._values.findings()
-        if self._ragged.count:
-            yield Finding.of("RAGGED_ROWS", count=self._ragged.count, line=self._ragged.line)
+        yield from (self._declarations[key] for key in sorted(self._declarations))
+        ragged = self._grid.ragged
+        if ragged.count:
+            yield Finding.of("RAGGED_ROWS", count=ragged.count, line=ragged.line)
         if self._ignored:
-            names = sorted(normalize("NFC", name[:MAX_NAME_CHARACTERS]) for name in self._ignored)
+            names = sorted(_short(name) for name in self._ignored)
             shown = ", ".join(names[:MAX_NAMES_SHOWN])
             yield Finding.of("POINTS_IGNORED", count=len(names), names=shown)
+
+
+def _short(text: str) -> str:
+    return normalize("NFC", text[:MAX_NAME_CHARACTERS])
 
 
 def _disorder(readings: dict[str, Series]) -> list[Finding]:

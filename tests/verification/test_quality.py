@@ -1,0 +1,358 @@
+"""Each suspicion about readings, from both sides of its limit."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.verification.lines import changed, codes, hengkang_plan, line, micros, only, with_point
+from verification.engine.verify import verify
+from verification.model import PointKind, RowFlag
+from verification.plan import MeterChange, Point, Window
+from verification.plan.shape import Balance, Bill, Event, RunState
+from verification.quality.copied import find_copies
+from verification.quality.readings import check_readings, plausible, stuck
+from verification.series.calendar import Calendar
+from verification.series.columns import Series
+
+HOUR_US = 3_600_000_000
+DAYS = 20
+RNG = np.random.default_rng(5)
+HOURS = DAYS * 24
+
+
+def plan_of(kind: PointKind = PointKind.GAUGE, unit: str = "degC", **changes):
+    """A plan of 20 days of hourly readings of the point x, and 20 days after them."""
+    start = dt.date(2026, 3, 1)
+    plan = hengkang_plan(
+        baseline=Window(start, start + dt.timedelta(days=DAYS)),
+        reporting=Window(start + dt.timedelta(days=DAYS), start + dt.timedelta(days=2 * DAYS)),
+    )
+    about = Point(kind, unit, cadence_s=3600, **changes)
+    return msgspec.structs.replace(plan, points=plan.points | {"x": about})
+
+
+PLAN = plan_of()
+START_US = micros(PLAN, PLAN.baseline.start)
+TIMES = START_US + np.arange(HOURS, dtype=np.int64) * HOUR_US
+NOISY = 50 + RNG.normal(0, 1, HOURS)
+COUNTER = np.cumsum(1000 + RNG.normal(0, 50, HOURS))
+
+
+def found(value, time_us=TIMES, *, plan=PLAN, flags=None) -> dict[str, dict]:
+    """What is found in readings of the baseline."""
+    series = Series.of(time_us, value, flags=flags)
+    calendar, later = Calendar.of(plan, "baseline"), Calendar.of(plan, "reporting")
+    findings = check_readings("x", plan.points["x"], [(calendar, series), (later, Series.of([], []))])
+    return {finding.code: finding.data for finding in findings}
+
+
+def test_ordinary_readings_raise_no_suspicion():
+    assert found(NOISY) == {}
+    assert found(COUNTER, plan=plan_of(PointKind.COUNTER, "kWh")) == {}
+    assert found([], []) == {}
+
+
+# Gaps.
+
+
+@pytest.mark.parametrize(("missing", "named"), [(4, False), (5, True)])
+def test_gaps_of_a_gauge_are_named_from_one_percent_of_the_window(missing: int, *, named: bool):
+    """One percent of 480 hours is 4.8 hours."""
+    keep = np.ones(HOURS, dtype=bool)
+    keep[100 : 100 + missing] = False
+    assert ("READING_GAPS" in found(NOISY[keep], TIMES[keep])) == named
+
+
+def test_a_gap_says_how_long_it_was():
+    keep = np.ones(HOURS, dtype=bool)
+    keep[100:130] = False
+    data = found(NOISY[keep], TIMES[keep])["READING_GAPS"]
+    assert (data["count"], data["hours"], data["longest"], data["first"]) == (1, "30.00", "30.00", "2026-03-05")
+
+
+# Stuck values.
+
+
+def hung(readings: int, start: int = 100) -> np.ndarray:
+    value = NOISY.copy()
+    value[start : start + readings] = value[start]
+    return value
+
+
+@pytest.mark.parametrize(("readings", "count"), [(23, 0), (24, 24)])
+def test_a_sensor_hangs_from_24_like_readings(readings: int, count: int):
+    assert stuck(PLAN.points["x"], Series.of(TIMES, hung(readings))).sum() == count
+
+
+def test_a_run_of_like_readings_must_last_a_quarter_of_a_day():
+    quick = START_US + np.arange(HOURS, dtype=np.int64) * 60_000_000
+    assert not stuck(PLAN.points["x"], Series.of(quick, hung(360))).any()
+    assert stuck(PLAN.points["x"], Series.of(quick, hung(361))).sum() == 361
+
+
+def test_a_sensor_that_never_moves_is_stuck_and_a_count_of_people_is_not():
+    assert stuck(PLAN.points["x"], Series.of(TIMES, np.full(HOURS, 21.5))).all()
+    assert not stuck(PLAN.points["x"], Series.of(TIMES, np.full(HOURS, 24.0))).any()
+    assert not stuck(plan_of(PointKind.STATE, "1").points["x"], Series.of(TIMES, np.full(HOURS, 0.5))).any()
+
+
+# Spikes.
+
+
+def spiked(size: float, readings: int = 1) -> dict[str, dict]:
+    value = np.tile([50.0, 51.0, 52.0, 51.0], HOURS // 4) + np.linspace(0, 1e-3, HOURS)
+    value[200 : 200 + readings] += size
+    return found(value)
+
+
+@pytest.mark.parametrize(("size", "named"), [(10.0, False), (18.0, True), (-18.0, True)])
+def test_a_single_reading_far_from_its_neighbours_is_a_spike(size: float, *, named: bool):
+    assert ("SPIKES" in spiked(size)) == named
+
+
+def test_a_level_that_stays_is_no_spike():
+    assert "SPIKES" not in spiked(18.0, readings=100)
+
+
+# Clock steps.
+
+
+def shifted(step_s: int, at: int = 200) -> np.ndarray:
+    times = TIMES.copy()
+    times[at:] += step_s * 1_000_000
+    return times
+
+
+@pytest.mark.parametrize(("step_s", "named"), [(60, False), (61, True), (-61, True), (600, True)])
+def test_a_rhythm_that_is_shifted_for_good_is_a_clock_step(step_s: int, *, named: bool):
+    findings = found(NOISY, shifted(step_s))
+    assert ("CLOCK_STEPS" in findings) == named
+    assert not named or findings["CLOCK_STEPS"] | {"count": 1, "seconds": step_s} == findings["CLOCK_STEPS"]
+
+
+def test_one_late_reading_is_no_clock_step():
+    times = TIMES.copy()
+    times[200] += 600_000_000
+    assert found(NOISY, times) == {}
+
+
+def test_readings_that_come_when_they_come_have_no_rhythm():
+    jitter = RNG.integers(-900_000_000, 900_000_000, HOURS)
+    assert "CLOCK_STEPS" not in found(NOISY, TIMES + jitter)
+
+
+# A change of unit.
+
+
+def level(factor: float, days: int, base: np.ndarray = NOISY) -> np.ndarray:
+    value = base.copy()
+    value[100 * 1 : 100 + days * 24] *= factor
+    return value
+
+
+@pytest.mark.parametrize(
+    ("factor", "days", "named"),
+    [(1000.0, 5, True), (0.001, 5, True), (3600.0, 5, True), (1000.0, 2, False), (800.0, 5, False), (10.0, 5, False)],
+)
+def test_a_level_that_is_a_factor_of_units_away_for_days_is_named(factor: float, days: int, *, named: bool):
+    findings = found(level(factor, days))
+    assert ("UNIT_CHANGED" in findings) == named
+    assert not named or float(findings["UNIT_CHANGED"]["factor"]) == pytest.approx(factor)
+
+
+def test_a_register_that_counts_in_another_unit_is_named():
+    rises = level(0.001, 6, np.diff(COUNTER, prepend=0.0))
+    assert "UNIT_CHANGED" in found(np.cumsum(rises), plan=plan_of(PointKind.COUNTER, "kWh"))
+
+
+# Copied periods.
+
+
+def test_a_copied_day_is_named_with_its_source():
+    value = NOISY.copy()
+    value[240:264] = value[48:72]
+    data = found(value)["COPIED_PERIOD"]
+    assert (data["count"], data["first"], data["source"]) == (24, "2026-03-11", "2026-03-03")
+
+
+def test_a_copied_month_onto_a_register_as_it_stood_is_named():
+    rises = np.diff(COUNTER, prepend=0.0)
+    rises[240:470] = rises[5:235]
+    data = found(np.cumsum(rises), plan=plan_of(PointKind.COUNTER, "kWh"))["COPIED_PERIOD"]
+    assert data["count"] == 230
+
+
+@pytest.mark.parametrize(("last", "named"), [(0.0, True), (1e-4, False)])
+def test_one_reading_that_differs_makes_it_no_copy(last: float, *, named: bool):
+    value = NOISY.copy()
+    value[240:264] = value[48:72]
+    value[263] += last
+    assert ("COPIED_PERIOD" in found(value)) == named
+
+
+def test_a_machine_at_its_fixed_rate_repeats_itself_by_right():
+    pattern = np.repeat([450.0, 0.0, 225.0], [16, 6, 2])
+    assert found(np.tile(pattern, DAYS), plan=plan_of(PointKind.INTERVAL_TOTAL, "piece")) == {}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(24, 200), st.integers(0, 200))
+def test_a_copy_is_found_wherever_it_is_and_noise_is_not_one(seed: int, length: int, start: int):
+    value = np.random.default_rng(seed).normal(0, 1, 700)
+    assert find_copies(value, 3600) is None
+    value[450 : 450 + length] = value[start : start + length]
+    copy = find_copies(value, 3600)
+    assert copy is not None
+    assert (copy.count, copy.at, copy.of) == (length, 450, start)
+
+
+# How readings came, and what cannot be.
+
+
+@pytest.mark.parametrize(
+    ("flag", "count", "code"),
+    [
+        (RowFlag.BACKFILLED, 48, None),
+        (RowFlag.BACKFILLED, 49, "BACKFILLED_SHARE"),
+        (RowFlag.MANUAL, 0, None),
+        (RowFlag.MANUAL, 1, "MANUAL_SHARE"),
+    ],
+)
+def test_backfilled_and_manual_readings_are_counted(flag: RowFlag, count: int, code: str | None):
+    flags = np.zeros(HOURS, dtype=np.uint8)
+    flags[:count] = flag
+    assert list(found(NOISY, flags=flags)) == ([code] if code else [])
+
+
+@pytest.mark.parametrize(
+    ("unit", "limits", "value", "kept"),
+    [
+        ("mg/m3", {}, -0.001, False),
+        ("mg/m3", {}, 0.0, True),
+        ("head", {}, -1.0, False),
+        ("degC", {}, -20.0, True),
+        ("degC", {"minimum": -10.0}, -10.0, True),
+        ("degC", {"minimum": -10.0}, -10.1, False),
+        ("degC", {"maximum": 60.0}, 60.0, True),
+        ("degC", {"maximum": 60.0}, 60.1, False),
+    ],
+)
+def test_impossible_values_are_left_out_and_named(unit: str, limits: dict, value: float, *, kept: bool):
+    readings, findings = plausible("x", plan_of(unit=unit, **limits), Series.of([1, 2], [value, 1.0]))
+    assert len(readings) == (2 if kept else 1)
+    assert [finding.code for finding in findings] == ([] if kept else ["IMPOSSIBLE_VALUES"])
+
+
+@pytest.mark.parametrize(("value", "kept"), [(600_000.0, True), (600_001.0, False)])
+def test_an_interval_total_beyond_its_meter_s_rate_is_impossible(value: float, *, kept: bool):
+    plan = plan_of(PointKind.INTERVAL_TOTAL, "kWh", meter="M-AC-01")
+    assert len(plausible("x", plan, Series.of([1], [value]))[0]) == kept
+
+
+# What a whole verification makes of bills, balances, events, stops and replaced registers.
+
+LINE = hengkang_plan(
+    baseline=Window(dt.date(2026, 3, 1), dt.date(2026, 5, 30)),
+    reporting=Window(dt.date(2026, 6, 1), dt.date(2026, 8, 30)),
+)
+for _name in ("ac_energy", "metal_tapped", "line_state"):
+    LINE = with_point(LINE, _name, cadence_s=3600)
+READINGS = line(LINE, seed=3)
+
+
+def judged(plan=LINE, readings=READINGS):
+    return verify(plan, "0" * 64, readings)
+
+
+MARCH = (dt.date(2026, 3, 1), dt.date(2026, 4, 1))
+
+
+def billed(percent: float) -> set[str]:
+    """What is found where the meter says so many percent less than the bill."""
+    energy = READINGS["ac_energy"]
+    first, last = (float(energy.value[energy.time_us == micros(LINE, day)][0]) for day in MARCH)
+    bill = Bill("march", "ac_energy", *MARCH, value=(last - first) % 1e9 / (1 - percent / 100), unit="kWh")
+    return codes(judged(msgspec.structs.replace(LINE, bills=[bill])))
+
+
+@pytest.mark.parametrize(("percent", "named"), [(4.99, False), (-4.99, False), (5.01, True), (-5.01, True)])
+def test_a_bill_may_differ_by_five_percent(percent: float, *, named: bool):
+    assert ("BILL_DISAGREES" in billed(percent)) == named
+
+
+def test_a_bill_over_days_that_are_missing_cannot_be_compared():
+    bill = Bill("march", "ac_energy", *MARCH, value=1e8, unit="kWh")
+    lost = READINGS["ac_energy"].time_us == micros(LINE, dt.date(2026, 3, 9))
+    readings = {**READINGS, "ac_energy": READINGS["ac_energy"].take(~lost)}
+    assert "BILL_NOT_COMPARABLE" in codes(judged(msgspec.structs.replace(LINE, bills=[bill]), readings))
+
+
+@pytest.mark.parametrize(("share", "named"), [(0.951, False), (0.949, True)])
+def test_a_balance_may_be_open_by_its_tolerance(share: float, *, named: bool):
+    points = LINE.points | {"cast": Point(PointKind.COUNTER, "kg", cadence_s=3600)}
+    plan = msgspec.structs.replace(LINE, points=points, balances=[Balance("metal", "metal_tapped", "cast")])
+    metal = READINGS["metal_tapped"]
+    readings = {**READINGS, "cast": Series.of(metal.time_us, metal.value * 1000 * share)}
+    assert ("BALANCE_OPEN" in codes(judged(plan, readings))) == named
+
+
+def test_the_plan_s_own_events_are_left_out_of_what_is_expected():
+    event = Event("alert-1", dt.date(2026, 7, 1), dt.date(2026, 7, 21), LINE.title)
+    result = judged(msgspec.structs.replace(LINE, events=[event]))
+    assert only(result).reporting.used == 70
+    assert "EVENT_EXCLUDED" in codes(result)
+    assert result.verdict.state == judged().verdict.state
+
+
+def test_stops_are_data_unless_the_plan_gates_on_the_run_state():
+    tons = 656 + 40 * np.sin(np.arange(182) * 1.7)
+    tons[20:30] = 0.0
+    readings = line(LINE, output_t=tons, noise_sd=0.002)
+    assert only(judged(LINE, readings)).baseline.used == 90
+    gated = judged(msgspec.structs.replace(LINE, run_state=RunState("line_state", gate=True)), readings)
+    assert only(gated).baseline.used == 80
+    assert "STOPS_LEFT_OUT" in codes(gated)
+    assert "TOO_FEW_INTERVALS" not in codes(gated)
+
+
+def replaced_register(*, known: bool):
+    """The energy meter is swapped on 10 July at noon; the new one begins at 12."""
+    energy = READINGS["ac_energy"]
+    at = int(np.searchsorted(energy.time_us, micros(LINE, dt.date(2026, 7, 10)) + 12 * HOUR_US))
+    value = energy.value.copy()
+    value[at:] = (value[at:] - value[at - 1]) % 1e9 + 12
+    readings = {**READINGS, "ac_energy": Series.of(energy.time_us, value)}
+    reading = {"final_reading": float(energy.value[at - 1]), "first_reading": 12.0} if known else {}
+    change = MeterChange(dt.date(2026, 7, 10), "replaced", **reading)
+    meter = msgspec.structs.replace(LINE.meters["M-AC-01"], changes=[change])
+    return judged(msgspec.structs.replace(LINE, meters=LINE.meters | {"M-AC-01": meter}), readings)
+
+
+def test_a_replaced_register_is_followed_where_its_two_readings_are_known():
+    result = replaced_register(known=True)
+    assert {"COUNTER_REPLACED", "METER_CHANGED"} <= codes(result)
+    assert only(result).reporting.used == 90
+    assert only(result).reporting.numerator == only(judged()).reporting.numerator
+
+
+def test_a_replaced_register_without_them_costs_its_day():
+    result = replaced_register(known=False)
+    assert codes(result) & {"COUNTER_RESET", "COUNTER_JUMP", "COUNTER_AMBIGUOUS"}
+    assert only(result).reporting.used == 89
+
+
+def test_event_points_count_what_happened():
+    points = LINE.points | {"taps": Point(PointKind.EVENT, "t")}
+    plan = msgspec.structs.replace(LINE, points=points)
+    plan = changed(plan, inputs={"energy": "ac_energy", "output": "taps"})
+    metal = READINGS["metal_tapped"]
+    rises = np.diff(metal.value)
+    taps = Series.of(metal.time_us[:-1], rises).take(rises > 0)
+    result = judged(plan, {**READINGS, "taps": taps})
+    assert float(only(result).baseline.denominator) == pytest.approx(float(only(judged()).baseline.denominator))

@@ -1,0 +1,75 @@
+"""What pyarrow reads for us: Parquet tables, and plain CSV files by the column.
+
+Parquet keeps numbers and times as they are, and everything else becomes text like a CSV file's cells; times without a
+zone stay text and are refused later. Not handled: nested columns.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from verification.table.cells import Column, Problem
+from verification.table.errors import refuse
+from verification.table.grid import Grid
+
+MAX_CELLS = 100_000_000  # a small file may declare any number of rows: a decompression bomb is refused before it opens
+
+
+def plain_columns(text: str) -> list[Column] | None:
+    """The columns of a CSV file in which nothing is quoted, as text; None where its rows are not all of one width."""
+    width = text.partition("\n")[0].count(",") + 1
+    names = [str(index) for index in range(width)]
+    try:
+        table = pa_csv.read_csv(
+            io.BytesIO(text.encode()),
+            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1, block_size=len(text) * 4 + 1024),
+            parse_options=pa_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except (pa.ArrowException, OverflowError):
+        return None
+    return [list(map(str.strip, column.to_pylist())) for column in table.columns]
+
+
+def parquet_grid(data: bytes, name: str) -> Grid:
+    """The cells of a Parquet file. Raises FormatError."""
+    try:
+        file = pq.ParquetFile(io.BytesIO(data))
+        cells = file.metadata.num_rows * file.metadata.num_columns
+        if cells > MAX_CELLS:
+            refuse(name, "TABLE_TOO_LARGE", f"it declares {cells} cells; a table has at most {MAX_CELLS}")
+        header = [column.strip() for column in file.schema_arrow.names]
+        for field in file.schema_arrow:
+            if pa.types.is_nested(field.type):
+                refuse(name, "TABLE_MALFORMED", f"column {field.name!r} is nested; give plain columns")
+    except (pa.ArrowException, OSError) as err:
+        refuse(name, "TABLE_MALFORMED", f"it is not Parquet: {err}")
+    try:
+        columns = [_column(column.combine_chunks()) for column in file.read().columns]
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as err:
+        refuse(name, "TABLE_MALFORMED", f"it is damaged: {err}")
+    rows = len(columns[0]) if columns else 0
+    return Grid(header, columns, range(1, rows + 1), Problem())
+
+
+def _column(column: pa.Array) -> Column:
+    """The column's values; text where there are nulls, because an empty cell is no problem and a NaN is one."""
+    if pa.types.is_timestamp(column.type):
+        micros = column.cast(pa.timestamp("us", column.type.tz), safe=False)
+        if column.type.tz and not column.null_count:
+            times: Column = micros.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False)
+            return times
+        suffix = "Z" if column.type.tz else ""
+        moments = micros.cast(pa.timestamp("us")).to_pylist()
+        return ["" if moment is None else moment.isoformat() + suffix for moment in moments]
+    is_number = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
+    if is_number and not column.null_count:
+        return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
+    return ["" if value is None else str(value).strip() for value in column.to_pylist()]
