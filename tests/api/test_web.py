@@ -85,7 +85,10 @@ def test_a_plan_of_several_measures_shows_each_with_its_own_verdict_and_the_weak
     assert run["measures"][1]["verdict"]["reasons"][0]["resolve"]["en"]
     assert run["measures"][0]["claim"]["assessment"] == "consistent"
     assert [one["target"]["at_most"] for one in run["measures"]] == ["-200.0000", "-270.0000"]
-    assert page.count("Target met") == 1 + 1
+    verdicts = re.sub(
+        r'<table class="panel">.*?</table>', "", page, flags=re.DOTALL
+    )  # the panel's models have their own
+    assert verdicts.count("Target met") == 1 + 1
     assert len({drawing.get("id") for drawing in drawings(page)}) == len(drawings(page))
     for target in ("−200", "−270"):
         assert target in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 
 import numpy as np
@@ -9,31 +10,68 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.verification.engine.samples import sample
 from tests.verification.lines import window_data
-from tests.verification.test_baseline import by_hand
+from verification.engine.assess import Primary, primary_answer
 from verification.engine.bridge import bridge_steps
+from verification.engine.case import Case
+from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
+from verification.engine.models.sample import Sample, joined
 from verification.engine.rounding import round_to_sum
-from verification.quality.window import WindowData
 
 
-def window(label: str, tons: list[float], energy_kwh: list[int]) -> WindowData:
-    return window_data(label, energy_kwh, tons, [tons])
+def model_of(spec: ModelSpec, window: Sample) -> BaselineModel:
+    model = fit_model(spec, window)
+    assert isinstance(model, BaselineModel)
+    return model
 
 
-BEFORE = window("baseline", [1, 2, 3, 4], [3, 5, 6, 8])
-AFTER = window("reporting", [2, 4], [4, 7])
+OLS = ModelSpec("ols", ("output",))
+BEFORE = sample(np.array([3.0, 5.0, 6.0, 8.0]), np.array([1.0, 2.0, 3.0, 4.0]))
+AFTER = sample(np.array([4.0, 7.0]), np.array([2.0, 4.0]))
 
 
 def test_the_steps_by_hand():
     """Plain 11/6 - 22/10; load -1.5*(2/6 - 4/10); verified -(12.6 - 11)/6."""
-    steps = dict(bridge_steps(by_hand(), BEFORE, AFTER))
+    model = model_of(OLS, BEFORE)
+    steps = dict(bridge_steps(model, model, BEFORE, AFTER, AFTER, "output"))
     assert steps == pytest.approx({"plain": 11 / 6 - 2.2, "load": 0.1})
     assert sum(steps.values()) == pytest.approx(-1.6 / 6)
 
 
+def test_a_ratio_of_means_is_the_plain_difference():
+    model = model_of(ModelSpec("ratio"), BEFORE)
+    assert dict(bridge_steps(model, model, BEFORE, AFTER, AFTER, "output")) == {"plain": 11 / 6 - 2.2, "load": 0.0}
+
+
+@pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])
+def test_the_steps_add_up_to_the_change_of_every_method(method):
+    """Output, weather with two change points and a category, all of which differ between the windows."""
+    rng = np.random.default_rng(3)
+
+    def window(shift: float, first: int) -> Sample:
+        tons, degrees = rng.normal(100 + shift, 10, 200), rng.uniform(0 + shift, 30 + shift, 200)
+        labels = np.array(["a", "b", "b", "c"] * 50 if shift else ["a", "a", "b", "c"] * 50)
+        y = 500 + 5 * tons + 9 * np.maximum(15 - degrees, 0) + 40 * (labels == "b") + rng.normal(0, 5, 200)
+        built = sample(y, tons, np.column_stack([tons, degrees]), ("output", "degrees"), first)
+        return dataclasses.replace(built, categories={"recipe": labels})
+
+    case = Case(window(0.0, 0), window(2.0, 300), method, output="output")
+    spec = ModelSpec("change_point", ("output", "degrees"), ("recipe",), "degrees")
+    primary = primary_answer(spec, case)
+    assert isinstance(primary, Primary)
+    after, standard = primary.model, case.projected
+    if method == "normalised":
+        after, standard = model_of(spec, case.reporting), joined(case.baseline, case.reporting)
+    steps = dict(bridge_steps(primary.model, after, case.baseline, case.reporting, standard, "output"))
+    assert {"plain", "load", "driver:degrees", "category:recipe"} <= set(steps)
+    assert sum(steps.values()) == pytest.approx(primary.estimate.delta, abs=1e-9)
+
+
 def test_ratios_are_exact():
-    assert BEFORE.ratio == Decimal("2.2")
-    assert window("baseline", [0.0], [5]).ratio is None
+    before = window_data("baseline", [3, 5, 6, 8], [1, 2, 3, 4], [[1, 2, 3, 4]])
+    assert before.ratio == Decimal("2.2")
+    assert window_data("baseline", [5], [0.0], [[0.0]]).ratio is None
 
 
 def test_rounded_steps_add_up_to_the_rounded_total():

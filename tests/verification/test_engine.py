@@ -465,5 +465,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "62e886438386a56b2df2af5545a59902846aef4bbb40506e1efd399bd7f29e51"
+        "0a86c8edaff4249a846a57ffb3e7cb8f3ab45adac54c709c53b3c6553a4bad00"
     )

@@ -32,7 +32,7 @@ def with_robustness() -> Result:
             PanelRow("mean", True, [], "-180.5000", "20.0000", "inconclusive", False),  # noqa: FBT003
         ],
         placebo=Placebo(20, 1, "0.05"),
-        cross_checks=[CrossCheck("ar1_gls", "-234.9000", "14.5000")],
+        cross_checks=[CrossCheck("ar1_gls", "kWh/t", "-234.9000", "14.5000")],
         sensitivity=[SensitivityRow("reporting without 2026-08", "-236.2000", None)],
     )
     return msgspec.structs.replace(RESULT, measures=[measure])

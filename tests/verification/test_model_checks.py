@@ -2,23 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from tests.verification.engine.samples import sample
 from tests.verification.lines import window_data
-from verification.engine.baseline import EffectiveSize, Fit, fit_ols
-from verification.engine.model_checks import check_fit, check_outliers, check_size, check_support
+from verification.engine.model_checks import check_fit, check_outliers, check_support
+from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
+from verification.engine.models.sample import Sample
 from verification.quality.window import WindowData
 
 N = 8
 DRIVER = np.tile([-1.0, 1.0], N // 2)
 PATTERN = np.tile([1.0, 1.0, -1.0, -1.0], N // 4)  # orthogonal to the driver and to the intercept
+SURE = np.zeros(2)  # p of terms that certainly matter
 
 
-def fit(mean: float, slope: float, residual: float) -> Fit:
-    fitted = fit_ols(DRIVER[:, np.newaxis], mean + slope * DRIVER + residual * PATTERN, ["x"])
-    assert isinstance(fitted, Fit)
-    return fitted
+def drivers(*columns, y=None) -> Sample:
+    names = tuple(f"x{index}" for index in range(len(columns)))
+    values = np.column_stack(columns).astype(float)
+    return sample(np.zeros(len(values)) if y is None else y, np.ones(len(values)), values, names)
+
+
+def fitted(window: Sample) -> BaselineModel:
+    model = fit_model(ModelSpec("ols", window.names), window)
+    assert isinstance(model, BaselineModel)
+    return model
+
+
+def fit(mean: float, slope: float, residual: float) -> BaselineModel:
+    return fitted(drivers(DRIVER, y=mean + slope * DRIVER + residual * PATTERN))
 
 
 def window(label: str, drivers: list[float], energy_kwh: list[float] | None = None) -> WindowData:
@@ -32,46 +47,65 @@ def found(findings) -> set[str]:
 @pytest.mark.parametrize(("share", "is_high"), [(0.2499, False), (0.2501, True)])
 def test_cv_rmse_is_high_from_25_percent(share: float, *, is_high: bool):
     """sqrt(SSE/(n-p)) = residual * sqrt(8/6)."""
-    fitted = fit(mean=100, slope=100, residual=100 * share / np.sqrt(8 / 6))
-    assert fitted.cv_rmse == pytest.approx(share)
-    assert ("CV_RMSE_HIGH" in found(check_fit(fitted))) == is_high
+    model = fit(mean=100, slope=100, residual=100 * share / np.sqrt(8 / 6))
+    assert model.fit.cv_rmse == pytest.approx(share)
+    assert ("CV_RMSE_HIGH" in found(check_fit(model, SURE, 0.0))) == is_high
 
 
 @pytest.mark.parametrize(("slope", "is_low"), [(1.001, False), (0.999, True)])
 def test_r_squared_is_low_below_a_half(slope: float, *, is_low: bool):
     """R2 = slope^2/(slope^2 + residual^2)."""
-    assert ("R_SQUARED_LOW" in found(check_fit(fit(100, slope, 1)))) == is_low
+    assert ("R_SQUARED_LOW" in found(check_fit(fit(100, slope, 1), SURE, 0.0))) == is_low
 
 
-@pytest.mark.parametrize(("t", "is_significant"), [(1.9442, True), (1.9422, False)])
-def test_a_driver_is_significant_below_p_010(t: float, *, is_significant: bool):
-    """t = slope * sqrt(n-p)/residual; Student's quantile for p = 0.10 and 6 degrees of freedom is 1.943180."""
-    fitted = fit(100, t / np.sqrt(6), 1)
-    assert ("DRIVER_NOT_SIGNIFICANT" in found(check_fit(fitted))) != is_significant
+@pytest.mark.parametrize(("p_value", "is_significant"), [(0.0999, True), (0.10, False)])
+def test_a_driver_is_significant_below_p_010(p_value: float, *, is_significant: bool):
+    findings = check_fit(fit(100, 10, 1), np.array([0.5, p_value]), 0.0)
+    assert ("DRIVER_NOT_SIGNIFICANT" in found(findings)) != is_significant
+
+
+@pytest.mark.parametrize(("nmbe", "is_high"), [(0.00499, False), (0.005, True), (-0.005, True), (None, False)])
+def test_nmbe_out_of_sample_is_high_from_half_a_percent(nmbe: float | None, *, is_high: bool):
+    assert ("NMBE_HIGH" in found(check_fit(fit(100, 10, 1), SURE, nmbe))) == is_high
+
+
+@pytest.mark.parametrize(("likeness", "is_collinear"), [(0.948, False), (0.949, True)])
+def test_drivers_are_collinear_from_a_vif_of_ten(likeness: float, *, is_collinear: bool):
+    """VIF = 1/(1 - r^2), and r = 0.94868 makes it 10."""
+    other = likeness * DRIVER + np.sqrt(1 - likeness**2) * PATTERN
+    y = DRIVER + PATTERN + 0.1 * np.repeat([1.0, -1.0], N // 2)
+    model = fitted(drivers(DRIVER, other, y=y))
+    assert ("COLLINEAR" in found(check_fit(model, np.zeros(3), 0.0))) == is_collinear
 
 
 def test_a_good_fit_has_no_findings():
-    assert check_fit(fit(100, 10, 1)) == []
-
-
-@pytest.mark.parametrize(("effective", "is_enough"), [(8.0, True), (7.999, False)])
-def test_eight_effective_days_are_enough(effective: float, *, is_enough: bool):
-    assert (check_size(fit(100, 10, 1), EffectiveSize(0.5, 0.5, effective)) == []) == is_enough
+    assert check_fit(fit(100, 10, 1), SURE, 0.0) == []
 
 
 @pytest.mark.parametrize(("value", "is_outside"), [(1.2, False), (1.2001, True), (-1.2, False), (-1.2001, True)])
 def test_a_day_is_outside_beyond_a_tenth_of_the_range(value: float, *, is_outside: bool):
     """The baseline runs from -1 to 1; a tenth of its range is 0.2."""
-    reporting = window("reporting", [0.0, 0.0, 0.0, value])
-    assert found(check_support(fit(100, 10, 1), window("baseline", DRIVER.tolist()), reporting)) == (
-        {"EXTRAPOLATION"} if is_outside else set()
-    )
+    model = fit(100, 10, 1)
+    findings = check_support(model, drivers(DRIVER), drivers([0.0, 0.0, 0.0, value]))
+    assert found(findings) == ({"EXTRAPOLATION"} if is_outside else set())
 
 
 @pytest.mark.parametrize(("value", "is_outside"), [(1.2, False), (1.2001, True)])
 def test_a_mean_outside_forbids_a_conclusion(value: float, *, is_outside: bool):
-    findings = check_support(fit(100, 10, 1), window("baseline", DRIVER.tolist()), window("reporting", [value] * 4))
+    findings = check_support(fit(100, 10, 1), drivers(DRIVER), drivers([value] * 4))
     assert ("inconclusive" in {finding.blocks for finding in findings}) == is_outside
+
+
+def test_a_category_that_the_baseline_never_met_forbids_a_conclusion():
+    before = dataclasses.replace(
+        drivers(DRIVER, y=DRIVER + 0.1 * PATTERN), categories={"recipe": np.array(list("aabb") * 2)}
+    )
+    model = fit_model(ModelSpec("ols", before.names, ("recipe",)), before)
+    assert isinstance(model, BaselineModel)
+    after = dataclasses.replace(before, categories={"recipe": np.array(list("aabc") * 2)})
+    assert found(check_support(model, before, before)) == set()
+    (finding,) = check_support(model, before, after)
+    assert (finding.code, finding.data["labels"], finding.blocks) == ("CATEGORY_UNSEEN", "c", "inconclusive")
 
 
 @pytest.mark.parametrize(("energy", "is_outlier"), [(10.0, False), (10.001, True), (-4.0, False), (-4.001, True)])

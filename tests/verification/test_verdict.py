@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from verification.engine.result import Effect, Limit
@@ -27,7 +28,10 @@ def effect(delta: str, expanded: str) -> Effect:
         confidence="0.95",
         reported_delta=delta,
         reported_uncertainty=expanded,
-        relative_percent=None,
+        relative_percent="-5.0000",
+        relative_expanded_uncertainty="1.0000",
+        level="25.0000",
+        level_expanded_uncertainty="5.0000",
         senpi=None,
         numerator_change="0",
         annual=None,
@@ -100,3 +104,31 @@ def test_a_claim_is_held_against_the_interval(claim: str, assessment: str):
     assert [finding.code for finding in findings] == (
         [] if assessment == "consistent" else [f"CLAIM_{assessment.upper()}"]
     )
+
+
+@pytest.mark.parametrize(
+    ("of", "side", "bound", "state", "reason"),
+    [
+        ("relative", "at_most", "-4.0000", "met", "LIMIT_KEPT"),
+        ("relative", "at_most", "-4.0001", "inconclusive", "LIMIT_INSIDE"),
+        ("relative", "at_most", "-6.0001", "not_met", "LIMIT_BROKEN"),
+        ("relative", "at_least", "-6.0000", "met", "LIMIT_KEPT"),
+        ("relative", "at_least", "-4.0000", "inconclusive", "LIMIT_INSIDE"),
+        ("relative", "at_least", "-3.9999", "not_met", "LIMIT_BROKEN"),
+        ("level", "at_most", "30.0000", "met", "LIMIT_KEPT"),
+        ("level", "at_most", "29.9999", "inconclusive", "LIMIT_INSIDE"),
+        ("change", "at_least", "-230.0000", "met", "LIMIT_KEPT"),
+    ],
+)
+def test_a_limit_may_be_on_any_figure_and_on_either_side(of, side, bound, state, reason):
+    verdict = decide(effect("-200.0000", "30.0000"), Limit(of, side, bound, "%"), [])
+    assert (verdict.state, [finding.code for finding in verdict.reasons]) == (state, [reason])
+    for language in ("en", "zh"):
+        assert "?" not in verdict.reasons[0].text(language)
+    assert {"at_most": "不高于", "at_least": "不低于"}[side] in verdict.reasons[0].text("zh")
+
+
+def test_a_figure_that_the_result_does_not_have_is_no_verdict():
+    without = msgspec.structs.replace(effect("-200.0000", "30.0000"), relative_percent=None)
+    with pytest.raises(ValueError, match="no relative"):
+        decide(without, Limit("relative", "at_most", "-4.0000", "%"), [])

@@ -1,107 +1,249 @@
-"""From two windows of data to a change with its uncertainty budget: steps 3 to 5 of docs/explanation/methods.md.
+"""From two windows of data to a change with its uncertainty budget and its robustness: steps 3 to 6 of
+docs/explanation/methods.md.
 
 All figures are in the units of the metric's parts and in its kernel unit. Not handled: the metric's own unit and the
-precision of the result (`present.py`).
+precision of the result (`present.py`), and the verdict.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from verification.engine.baseline import EffectiveSize, Fit, effective_size, fit_ols
+from verification.engine.adjustments import Adjusted, adjustments_of
+from verification.engine.assess import Primary, Robustness, primary_answer, robustness
+from verification.engine.autocorrelation import Spread
 from verification.engine.bridge import bridge_steps
-from verification.engine.model_checks import check_fit, check_outliers, check_size, check_support
-from verification.engine.uncertainty import (
-    Budget,
-    Continuity,
-    Contribution,
-    combine,
-    denominator_meter_uncertainty,
-    model_uncertainty,
-    numerator_meter_uncertainty,
-)
+from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
+from verification.engine.case import Case
+from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_carlo
+from verification.engine.meters import MeterInUse
+from verification.engine.model_checks import check_fit, check_outliers, check_support
+from verification.engine.models.family import BaselineModel, ModelSpec, fit_model, refit
+from verification.engine.models.sample import Sample, joined
+from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
+from verification.engine.savings import Share, noise_of_model, spread_of
+from verification.engine.windows import columns_of, columns_with, model_spec, output_driver, sample_of, temperatures
 from verification.findings import Finding
+from verification.plan.measure import MeasureSpec
+from verification.plan.shape import Plan
+from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
 from verification.series.columns import Floats
 
+FIGURES = ("change", "relative", "level")  # what a target may be about, in the order of their budgets
+CHANGE, RELATIVE, LEVEL = range(3)
+DOUBTFUL_SHARE = 0.05  # of the variance: from here on a rectangular error shows in the shape of the sum
 
-@dataclasses.dataclass(frozen=True)
-class Meters:
-    """What the meter register says of the metric's two parts."""
 
-    numerator: Continuity
-    denominator: Continuity
+@dataclasses.dataclass(frozen=True, eq=False)
+class Windows:
+    """One measure's two windows, by point and by interval."""
+
+    before: PointWindow
+    after: PointWindow
+    baseline: WindowData
+    reporting: WindowData
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Analysis:
-    """A change `delta` [kernel unit] (after minus before; a saving is negative), and what it stands on.
+    """A change and what it stands on.
 
-    `numerator_change` is the metered less the modelled numerator of the reporting period, -S in the formulas;
-    `modelled` is the latter. `predicted_*` are the model's values of each interval, nan where a driver is unknown.
+    `figures` and `budgets` are the change [kernel unit], the relative change (a share) and the level after the retrofit
+    [kernel unit]. `steps` is the bridge, `term_p_values` weigh the model's terms with autocorrelated noise,
+    `predicted_*` are the model's values of each interval, nan where a driver is unknown.
     """
 
-    fit: Fit
-    size: EffectiveSize
-    budget: Budget
-    delta: float
-    numerator_change: float
-    modelled: float
+    primary: Primary
+    case: Case
+    figures: tuple[float, float, float]
+    budgets: tuple[Budget, Budget, Budget]
+    adjusted: Adjusted
     steps: list[tuple[str, float]]
+    durbin_watson: float
+    nmbe_out_of_sample: float | None
+    term_p_values: Floats
     predicted_baseline: Floats
     predicted_reporting: Floats
+    robustness: Robustness
+    cross_checks: list[Check]
+
+    @property
+    def delta(self) -> float:
+        """The change."""
+        return self.figures[CHANGE]
+
+    @property
+    def budget(self) -> Budget:
+        """Its uncertainty."""
+        return self.budgets[CHANGE]
 
 
 def analyse(
-    baseline: WindowData, reporting: WindowData, meters: Meters, confidence: float
+    plan: Plan, spec: MeasureSpec, windows: Windows, meters: Sequence[MeterInUse]
 ) -> tuple[Analysis | None, list[Finding]]:
-    """Fit the baseline, project it, and weigh the difference; None where a finding says that no number can be given."""
-    used, spec = baseline.used, baseline.spec
-    fit = fit_ols(baseline.drivers[used], baseline.y[used], [driver.name for driver in spec.drivers])
-    if isinstance(fit, Finding):
-        return None, [fit]
-    follows = np.diff(np.flatnonzero(used)) == 1
-    size = effective_size(fit, follows)
-    too_small = check_size(fit, size)
-    if too_small:
-        return None, too_small
-    projected = fit.predict(reporting.drivers)
-    modelled = fit.predict(baseline.drivers)
-    findings = [
-        *check_support(fit, baseline, reporting),
-        *check_fit(fit),
-        *check_outliers(baseline, modelled),
-        *check_outliers(reporting, projected),
+    """Fit the primary model, let it answer, and weigh the answer; None where a finding says that no number can be
+    given.
+    """
+    adjusted, findings = adjustments_of(plan, spec)
+    case = Case(
+        baseline=sample_of(windows.baseline, columns_of(windows.baseline)),
+        reporting=sample_of(windows.reporting, columns_of(windows.reporting)),
+        method=spec.measure.method,
+        adjustment=adjusted.total,
+        output=output_driver(spec),
+        temperatures=temperatures(spec),
+    )
+    primary = primary_answer(model_spec(spec), case)
+    if isinstance(primary, Finding):
+        return None, [*findings, primary]
+    model = primary.model
+    p_values = term_p_values(model, primary.noise)
+    nmbe = nmbe_out_of_sample(model, case.fitted)
+    predicted = [_predicted(model, window) for window in (windows.baseline, windows.reporting)]
+    findings += [
+        *check_support(model, case.fitted, case.projected),
+        *check_fit(model, p_values, nmbe),
+        *check_outliers(windows.baseline, predicted[0]),
+        *check_outliers(windows.reporting, predicted[1]),
     ]
-    predicted = math.fsum(projected[reporting.used])
-    metered, total = float(reporting.total_numerator), float(reporting.total_denominator)
-    delta = (metered - predicted) / total
-    slope = next((b for driver, b in zip(spec.drivers, fit.coefficients[1:], strict=True) if driver.is_denominator), 0)
-    rows = [
-        Contribution(
-            "model",
-            "A",
-            model_uncertainty(fit, size, reporting.drivers[reporting.used]) / total,
-            size.effective - fit.p,
-        ),
-        Contribution(
-            "numerator_meter", "B", numerator_meter_uncertainty(meters.numerator, predicted, metered) / total, math.inf
-        ),
+    target = FIGURES.index(spec.measure.target.of)
+    level = _level_spread(case.reporting, plan.confidence)
+    estimate = primary.estimate
+    spreads = (estimate.spread(plan.confidence), _relative_spread(primary, plan.confidence), level)
+    effects = [_meter_effect(primary, case, windows, meter) for meter in meters]
+    figures = _figures(primary, case)
+    budgets = [
+        combine(_rows(figure, spread, meters, effects, adjusted, primary), plan.confidence)
+        for figure, spread in enumerate(spreads)
     ]
-    if spec.denominator is not None:
-        u = denominator_meter_uncertainty(meters.denominator, float(slope), delta)
-        rows.append(Contribution("denominator_meter", "B", u, math.inf))
     return Analysis(
-        fit=fit,
-        size=size,
-        budget=combine(rows, confidence),
-        delta=delta,
-        numerator_change=metered - predicted,
-        modelled=predicted,
-        steps=bridge_steps(fit, baseline, reporting),
-        predicted_baseline=modelled,
-        predicted_reporting=projected,
+        primary=primary,
+        case=case,
+        figures=figures,
+        budgets=(budgets[CHANGE], budgets[RELATIVE], budgets[LEVEL]),
+        adjusted=adjusted,
+        steps=_steps(primary, case),
+        durbin_watson=durbin_watson(model.fit.residuals, case.fitted.follows),
+        nmbe_out_of_sample=nmbe,
+        term_p_values=p_values,
+        predicted_baseline=predicted[0],
+        predicted_reporting=predicted[1],
+        robustness=robustness(primary, case, plan.confidence),
+        cross_checks=_cross_checks(primary, case, budgets[target], figures[target], effects, target, plan.confidence),
     ), findings
+
+
+def _cross_checks(
+    primary: Primary,
+    case: Case,
+    budget: Budget,
+    figure: float,
+    effects: Sequence[MeterEffect],
+    target: int,
+    confidence: float,
+) -> list[Check]:
+    """By generalised least squares and by ASHRAE where one model answers; by Monte Carlo where meters or a ratio make
+    the linear combination doubtful, on the figure that the target is about.
+    """
+    checks = []
+    model, noise, estimate = primary.model, primary.noise, primary.estimate
+    if case.method == "avoided" and model.spec.kind != "ratio":
+        checks.append(ar1_gls(model, noise, case.fitted, case.projected, confidence))
+    if case.method == "avoided":
+        checks.append(ashrae_fsu(model, noise, case.projected, estimate.before, estimate.delta, confidence))
+    other = math.fsum(row.u**2 for row in budget.rows if row.type == "B")
+    if target != CHANGE or other > DOUBTFUL_SHARE * budget.combined**2:
+        limits = [float(limit[target]) for effect in effects for limit in effect.limits]
+        checks.append(monte_carlo(FIGURES[target], figure, budget, limits, confidence))
+    return checks
+
+
+def _figures(primary: Primary, case: Case) -> tuple[float, float, float]:
+    estimate, reporting = primary.estimate, case.reporting
+    return estimate.delta, estimate.relative, reporting.total_y / reporting.total_w
+
+
+def _relative_spread(primary: Primary, confidence: float) -> Spread:
+    return primary.estimate.relative_spread(confidence) if primary.estimate.before else Spread(math.nan, math.inf)
+
+
+def _level_spread(reporting: Sample, confidence: float) -> Spread:
+    """The level that the line holds after the retrofit, of which the reporting period is a sample."""
+    model = fit_model(ModelSpec("ratio"), reporting)
+    if isinstance(model, Finding):
+        return Spread(math.nan, math.inf)
+    weights = reporting.in_calendar(np.full(len(reporting), 1 / reporting.total_w))
+    noise = noise_of_model(model, reporting)
+    return spread_of([Share(noise, weights, "after")], confidence)
+
+
+def _rows(
+    figure: int,
+    spread: Spread,
+    meters: Sequence[MeterInUse],
+    effects: Sequence[MeterEffect],
+    adjusted: Adjusted,
+    primary: Primary,
+) -> list[Contribution]:
+    """The budget of one figure: noise, each meter, each adjustment."""
+    rows = [Contribution("model", "A", spread.u, spread.dof)]
+    rows += [
+        Contribution(f"meter:{meter.name}", "B", float(effect.u[figure]), math.inf)
+        for meter, effect in zip(meters, effects, strict=True)
+    ]
+    estimate = primary.estimate
+    scale = (1 / estimate.output, estimate.senpi / estimate.before if estimate.before else math.nan, 0.0)[figure]
+    rows += [Contribution(f"adjustment:{each.id}", "B", each.u * scale, math.inf) for each in adjusted.applied]
+    return rows
+
+
+def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterInUse) -> MeterEffect:
+    """u of each figure by one meter: its points are read with the meter's error, and the change is computed anew."""
+
+    def figures(before: float, after: float) -> Floats:
+        baseline, reporting = (
+            sample_of(data, columns_with(data, window, meter.points, 1 + error)) if error else unchanged
+            for data, window, error, unchanged in (
+                (windows.baseline, windows.before, before, case.baseline),
+                (windows.reporting, windows.after, after, case.reporting),
+            )
+        )
+        erring = dataclasses.replace(case, baseline=baseline, reporting=reporting)
+        model = refit(primary.model, erring.fitted)
+        estimate = model if isinstance(model, Finding) else erring.answer(model, primary.noise)
+        if isinstance(model, Finding) or isinstance(estimate, Finding):
+            return np.full(3, math.nan)
+        return np.array(_figures(Primary(model, primary.noise, estimate), erring))
+
+    if meter.continuity.baseline == meter.continuity.reporting == 0:
+        return MeterEffect(np.zeros(3), ())
+    return meter_effect(meter.continuity, figures)
+
+
+def _steps(primary: Primary, case: Case) -> list[tuple[str, float]]:
+    """The bridge, with the adjustments as its last step."""
+    before = after = primary.model
+    standard = case.projected
+    if case.method == "normalised":
+        refitted = fit_model(before.spec, case.reporting)
+        if isinstance(refitted, Finding):
+            raise ValueError("a normalised change has both models")
+        after, standard = refitted, joined(case.baseline, case.reporting)
+    steps = bridge_steps(before, after, case.baseline, case.reporting, standard, case.output)
+    if case.adjustment:
+        steps.append(("adjustments", -case.adjustment / primary.estimate.output))
+    return steps
+
+
+def _predicted(model: BaselineModel, data: WindowData) -> Floats:
+    """The model's value of every interval of a window whose drivers are known, nan for the others."""
+    everything = dataclasses.replace(data, used=data.known)
+    predicted = np.full(len(data.known), np.nan)
+    if data.known.any():
+        predicted[data.known] = model.predict(sample_of(everything, columns_of(everything)))
+    return predicted

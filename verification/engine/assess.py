@@ -1,34 +1,34 @@
-"""From two windows of numbers to a change, its spread, and how it stands up to other models, dates and fewer data.
+"""From two windows of numbers to a change, and how it stands up to other models, dates and fewer data.
 
-Pure numerics: steps 3 to 6 of the methods without a plan, a unit or a text. Not handled: meters (`budget.py`), the
+Pure numerics: steps 4 to 6 of the methods without a plan, a unit or a text. Not handled: meters (`budget.py`), the
 verdict, and how figures are stated (`present.py`).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 
 from verification.engine.autocorrelation import Noise
+from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
-from verification.engine.models.sample import Sample, joined
+from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import change_points
 from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
 from verification.engine.robustness.matched_load import MatchedLoad, matched_load
 from verification.engine.robustness.panel import Entry, candidates, panel
 from verification.engine.robustness.placebo import Placebo, placebo_dates
-from verification.engine.savings import Estimate, Method, avoided, backcast, noise_of_model, normalised
+from verification.engine.savings import Estimate, noise_of_model
 from verification.findings import Finding
 
 # With fewer effective intervals the autocorrelation cannot be told from a drift without end.
-MIN_EFFECTIVE = 6.0
+MIN_EFFECTIVE = 6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Primary:
-    """The model that the plan named, its noise, and what it says; `reporting_model` where the method needs one."""
+    """The model that the plan named, its noise, and what it says."""
 
     model: BaselineModel
     noise: Noise
@@ -37,7 +37,7 @@ class Primary:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Robustness:
-    """Everything that could have come out otherwise."""
+    """Everything that could have come out otherwise; `put_back` is the change with the intervals that were excluded."""
 
     panel: list[Entry]
     placebo: list[Placebo]
@@ -46,30 +46,15 @@ class Robustness:
     months: list[WithoutMonth]
     influence: list[Influence]
     matched: MatchedLoad | None
+    put_back: float | None = None
 
 
-def estimate_of(
-    method: Method, model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample
-) -> Estimate | Finding:
-    """What `model` says by `method`; it was fitted to the reporting period for a backcast, else to the baseline."""
-    if method == "backcast":
-        return backcast(model, noise, baseline, reporting)
-    if method == "normalised":
-        later = fit_model(model.spec, reporting)
-        if isinstance(later, Finding):
-            return later
-        after = later, noise_of_model(later, reporting), reporting
-        return normalised((model, noise, baseline), after, joined(baseline, reporting))
-    return avoided(model, noise, baseline, reporting)
-
-
-def primary_answer(spec: ModelSpec, method: Method, baseline: Sample, reporting: Sample) -> Primary | Finding:
+def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
     """Fit the primary model and let it answer, or say why it cannot."""
-    window = reporting if method == "backcast" else baseline
-    model = fit_model(spec, window)
+    model = fit_model(spec, case.fitted)
     if isinstance(model, Finding):
         return model
-    noise = noise_of_model(model, window)
+    noise = noise_of_model(model, case.fitted)
     required = max(MIN_EFFECTIVE, model.fit.p + 1)
     if noise.effective < required:
         return Finding.of(
@@ -77,40 +62,30 @@ def primary_answer(spec: ModelSpec, method: Method, baseline: Sample, reporting:
             n=model.fit.n,
             effective=f"{noise.effective:.1f}",
             rho=f"{noise.rho_mean:.3f}",
-            required=f"{required:.0f}",
+            required=required,
         )
-    estimate = estimate_of(method, model, noise, baseline, reporting)
+    estimate = case.answer(model, noise)
     return estimate if isinstance(estimate, Finding) else Primary(model, noise, estimate)
 
 
-def robustness(
-    primary: Primary,
-    baseline: Sample,
-    reporting: Sample,
-    confidence: float,
-    *,
-    output: str | None,
-    temperatures: Sequence[str] = (),
-) -> Robustness:
-    """Every check of step 6; `output` names the driver that is the metric's denominator."""
-    spec, model, noise = primary.model.spec, primary.model, primary.noise
-    varies = bool(np.ptp(baseline.w) > 0)
-    specs = candidates(spec, baseline.names, ratio=varies, temperatures=temperatures)
+def robustness(primary: Primary, case: Case, confidence: float) -> Robustness:
+    """Every check of step 6."""
+    model, noise = primary.model, primary.noise
+    fitted, projected = case.fitted, case.projected
+    has_output = case.output is not None and bool(np.ptp(fitted.w) > 0)
+    specs = candidates(model.spec, fitted.names, ratio=has_output, temperatures=case.temperatures)
     share = noise.effective / model.fit.n
     return Robustness(
-        panel=panel(
-            specs,
-            baseline,
-            reporting,
-            lambda other, its_noise: avoided(other, its_noise, baseline, reporting),
-            confidence,
-            MIN_EFFECTIVE,
-            output,
-        ),
-        placebo=placebo_dates(spec, baseline, confidence, MIN_EFFECTIVE),
-        baseline_changes=change_points(model.fit.residuals, noise.effective),
-        reporting_changes=change_points(reporting.y - model.predict(reporting), share * len(reporting)),
-        months=without_months(model, baseline, reporting),
-        influence=most_influential(model, baseline, reporting),
-        matched=matched_load(baseline, reporting, 1 / share) if varies else None,
+        panel=panel(specs, fitted, projected, case.answer, confidence, MIN_EFFECTIVE, case.output),
+        placebo=placebo_dates(model.spec, fitted, confidence, MIN_EFFECTIVE),
+        baseline_changes=_changes(model, case.baseline, share),
+        reporting_changes=_changes(model, case.reporting, share),
+        months=without_months(model, noise, case),
+        influence=most_influential(model, case),
+        matched=matched_load(case.baseline, case.reporting, 1 / share) if has_output else None,
     )
+
+
+def _changes(model: BaselineModel, window: Sample, share: float) -> list[int]:
+    """Where the distance from the model shifts; `share` is n'/n."""
+    return change_points(window.y - model.predict(window), share * len(window))

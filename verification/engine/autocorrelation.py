@@ -110,7 +110,7 @@ def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread
     if not noise.variance.any():
         return Spread(0.0, noise.dof)
     positive = np.maximum(noise.rho, 0.0)
-    scales = np.sqrt(noise.variance * sum(_quadratic_form(each, positive) for each in weights))
+    scales = np.sqrt(noise.variance * sum(quadratic_form(each, positive) for each in weights))
     inner = _half_width(noise, scales, ONE_SIGMA)
     outer = _half_width(noise, scales, confidence)
     dof = _dof_of_ratio(outer / inner, confidence, noise.dof)
@@ -146,7 +146,7 @@ def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: fl
     return np.where(sign > 0, likelihood + 0.5 * log_gap, -np.inf), squares / dof
 
 
-def _quadratic_form(weights: Floats, rho: Floats) -> Floats:
+def quadratic_form(weights: Floats, rho: Floats) -> Floats:
     """a'R a for each rho, R the AR(1) correlation matrix: sum over lags of rho^lag times the autocorrelation of a."""
     n = len(weights)
     length = 1 << (2 * n - 1).bit_length()
@@ -213,7 +213,7 @@ def root(function: Callable[[float], float], low: float, high: float, precision:
 
 def standard_error(noise: Noise, weights: Floats) -> float:
     """The root of the expected variance of a weighted sum of noise: quicker than `spread`, without its tails."""
-    form = _quadratic_form(weights, np.maximum(noise.rho, 0.0))
+    form = quadratic_form(weights, np.maximum(noise.rho, 0.0))
     return math.sqrt(float(noise.weight @ (noise.variance * form)))
 
 

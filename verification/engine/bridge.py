@@ -8,28 +8,41 @@ that they add up as shown.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-from verification.engine.baseline import Fit
-from verification.quality.window import WindowData
+from verification.engine.models.family import BaselineModel
+from verification.engine.models.sample import Sample
+
+LOAD = "load"
 
 
-def bridge_steps(fit: Fit, baseline: WindowData, reporting: WindowData) -> list[tuple[str, float]]:
-    """The steps, in the kernel unit, before the verified change: plain, load, and one for each driver other than the
-    metric's denominator.
+def bridge_steps(
+    before: BaselineModel,
+    after: BaselineModel,
+    baseline: Sample,
+    reporting: Sample,
+    standard: Sample,
+    output: str | None,
+) -> list[tuple[str, float]]:
+    """The steps, per unit of denominator, before the verified change: plain, load, then one for each driver.
 
-    Load, with b0 the intercept, m and n the intervals: -b0*(m/sum w_r - n/sum w_b). A driver x: -b*(sum x_r/sum w_r -
-    sum x_b/sum w_b).
+    A term x with coefficients b before and c after, its sum over a window's denominator being x_b, x_r and, in standard
+    conditions, x_s: c*(x_s - x_r) - b*(x_s - x_b). The intercept is the load: it is spread over more or less output.
+    An avoided change has the reporting period for its standard, so that -b*(x_r - x_b) remains; a backcast has the
+    baseline. The denominator's own term, `output`, weighs the same in every window.
     """
-    before, after = baseline.ratio, reporting.ratio
-    if before is None or after is None:
-        raise ValueError("a bridge needs a denominator in both windows")
-    total_before, total_after = float(baseline.total_denominator), float(reporting.total_denominator)
-    load = -fit.coefficients[0] * (reporting.intervals_used / total_after - baseline.intervals_used / total_before)
-    steps = [("plain", float(after - before)), ("load", float(load))]
-    for index, driver in enumerate(baseline.spec.drivers):
-        sum_before = math.fsum(baseline.drivers[baseline.used, index])
-        sum_after = math.fsum(reporting.drivers[reporting.used, index])
-        change = sum_after / total_after - sum_before / total_before
-        if not driver.is_denominator:  # the denominator's own term is 1 - 1
-            steps.append((f"driver:{driver.name}", float(-fit.coefficients[index + 1] * change)))
-    return steps
+    plain = reporting.total_y / reporting.total_w - baseline.total_y / baseline.total_w
+    steps = {"plain": plain, LOAD: 0.0}
+    for model, own, sign in ((after, reporting, 1.0), (before, baseline, -1.0)):
+        standing, met = _terms(model, standard), _terms(model, own)
+        for term, value in standing.items():
+            steps[term] = steps.get(term, 0.0) + sign * (value - met[term])
+    return [(step, value) for step, value in steps.items() if step != f"driver:{output}"]
+
+
+def _terms(model: BaselineModel, window: Sample) -> Mapping[str, float]:
+    """What each group of terms adds to the ratio of a window."""
+    terms: dict[str, float] = {}
+    for name, coefficient, column in model.terms(window):
+        terms[name] = terms.get(name, 0.0) + coefficient * math.fsum(column) / window.total_w
+    return terms

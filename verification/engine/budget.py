@@ -13,7 +13,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
+
+Floats = NDArray[np.float64]
 
 STEP = 1e-3  # relative: half of the central difference by which a meter's effect is found
 
@@ -65,22 +69,34 @@ def coverage_factor(confidence: float, dof: float) -> float:
     return float(ndtri(upper_tail_probability) if math.isinf(dof) else stdtrit(dof, upper_tail_probability))
 
 
-def meter_uncertainty(meter: Continuity, change: Callable[[float, float], float]) -> float:
-    """u of a change by one meter; `change(b, r)` is the change with the meter's readings times 1+b in the baseline and
-    1+r in the reporting period.
+@dataclasses.dataclass(frozen=True, eq=False)
+class MeterEffect:
+    """What a meter does to each of some figures: u, and the limits of its rectangular errors (one where the meter
+    stayed, two where it was changed), float64[figures] each.
+    """
+
+    u: Floats
+    limits: tuple[Floats, ...]
+
+
+def meter_effect(meter: Continuity, figures: Callable[[float, float], Floats]) -> MeterEffect:
+    """The effect of one meter; `figures(b, r)` are the figures with its readings times 1+b in the baseline and 1+r in
+    the reporting period.
 
     One meter throughout has one error: what it does to both windows is added with its sign. A meter that was changed
     has two errors, which are independent.
     """
-    if meter.baseline == meter.reporting == 0:
-        return 0.0
     if meter.same:
-        return max(meter.baseline, meter.reporting) * abs(_slope(lambda step: change(step, step)))
-    return math.hypot(
-        meter.baseline * _slope(lambda step: change(step, 0.0)),
-        meter.reporting * _slope(lambda step: change(0.0, step)),
-    )
+        parts = [max(meter.baseline, meter.reporting) * np.abs(_slope(lambda step: figures(step, step)))]
+    else:
+        parts = [
+            meter.baseline * np.abs(_slope(lambda step: figures(step, 0.0))),
+            meter.reporting * np.abs(_slope(lambda step: figures(0.0, step))),
+        ]
+    u: Floats = np.sqrt(np.sum(np.square(parts), axis=0))
+    return MeterEffect(u, tuple(part * math.sqrt(3) for part in parts))
 
 
-def _slope(function: Callable[[float], float]) -> float:
-    return (function(STEP) - function(-STEP)) / (2 * STEP)
+def _slope(function: Callable[[float], Floats]) -> Floats:
+    slope: Floats = (function(STEP) - function(-STEP)) / (2 * STEP)
+    return slope

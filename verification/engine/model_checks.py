@@ -1,4 +1,4 @@
-"""What a fitted model must bear before its number is trusted: support, effective size, fit, outliers. Step 3 of the
+"""What a fitted model must bear before its number is trusted: support, fit, outliers. Step 3 of the
 methods.
 
 Thresholds are those of docs/explanation/methods.md, each with its source beside it.
@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from verification.engine.baseline import MIN_EFFECTIVE, EffectiveSize, Fit
+from verification.engine.models.family import BaselineModel
+from verification.engine.models.sample import Sample
 from verification.engine.rounding import significant
 from verification.findings import Finding
 from verification.quality.window import WindowData
@@ -17,16 +18,23 @@ from verification.series.columns import Floats
 EXTRAPOLATION_PERCENT = 10  # CalTRACK: of the driver's range
 CV_RMSE_LIMIT_PERCENT = 25  # CPUC NMEC
 R_SQUARED_LIMIT = 0.5  # LBNL EnPI Lite
+NMBE_LIMIT_PERCENT = 0.5  # CPUC NMEC, of the absolute value
+VIF_LIMIT = 10  # Marquardt 1970
+WITHOUT_TERMS = ("mean", "ratio")
 P_VALUE_LIMIT = 0.10  # LBNL EnPI Lite
 OUTLIER_IQRS = 3  # CalTRACK
 
 
-def check_support(fit: Fit, baseline: WindowData, reporting: WindowData) -> list[Finding]:
-    """Is the reporting period inside the range of the baseline's drivers? A mean outside it forbids a conclusion."""
-    findings = []
-    for index, name in enumerate(fit.names):
-        seen = baseline.drivers[baseline.used, index]
-        met = reporting.drivers[reporting.used, index]
+def check_support(model: BaselineModel, fitted: Sample, projected: Sample) -> list[Finding]:
+    """Is the window that the model is projected on inside the range of the drivers that it was fitted to? A mean
+    outside it, or a category that it never met, forbids a conclusion.
+    """
+    findings = [
+        Finding.of("CATEGORY_UNSEEN", category=name, labels=", ".join(labels))
+        for name, labels in model.design.unseen_levels(projected).items()
+    ]
+    for name in model.spec.drivers:
+        seen, met = fitted.column(name), projected.column(name)
         low, high = float(seen.min()), float(seen.max())
         margin = (high - low) * EXTRAPOLATION_PERCENT / 100
         mean = float(np.mean(met))
@@ -47,23 +55,11 @@ def check_support(fit: Fit, baseline: WindowData, reporting: WindowData) -> list
     return findings
 
 
-def check_size(fit: Fit, size: EffectiveSize) -> list[Finding]:
-    """Are the baseline's intervals worth enough independent ones?"""
-    if size.effective >= max(MIN_EFFECTIVE, fit.p + 1):
-        return []
-    return [
-        Finding.of(
-            "TOO_FEW_EFFECTIVE",
-            n=fit.n,
-            effective=f"{size.effective:.1f}",
-            rho=f"{size.rho:.3f}",
-            required=max(MIN_EFFECTIVE, fit.p + 1),
-        )
-    ]
-
-
-def check_fit(fit: Fit) -> list[Finding]:
-    """Does the model explain the baseline? A weak one widens the interval by itself, so this only warns."""
+def check_fit(model: BaselineModel, p_values: Floats, nmbe: float | None) -> list[Finding]:
+    """Does the model explain the window that it was fitted to? A weak one widens the interval by itself, so this only
+    warns. `p_values` are those of the terms, intercept first; `nmbe` is that out of sample.
+    """
+    fit = model.fit
     if fit.residuals_are_zero:
         return [Finding.of("RESIDUALS_ZERO")]
     findings = []
@@ -71,13 +67,20 @@ def check_fit(fit: Fit) -> list[Finding]:
         findings.append(
             Finding.of("CV_RMSE_HIGH", percent=significant(fit.cv_rmse * 100, 3), limit=CV_RMSE_LIMIT_PERCENT)
         )
-    if fit.r_squared < R_SQUARED_LIMIT:
+    if model.spec.kind not in WITHOUT_TERMS and fit.r_squared < R_SQUARED_LIMIT:
         findings.append(Finding.of("R_SQUARED_LOW", r_squared=f"{fit.r_squared:.3f}", limit=str(R_SQUARED_LIMIT)))
-    for name, p_value in zip(fit.names, fit.p_values[1:], strict=True):
+    if nmbe is not None and abs(nmbe) * 100 >= NMBE_LIMIT_PERCENT:
+        findings.append(Finding.of("NMBE_HIGH", percent=significant(nmbe * 100, 2), limit=str(NMBE_LIMIT_PERCENT)))
+    if model.spec.kind in WITHOUT_TERMS or model.spec.kind == "towt":
+        return findings
+    for name, p_value in zip(fit.names, p_values[1:], strict=True):
         if p_value >= P_VALUE_LIMIT:
             findings.append(
                 Finding.of("DRIVER_NOT_SIGNIFICANT", driver=name, p_value=f"{p_value:.3f}", limit=str(P_VALUE_LIMIT))
             )
+    for name, inflation in zip(fit.names, fit.vif, strict=True):
+        if inflation >= VIF_LIMIT:
+            findings.append(Finding.of("COLLINEAR", driver=name, vif=significant(float(inflation), 3), limit=VIF_LIMIT))
     return findings
 
 

@@ -6,10 +6,14 @@ The only place where figures are rounded, and the last step before they are hash
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
 
-from verification.engine.analysis import Analysis
+from verification.engine import worth
+from verification.engine.analysis import LEVEL, RELATIVE, Analysis
+from verification.engine.budget import Budget
+from verification.engine.models.family import BaselineModel
 from verification.engine.result import (
     BridgeRow,
     BudgetRow,
@@ -23,7 +27,6 @@ from verification.engine.result import (
     WindowTotals,
 )
 from verification.engine.rounding import counted, fixed, reported, round_to_sum, significant
-from verification.engine.uncertainty import Budget
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Window
 from verification.quality.window import WindowData
@@ -32,6 +35,9 @@ from verification.units import scale_factor
 
 FIGURE_DIGITS = 9  # of coefficients, drivers and predictions
 PERCENT_DECIMALS = 4
+DOF_DECIMALS = 2
+TEST_DIGITS = 6  # of t and F
+LARGEST_T = 1e12  # beyond it a residual is rounding
 CV_RMSE_CONVENTION = "sqrt(SSE/(n-p))/mean(y), p with intercept"
 
 
@@ -59,6 +65,9 @@ def in_metric_unit(spec: MeasureSpec, value: float, unit: str) -> Decimal:
 def limit(spec: MeasureSpec) -> Limit:
     """The plan's limit as the verdict judges it."""
     target = spec.measure.target
+    if target.of == "relative":
+        percent = target.value * scale_factor(target.unit, "%")
+        return Limit(target.of, target.side, fixed(percent, PERCENT_DECIMALS), "%")
     return Limit(target.of, target.side, f"{in_metric_unit(spec, target.value, target.unit):f}", spec.unit)
 
 
@@ -100,11 +109,13 @@ def interval_rows(data: WindowData, predicted: Floats | None) -> list[IntervalRo
 
 def effect(spec: MeasureSpec, analysis: Analysis, confidence: float) -> Effect:
     """The change with its expanded uncertainty, in full and as reported."""
-    budget = analysis.budget
+    budget, estimate = analysis.budget, analysis.primary.estimate
     delta = in_metric_unit(spec, analysis.delta, spec.kernel_unit)
     expanded = in_metric_unit(spec, budget.expanded, spec.kernel_unit)
     shown_delta, shown_uncertainty = reported(delta, expanded)
-    change, modelled = analysis.numerator_change, analysis.modelled
+    relative = 100 * analysis.figures[RELATIVE], 100 * analysis.budgets[RELATIVE].expanded
+    level = (value * spec.unit_scale for value in (analysis.figures[LEVEL], analysis.budgets[LEVEL].expanded))
+    annual = worth.annual(spec, analysis)
     return Effect(
         delta=f"{delta:f}",
         expanded_uncertainty=f"{expanded:f}",
@@ -114,12 +125,15 @@ def effect(spec: MeasureSpec, analysis: Analysis, confidence: float) -> Effect:
         confidence=str(confidence),
         reported_delta=shown_delta,
         reported_uncertainty=shown_uncertainty,
-        relative_percent=fixed(100 * change / modelled, PERCENT_DECIMALS) if modelled else None,
-        senpi=fixed((modelled + change) / modelled, 6) if modelled else None,
-        numerator_change=significant(change, FIGURE_DIGITS),
-        annual=None,
-        money=None,
-        carbon=None,
+        relative_percent=_fixed(relative[0], PERCENT_DECIMALS),
+        relative_expanded_uncertainty=_fixed(relative[1], PERCENT_DECIMALS),
+        level=_fixed(next(level), spec.decimals),
+        level_expanded_uncertainty=_fixed(next(level), spec.decimals),
+        senpi=_fixed(estimate.senpi, 6),
+        numerator_change=significant(estimate.after - estimate.before, FIGURE_DIGITS),
+        annual=annual,
+        money=worth.worth(spec, analysis, annual, "money"),
+        carbon=worth.worth(spec, analysis, annual, "carbon"),
         decimals=spec.decimals,
     )
 
@@ -150,41 +164,58 @@ def bridge_rows(spec: MeasureSpec, analysis: Analysis) -> list[BridgeRow]:
 
 def model_statistics(spec: MeasureSpec, analysis: Analysis) -> ModelStatistics:
     """The model's coefficients and fit, each at a stated number of digits."""
-    fit, size = analysis.fit, analysis.size
-    unit = spec.numerator.unit
-    units = [unit, *(f"{unit}/{driver.unit}" for driver in spec.drivers)]
-    columns = zip(("intercept", *fit.names), units, fit.coefficients, fit.standard_errors, fit.p_values, strict=True)
-    adjusted = 1 - (1 - fit.r_squared) * (fit.n - 1) / (fit.n - fit.p)
+    model, noise = analysis.primary.model, analysis.primary.noise
+    fit = model.fit
     return ModelStatistics(
-        kind=spec.measure.model.kind,
+        kind=model.spec.kind,
         n=fit.n,
         p=fit.p,
-        coefficients=[
-            Coefficient(
-                name=name,
-                unit=unit,
-                value=significant(float(value), FIGURE_DIGITS),
-                standard_error=significant(float(error), FIGURE_DIGITS),
-                t=None,
-                p_value=fixed(float(p_value), 6),
-                vif=None,
-            )
-            for name, unit, value, error, p_value in columns
-        ],
+        coefficients=list(_coefficients(spec, analysis)),
         residual_sd=significant(fit.residual_sd, FIGURE_DIGITS),
         r_squared=fixed(fit.r_squared, 6),
-        adjusted_r_squared=fixed(adjusted, 6),
-        cv_rmse_percent=fixed(fit.cv_rmse * 100, PERCENT_DECIMALS),
+        adjusted_r_squared=fixed(fit.adjusted_r_squared, 6),
+        cv_rmse_percent=_fixed(fit.cv_rmse * 100, PERCENT_DECIMALS) or "",
         cv_rmse_convention=CV_RMSE_CONVENTION,
-        nmbe_out_of_sample_percent=None,
-        f=None,
-        f_p_value=None,
-        durbin_watson=None,
-        lag1_autocorrelation=fixed(size.lag1, 6),
-        rho_bias_corrected=fixed(size.rho, 6),
-        n_effective=fixed(size.effective, 4),
+        nmbe_out_of_sample_percent=_fixed(
+            math.nan if analysis.nmbe_out_of_sample is None else 100 * analysis.nmbe_out_of_sample, PERCENT_DECIMALS
+        ),
+        f=significant(fit.f_statistic, TEST_DIGITS) if math.isfinite(fit.f_statistic) else None,
+        f_p_value=fixed(fit.f_p_value, 6) if fit.names and not math.isnan(fit.f_statistic) else None,
+        durbin_watson=fixed(analysis.durbin_watson, 4),
+        lag1_autocorrelation=fixed(noise.lag1, 6),
+        rho_bias_corrected=fixed(noise.rho_mean, 6),
+        n_effective=fixed(noise.effective, 3),
         condition_number=significant(fit.condition, 6),
     )
+
+
+def _coefficients(spec: MeasureSpec, analysis: Analysis) -> Iterator[Coefficient]:
+    model = analysis.primary.model
+    fit = model.fit
+    names = ("intercept", *fit.names) if fit.intercept else fit.names
+    inflation = (math.nan, *fit.vif) if fit.intercept else (math.nan,) * len(names)
+    units = _coefficient_units(spec, model)
+    for index, (name, unit) in enumerate(zip(names, units, strict=True)):
+        yield Coefficient(
+            name=name,
+            unit=unit,
+            value=significant(float(fit.coefficients[index]), FIGURE_DIGITS),
+            standard_error=significant(float(fit.standard_errors[index]), FIGURE_DIGITS),
+            t=significant(float(fit.t_values[index]), TEST_DIGITS) if abs(fit.t_values[index]) < LARGEST_T else None,
+            p_value=fixed(float(fit.p_values[index]), 6),
+            p_value_autocorrelated=fixed(float(analysis.term_p_values[index]), 6),
+            vif=_fixed(float(inflation[index]), 3),
+        )
+
+
+def _coefficient_units(spec: MeasureSpec, model: BaselineModel) -> list[str]:
+    """The numerator's unit for an intercept or a shift, that over the driver's for a slope."""
+    unit = spec.numerator.unit
+    if model.spec.kind == "ratio":
+        return [spec.kernel_unit]
+    per = {driver.name: f"{unit}/{driver.unit}" for driver in spec.drivers}
+    groups = (group.partition(":") for group in model.design.groups())
+    return [unit, *(per[name] if kind == "driver" else unit for kind, _, name in groups)]
 
 
 def _total(value: Fraction, decimals: int) -> str:
@@ -195,5 +226,9 @@ def _figure(value: float) -> str | None:
     return significant(value, FIGURE_DIGITS) if math.isfinite(value) else None
 
 
+def _fixed(value: float, decimals: int) -> str | None:
+    return fixed(value, decimals) if math.isfinite(value) else None
+
+
 def _dof(dof: float) -> str | None:
-    return None if math.isinf(dof) else fixed(dof, 4)
+    return None if math.isinf(dof) else fixed(dof, DOF_DECIMALS)

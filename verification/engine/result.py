@@ -99,7 +99,10 @@ class IntervalRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One coefficient of the model: the numerator's unit for the intercept, that per unit of the driver otherwise."""
+    """One coefficient of the model: the numerator's unit for the intercept, that per unit of the driver otherwise.
+
+    Standard error, t and p take the residuals as independent; `p_value_autocorrelated` weighs the term by the noise.
+    """
 
     name: str
     unit: str
@@ -107,6 +110,7 @@ class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     standard_error: Decimals
     t: Decimals | None
     p_value: Decimals
+    p_value_autocorrelated: Decimals | None
     vif: Decimals | None
 
 
@@ -133,7 +137,7 @@ class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BudgetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source of uncertainty, in the metric's unit: `model`, or `meter:` and the part of the metric.
+    """One source of uncertainty, in the metric's unit: `model`, `meter:` or `adjustment:` and its name.
 
     `dof` is null where infinite; shares are of the variance.
     """
@@ -153,8 +157,11 @@ class BridgeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Worth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A change in money or carbon by a versioned factor."""
+    """A change in money or carbon by a versioned factor: of a year where the plan states its output, else of the
+    reporting period.
+    """
 
+    of: Literal["year", "reporting_period"]
     value: Decimals
     expanded_uncertainty: Decimals
     unit: str
@@ -176,7 +183,8 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The verified change per denominator with its expanded uncertainty, in the metric's unit.
 
     `reported_*` are rounded by the GUM rule. `numerator_change` is the metered numerator of the reporting period less
-    the modelled one, `relative_percent` that in percent of the modelled one, `senpi` metered over modelled.
+    the modelled one, `relative_percent` that in percent of the modelled one, `senpi` metered over modelled. `level` is
+    numerator per denominator after the retrofit, its uncertainty that of the level which the line holds.
     """
 
     delta: Decimals
@@ -188,6 +196,9 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reported_delta: Decimals
     reported_uncertainty: Decimals
     relative_percent: Decimals | None
+    relative_expanded_uncertainty: Decimals | None
+    level: Decimals | None
+    level_expanded_uncertainty: Decimals | None
     senpi: Decimals | None
     numerator_change: Decimals
     annual: Annual | None
@@ -197,9 +208,10 @@ class Effect(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class CrossCheck(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The same change by another method, in the metric's unit."""
+    """The same figure by another method."""
 
     name: str
+    unit: str
     delta: Decimals | None
     expanded_uncertainty: Decimals
 

@@ -220,7 +220,8 @@ def _totals(old: WindowTotals) -> schema2.WindowTotals:
 def _model(old: ModelStatistics) -> schema2.ModelStatistics:
     fields = msgspec.structs.asdict(old)
     coefficients = [
-        schema2.Coefficient(**msgspec.structs.asdict(row), t=None, vif=None) for row in fields.pop("coefficients")
+        schema2.Coefficient(**msgspec.structs.asdict(row), t=None, vif=None, p_value_autocorrelated=None)
+        for row in fields.pop("coefficients")
     ]
     return schema2.ModelStatistics(
         residual_sd=fields.pop("residual_sd_kwh"),
@@ -239,6 +240,9 @@ def _effect(old: Effect) -> schema2.Effect:
         numerator_change=str(fields.pop("energy_change_kwh")),
         **fields,
         relative_percent=None,
+        relative_expanded_uncertainty=None,
+        level=None,
+        level_expanded_uncertainty=None,
         senpi=None,
         annual=None,
         money=None,

@@ -61,7 +61,7 @@ class Estimate:
 
     def spread(self, confidence: float) -> Spread:
         """The error of `delta` by noise."""
-        return _spread(self.shares, confidence)
+        return spread_of(self.shares, confidence)
 
     def relative_spread(self, confidence: float) -> Spread:
         """The error of `relative` by noise: what would have been stands below the line, too, so that its error counts
@@ -72,10 +72,10 @@ class Estimate:
             dataclasses.replace(share, weights=share.weights * scale * (self.senpi if share.of == "before" else 1.0))
             for share in self.shares
         ]
-        return _spread(scaled, confidence)
+        return spread_of(scaled, confidence)
 
 
-def _spread(shares: Sequence[Share], confidence: float) -> Spread:
+def spread_of(shares: Sequence[Share], confidence: float) -> Spread:
     """Shares of one noise go through it together; different noises are independent, and their variances add, with
     degrees of freedom by Welch-Satterthwaite.
     """

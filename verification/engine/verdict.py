@@ -1,7 +1,8 @@
 """The verdict: guarded acceptance of a limit (JCGM 106, 8.3.2), after every finding that forbids a number has had
 its say.
 
-met: the whole interval lies at or below the limit. not_met: all of it lies above. Between the two: inconclusive.
+met: the whole interval keeps to the limit. not_met: none of it does. Between the two: inconclusive. A limit is on the
+change, on the relative change or on the level after the retrofit, at most or at least.
 Decided on the decimals that the result states, so that a reader can repeat the comparison by hand. Light: no numpy.
 """
 
@@ -9,27 +10,55 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import get_args
+from typing import Literal, get_args
 
 from verification.engine.result import Assessment, ClaimAssessment, Effect, Limit, OverallVerdict, State, Verdict
-from verification.engine.rounding import short, significant
+from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Outcome
 
+CHANGE_AT_MOST = {"met": "TARGET_MET", "not_met": "TARGET_NOT_MET", "inconclusive": "INTERVAL_STRADDLES_TARGET"}
+OTHER_LIMITS = {"met": "LIMIT_KEPT", "not_met": "LIMIT_BROKEN", "inconclusive": "LIMIT_INSIDE"}
 WORST_FIRST: tuple[State, ...] = ("invalid_data", "not_verifiable", "not_met", "inconclusive", "met")
 
 
 def decide(effect: Effect | None, limit: Limit, findings: Sequence[Finding]) -> Verdict:
-    """The verdict on `effect` against `limit`, both in one unit. Without an effect, a finding must say why there is
-    none.
-    """
+    """The verdict on `effect` against `limit`. Without an effect, a finding must say why there is none."""
     blocking = [finding for finding in findings if finding.blocks is not None]
     for outcome in get_args(Outcome):  # in order of precedence: bad data forbid any statement about the line
         if any(finding.blocks == outcome for finding in blocking):
             return Verdict(outcome, limit, [finding for finding in blocking if finding.blocks == outcome])
     if effect is None:
         raise ValueError("there is neither a change to judge nor a finding that says why")
-    state, reason = _against(effect, Decimal(limit.value), limit.unit)
-    return Verdict(state, limit, [reason])
+    return against(effect, limit)
+
+
+def against(effect: Effect, limit: Limit) -> Verdict:
+    """The interval of the figure that the limit is about against the limit (JCGM 106, 8.3.2), whatever else was
+    found.
+    """
+    value, expanded = figure(effect, limit.of)
+    low, high, bound = value - expanded, value + expanded, Decimal(limit.value)
+    keeps, breaks = (high <= bound, low > bound) if limit.side == "at_most" else (low >= bound, high < bound)
+    state: State = "met" if keeps else "not_met" if breaks else "inconclusive"
+    shown_value, shown_expanded = reported(value, expanded)
+    shown = {"limit": short(bound), "delta": shown_value, "uncertainty": shown_expanded, "unit": limit.unit}
+    if state == "inconclusive":
+        shown["needed"] = significant(float(abs(bound - value)), 2)
+    if (limit.of, limit.side) == ("change", "at_most"):
+        return Verdict(state, limit, [Finding.of(CHANGE_AT_MOST[state], **shown)])
+    return Verdict(state, limit, [Finding.of(OTHER_LIMITS[state], figure=limit.of, side=limit.side, **shown)])
+
+
+def figure(effect: Effect, of: Literal["change", "relative", "level"]) -> tuple[Decimal, Decimal]:
+    """The figure that a limit is about, and its expanded uncertainty."""
+    value, expanded = {
+        "change": (effect.delta, effect.expanded_uncertainty),
+        "relative": (effect.relative_percent, effect.relative_expanded_uncertainty),
+        "level": (effect.level, effect.level_expanded_uncertainty),
+    }[of]
+    if value is None or expanded is None:
+        raise ValueError(f"the result has no {of}, and no finding says why")
+    return Decimal(value), Decimal(expanded)
 
 
 def overall(verdicts: Sequence[Verdict]) -> OverallVerdict:
@@ -55,17 +84,6 @@ def assess_claim(claim: Decimal, effect: Effect, unit: str) -> tuple[ClaimAssess
 def _interval(effect: Effect) -> tuple[Decimal, Decimal]:
     delta, expanded = Decimal(effect.delta), Decimal(effect.expanded_uncertainty)
     return delta - expanded, delta + expanded
-
-
-def _against(effect: Effect, limit: Decimal, unit: str) -> tuple[State, Finding]:
-    low, high = _interval(effect)
-    shown = {"limit": short(limit), **_shown(effect, unit)}
-    if high <= limit:
-        return "met", Finding.of("TARGET_MET", **shown)
-    if low > limit:
-        return "not_met", Finding.of("TARGET_NOT_MET", **shown)
-    needed = abs(limit - Decimal(effect.delta))
-    return "inconclusive", Finding.of("INTERVAL_STRADDLES_TARGET", needed=significant(float(needed), 2), **shown)
 
 
 def _shown(effect: Effect, unit: str) -> dict[str, str]:

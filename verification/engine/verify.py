@@ -1,8 +1,7 @@
 """The engine: a plan and its readings in, a result out. Pure: no file, no clock, no network.
 
 The numbered steps are those of docs/explanation/methods.md. Two calls with the same readings give the same bytes,
-whatever their order and chunking. Not handled yet: steps 6 and 7, the panel of other admissible models and physical
-plausibility.
+whatever their order and chunking. Step 7, physical plausibility, is the mass balance of the data gate.
 """
 
 from __future__ import annotations
@@ -12,10 +11,12 @@ import importlib.metadata
 from collections.abc import Mapping
 
 from verification.engine import present
-from verification.engine.analysis import Meters, analyse
+from verification.engine.analysis import Windows, analyse
+from verification.engine.meters import meters_in_use
 from verification.engine.result import ClaimAssessment, Context, Effect, MeasureResult, Result
-from verification.engine.uncertainty import Continuity, part_continuity
+from verification.engine.step6 import Step6
 from verification.engine.verdict import assess_claim, decide, overall
+from verification.engine.worth import annual_findings
 from verification.findings import Finding
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
@@ -72,13 +73,18 @@ def _measure(
     baseline, findings = gate(plan, spec, before)  # step 2
     reporting, found = gate(plan, spec, after)
     findings += found
-    meters, found = _meters(plan, spec)
+    meters, found = meters_in_use(plan, spec)
     findings += found
-    analysis = None
+    windows = Windows(before, after, baseline, reporting)
+    limit = present.limit(spec)
+    effect = analysis = step6 = None
     if not any(finding.blocks for finding in [*of_the_whole, *findings]):
-        analysis, found = analyse(baseline, reporting, meters, plan.confidence)  # steps 3 to 5
+        analysis, found = analyse(plan, spec, windows, meters)  # steps 3 to 5
         findings += found
-    effect = present.effect(spec, analysis, plan.confidence) if analysis else None
+    if analysis is not None:
+        effect = present.effect(spec, analysis, plan.confidence)
+        step6 = Step6(spec, windows, analysis, limit, plan.confidence)
+        findings += [*step6.findings(effect), *annual_findings(spec)]
     claim, found = _claim(spec, effect)
     findings += found
     return MeasureResult(
@@ -94,18 +100,15 @@ def _measure(
         effect=effect,
         budget=present.budget_rows(spec, analysis.budget) if analysis else [],
         bridge=present.bridge_rows(spec, analysis) if analysis else [],
-        verdict=decide(effect, present.limit(spec), [*of_the_whole, *findings]),  # step 8
+        verdict=decide(effect, limit, [*of_the_whole, *findings]),  # step 8
         claim=claim,
         findings=findings,
+        cross_checks=step6.cross_checks() if step6 else [],
+        panel=step6.panel() if step6 else [],
+        placebo=step6.placebo() if step6 else None,
+        change_points=step6.change_points() if step6 else [],
+        sensitivity=step6.sensitivity() if step6 else [],
     )
-
-
-def _meters(plan: Plan, spec: MeasureSpec) -> tuple[Meters, list[Finding]]:
-    numerator, findings = part_continuity(plan, spec.numerator)
-    if spec.denominator is None:
-        return Meters(numerator, Continuity(0.0, 0.0, same=True)), findings
-    denominator, found = part_continuity(plan, spec.denominator)
-    return Meters(numerator, denominator), [*findings, *found]
 
 
 def _plan_lock(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Finding]:

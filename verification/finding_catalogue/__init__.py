@@ -7,16 +7,30 @@ that no engine makes any more stays here, under `retired`, for the packages that
 
 from __future__ import annotations
 
-from verification.finding_catalogue import model, plan_lock, quality, readings, retired, table, verdict
+from verification.finding_catalogue import (
+    change,
+    model,
+    plan_lock,
+    quality,
+    readings,
+    retired,
+    robustness,
+    table,
+    verdict,
+)
 from verification.finding_catalogue.entry import Entry, Language, Outcome, Severity
 
 __all__ = ["CATALOGUE", "WORDS", "Entry", "Language", "Outcome", "Severity"]
 
-WORD_FIELDS = frozenset({"window", "grade", "item", "interval"})  # the data whose values are words
+WORD_FIELDS = frozenset({"window", "grade", "item", "interval", "figure", "side"})  # the data whose values are words
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "transport": "authenticated transport only",
         "manual": "manual upload",
+        "relative": "relative change",
+        "level": "level after the retrofit",
+        "at_most": "at most",
+        "at_least": "at least",
         "15min": "quarter hours",
         "hour": "hours",
         "shift": "shifts",
@@ -31,6 +45,11 @@ WORDS: dict[str, dict[str, str]] = {
         "transport": "仅传输层认证",
         "manual": "人工上传",
         "plan": "方案",
+        "change": "变化量",
+        "relative": "相对变化量",
+        "level": "改造后水平",
+        "at_most": "不高于",
+        "at_least": "不低于",
         "15min": "个 15 分钟时段",
         "hour": "小时",
         "shift": "个班次",
@@ -46,6 +65,8 @@ CATALOGUE: dict[str, Entry] = {
     **readings.ENTRIES,
     **quality.ENTRIES,
     **model.ENTRIES,
+    **change.ENTRIES,
+    **robustness.ENTRIES,
     **verdict.ENTRIES,
     **retired.ENTRIES,
 }

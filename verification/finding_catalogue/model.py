@@ -33,6 +33,30 @@ ENTRIES = {
         "Take a longer baseline.",
         "延长基准期。",
     ),
+    "COLLINEAR": Entry(
+        "warning", None,
+        "Driver {driver} varies so much like the others that its coefficient is {vif} times as uncertain (VIF; below "
+        "{limit} is usual).",
+        "驱动量 {driver} 与其他驱动量高度相关，其系数方差膨胀因子为 {vif}（通常低于 {limit}）。",
+        "Leave one of the drivers that vary together out of the model.",
+        "从模型中去除共同变化的驱动量之一。",
+    ),
+    "CATEGORY_UNSEEN": Entry(
+        "error", "inconclusive",
+        "The category {category} has values that the model never met: {labels}.",
+        "类别 {category} 出现模型从未遇到的取值：{labels}。",
+        "Choose a baseline in which they occur, or exclude these intervals by a filed event.",
+        "选择包含这些取值的基准期，或通过备案事件排除这些区间。",
+    ),
+    "NMBE_HIGH": Entry(
+        "warning", None,
+        "Predicting each fifth of the baseline from the rest misses its total by {percent} % (NMBE out of sample; "
+        "below "
+        "{limit} % is usual).",
+        "用其余部分预测基准期的每五分之一，总量偏差为 {percent} %（样本外 NMBE，通常低于 {limit} %）。",
+        "Look for what changed within the baseline, or add the driver that explains it.",
+        "查找基准期内的变化，或加入能解释它的驱动量。",
+    ),
     "CV_RMSE_HIGH": Entry(
         "warning", None,
         "The model leaves {percent} % of the mean unexplained (CV(RMSE); below {limit} % is usual).",

@@ -23,6 +23,27 @@ ENTRIES = {
         "Bring the expanded uncertainty below {needed} {unit}: a longer period, a steadier process or a better meter.",
         "将扩展不确定度降至 {needed} {unit} 以下：延长期间、稳定工艺或改用更好的仪表。",
     ),
+    "LIMIT_KEPT": Entry(
+        "info", None,
+        "The {figure} of {delta} ± {uncertainty} {unit} keeps with its whole interval to the limit, {side} {limit} "
+        "{unit}.",
+        "{figure} {delta} ± {uncertainty} {unit} 的整个区间符合限值（{side} {limit} {unit}）。",
+    ),
+    "LIMIT_BROKEN": Entry(
+        "info", None,
+        "The {figure} of {delta} ± {uncertainty} {unit} lies with its whole interval beyond the limit, {side} {limit} "
+        "{unit}.",
+        "{figure} {delta} ± {uncertainty} {unit} 的整个区间不符合限值（{side} {limit} {unit}）。",
+        "A larger effect is needed; more data would not change this.",
+        "需要更大的改造效果；增加数据不会改变结论。",
+    ),
+    "LIMIT_INSIDE": Entry(
+        "info", None,
+        "The limit, {side} {limit} {unit}, lies inside the interval of the {figure}, {delta} ± {uncertainty} {unit}.",
+        "限值（{side} {limit} {unit}）落在{figure} {delta} ± {uncertainty} {unit} 的区间之内。",
+        "Bring the expanded uncertainty below {needed} {unit}: a longer period, a steadier process or a better meter.",
+        "将扩展不确定度降至 {needed} {unit} 以下：延长期间、稳定工艺或改用更好的仪表。",
+    ),
     "CLAIM_OVERSTATED": Entry(
         "warning", None,
         "The claim of {claim} {unit} is more than the data support ({delta} ± {uncertainty} {unit}).",

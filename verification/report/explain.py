@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from verification.engine.result import MeasureResult, ModelStatistics, Result, WindowTotals
 from verification.engine.rounding import significant
-from verification.finding_catalogue import model, plan_lock, readings, retired, table, verdict
+from verification.finding_catalogue import change, model, plan_lock, readings, retired, robustness, table, verdict
 from verification.findings import Finding, Language
 from verification.report.explain_words import EXPLAIN, STEPS
 from verification.report.read import source_name, step_name
@@ -19,7 +19,16 @@ from verification.report.text import finding_lines, limit_text, worth_lines
 from verification.report.words import Words
 
 SHOWN_DIGITS, SHOWN_NAMES = 6, 5
-_STEP_OF_GROUP = ((1, plan_lock), (2, table), (2, readings), (4, model), (4, retired), (8, verdict))
+_STEP_OF_GROUP = (
+    (1, plan_lock),
+    (2, table),
+    (2, readings),
+    (4, model),
+    (4, retired),
+    (5, change),
+    (6, robustness),
+    (8, verdict),
+)
 _SUPPORT, SUPPORT_STEP = "EXTRAPOLATION", 3
 
 

@@ -59,6 +59,17 @@ class Calendar:
         days: Integers = day.astype(np.int64)
         return days
 
+    @functools.cached_property
+    def year_and_month(self) -> tuple[Integers, Integers]:
+        """The local year and month (1 to 12) in which each interval begins, each int64[n]."""
+        years = np.array([start.year for start in self.starts], dtype=np.int64)
+        return years, np.array([start.month for start in self.starts], dtype=np.int64)
+
+    @functools.cached_property
+    def hour_of_week(self) -> Integers:
+        """The local hour of the week in which each interval begins, int64[n]: 0 is Monday's first hour."""
+        return np.array([start.weekday() * 24 + start.hour for start in self.starts], dtype=np.int64)
+
     def name(self, index: int) -> str:
         """An interval's name: a date, or the local time at which it begins."""
         start = self.starts[index]

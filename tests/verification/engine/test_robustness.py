@@ -11,14 +11,14 @@ import statsmodels.datasets.nile
 
 from tests.verification.engine.samples import ar1, line, sample
 from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, robustness
+from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import change_points, pelt
-from verification.engine.robustness.left_out import delta_of, most_influential, without_months
+from verification.engine.robustness.left_out import most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
 from verification.engine.robustness.panel import Entry, candidates, differs, label, panel
 from verification.engine.robustness.placebo import placebo_dates
-from verification.engine.savings import avoided
 
 OLS = ModelSpec("ols", ("output",))
 
@@ -34,17 +34,15 @@ def with_driver(window: Sample, name: str, values: np.ndarray, per_unit: float =
 
 
 def answer(spec: ModelSpec, baseline: Sample, reporting: Sample) -> Primary:
-    primary = primary_answer(spec, "avoided", baseline, reporting)
+    primary = primary_answer(spec, Case(baseline, reporting, output="output"))
     assert isinstance(primary, Primary)
     return primary
 
 
 def panel_of(primary: ModelSpec, baseline: Sample, reporting: Sample) -> dict[str, Entry]:
     specs = candidates(primary, baseline.names, ratio=True)
-    entries = panel(
-        specs, baseline, reporting, lambda model, noise: avoided(model, noise, baseline, reporting), 0.95,
-        MIN_EFFECTIVE, "output",
-    )  # fmt: skip
+    case = Case(baseline, reporting, output="output")
+    entries = panel(specs, baseline, reporting, case.answer, 0.95, MIN_EFFECTIVE, "output")
     assert [entry.primary for entry in entries] == [True] + [False] * (len(entries) - 1)
     return {label(entry.spec): entry for entry in entries}
 
@@ -103,12 +101,10 @@ def test_a_hidden_driver_makes_the_models_differ_and_a_needless_one_does_not():
     """Each degree costs 20 kWh/t; it is 4 degrees colder afterwards, so that without it the saving is 80 too large."""
     baseline, reporting = weathered(4, 20 * 656.0)
     entries = panel_of(OLS, baseline, reporting)
-    noise = answer(OLS, baseline, reporting).noise
-    assert differs(entries["ols(output)"], entries["ols(output, degrees)"], noise)
+    assert differs(entries["ols(output)"], entries["ols(output, degrees)"])
     baseline, reporting = weathered(4, 0.0)
     entries = panel_of(OLS, baseline, reporting)
-    noise = answer(OLS, baseline, reporting).noise
-    assert not differs(entries["ols(output)"], entries["ols(output, degrees)"], noise)
+    assert not differs(entries["ols(output)"], entries["ols(output, degrees)"])
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6])
@@ -119,10 +115,9 @@ def test_honest_models_of_an_honest_line_do_not_differ(rho: float):
         noisy = line(seed, 90, rho=rho)
         baseline = dataclasses.replace(baseline, y=noisy[0].y, w=noisy[0].w)
         entries = panel_of(OLS, baseline, reporting)
-        noise = answer(OLS, baseline, reporting).noise
         primary = entries["ols(output)"]
         disagreements += any(
-            differs(primary, entry, noise) for entry in entries.values() if entry.admissible and not entry.primary
+            differs(primary, entry) for entry in entries.values() if entry.admissible and not entry.primary
         )
     assert disagreements <= 1
 
@@ -174,34 +169,39 @@ def test_a_long_series_is_judged_by_blocks_and_finds_the_same_shift():
     assert change_points(rng.normal(size=5), 5) == []
 
 
-def test_each_month_left_out_is_a_refit_without_it():
-    baseline, reporting = line(5)
-    model = answer(OLS, baseline, reporting).model
-    found = without_months(model, baseline, reporting)
+@pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])
+def test_each_month_left_out_is_the_answer_without_it(method):
+    case = Case(*line(5), method, adjustment=1e5, output="output")
+    primary = primary_answer(OLS, case)
+    assert isinstance(primary, Primary)
+    found = without_months(primary.model, primary.noise, case)
     assert [each.window for each in found].count("baseline") == 4
-    assert all(1 <= each.month <= 12 for each in found)
-    first = found[0]
-    other = fit_model(OLS, baseline.take(baseline.month != baseline.month[0]))
-    assert isinstance(other, BaselineModel)
-    assert first.delta == pytest.approx(delta_of(other, reporting), rel=1e-12)
-    assert first.year * 12 + first.month == baseline.month[0]
+    for each in (found[0], found[-1]):
+        window = case.window(each.window)
+        without = window.take(window.month != each.year * 12 + each.month)
+        expected = primary_answer(OLS, case.with_window(each.window, without))
+        assert isinstance(expected, Primary)
+        assert each.delta == pytest.approx(expected.estimate.delta, rel=1e-12)
+        assert each.share == 1 - len(without) / 120
 
 
-def test_the_most_influential_interval_is_found_by_leaving_each_out():
+@pytest.mark.parametrize("method", ["avoided", "backcast"])
+def test_the_most_influential_interval_is_found_by_leaving_each_out(method):
     baseline, reporting = line(6, 40)
     spoilt = dataclasses.replace(baseline, y=baseline.y + 4e5 * (np.arange(40) == 17))
-    primary = answer(OLS, spoilt, reporting)
-    before, after = most_influential(primary.model, spoilt, reporting)
-    changes = []
-    for index in range(40):
-        other = fit_model(OLS, spoilt.take(np.arange(40) != index))
-        assert isinstance(other, BaselineModel)
-        changes.append(delta_of(other, reporting) - primary.estimate.delta)
-    largest = int(np.argmax(np.abs(changes)))
-    assert before.position == largest
-    assert before.change == pytest.approx(changes[largest], rel=1e-9)
-    rest = reporting.take(np.arange(40) != after.position)
-    assert after.change == pytest.approx(delta_of(primary.model, rest) - primary.estimate.delta, rel=1e-9)
+    case = Case(spoilt, reporting, method, adjustment=3e5, output="output")
+    primary = primary_answer(OLS, case)
+    assert isinstance(primary, Primary)
+    for found in most_influential(primary.model, case):
+        changes = []
+        for index in range(40):
+            without = case.with_window(found.window, case.window(found.window).take(np.arange(40) != index))
+            other = fit_model(OLS, without.fitted)
+            assert isinstance(other, BaselineModel)
+            estimate = without.answer(other, primary.noise)
+            changes.append(estimate.delta - primary.estimate.delta)
+        assert found.position == int(np.argmax(np.abs(changes)))
+        assert found.change == pytest.approx(changes[found.position], rel=1e-6)
 
 
 def test_matched_loads_find_the_change_without_a_model_of_the_load():
@@ -220,7 +220,7 @@ def test_loads_without_a_like_are_not_compared():
 
 def test_every_check_of_step_6_is_made():
     baseline, reporting = line(8)
-    found = robustness(answer(OLS, baseline, reporting), baseline, reporting, 0.95, output="output")
+    found = robustness(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95)
     assert [entry.primary for entry in found.panel].count(True) == 1
     assert len(found.placebo) == 9
     assert len(found.influence) == 2

@@ -49,6 +49,16 @@ class Design:
         segments = [f"{self.temperature}:{index + 1}" for index in range(max(len(self.knots) - 1, 0))]
         return (*self.drivers, *shifts, *hinges, *slots, *segments)
 
+    def groups(self) -> tuple[str, ...]:
+        """What each column belongs to: driver:<name>, category:<name> or time_of_week."""
+        return (
+            *(f"driver:{name}" for name in self.drivers),
+            *(f"category:{name}" for name, levels in self.levels for _ in levels[1:]),
+            *(f"driver:{hinge.driver}" for hinge in self.hinges),
+            *("time_of_week" for _ in self.slots[1:]),
+            *(f"driver:{self.temperature}" for _ in self.knots[1:]),
+        )
+
     def columns(self, sample: Sample) -> Floats:
         """float64[m, k] for the m intervals of `sample`. A level that the baseline never met has no column: the
         support check names it.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -46,6 +47,21 @@ class BaselineModel:
     def sum_weights(self, sample: Sample) -> Floats:
         """float64[n]: how much each y that was fitted moves the sum of the predictions for `sample`."""
         return self.fit.sum_weights(self._columns(sample))
+
+    def design_matrix(self, sample: Sample) -> Floats:
+        """float64[m, p]: the rows whose product with the fit's solution is the prediction."""
+        return self.fit.design_matrix(self._columns(sample))
+
+    def terms(self, sample: Sample) -> Iterator[tuple[str, float, Floats]]:
+        """Group, coefficient and column of each term; the intercept is the group `load`. A ratio has no term that could
+        weigh differently in another window.
+        """
+        if self.spec.kind == "ratio":
+            return
+        yield "load", float(self.fit.coefficients[0]), np.ones(len(sample))
+        columns = self._columns(sample).T
+        for group, coefficient, column in zip(self.design.groups(), self.fit.coefficients[1:], columns, strict=True):
+            yield group, float(coefficient), column
 
     def _columns(self, sample: Sample) -> Floats:
         return sample.w[:, np.newaxis] if self.spec.kind == "ratio" else self.design.columns(sample)

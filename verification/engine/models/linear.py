@@ -160,16 +160,19 @@ class Fit:
 
     def predict(self, columns: Floats) -> Floats:
         """The model's y for `columns` float64[m, k], computed about the centre, where it is most accurate."""
-        predicted: Floats = self._scaled(columns) @ self.solution
+        predicted: Floats = self.design_matrix(columns) @ self.solution
         return predicted
 
     def sum_weights(self, columns: Floats) -> Floats:
         """float64[n]: how much each observation of y moves the sum of the predictions for `columns` float64[m, k]."""
-        total = np.sum(self._scaled(columns), axis=0)
+        total = np.sum(self.design_matrix(columns), axis=0)
         weights: Floats = self.basis @ np.linalg.solve(self.triangle.T, total)
         return weights
 
-    def _scaled(self, columns: Floats) -> Floats:
+    def design_matrix(self, columns: Floats) -> Floats:
+        """float64[m, p]: the columns about the centre, in units of the scale, with the intercept; times `solution` it
+        is the prediction.
+        """
         return _design(columns, self.centre, self.scale, intercept=self.intercept)
 
 

@@ -6,12 +6,14 @@ A figure that rests on one month, or on one interval, is told apart from one tha
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
 
 import numpy as np
 
+from verification.engine.autocorrelation import Noise
+from verification.engine.case import WINDOWS, Case, WindowName
 from verification.engine.models.family import BaselineModel, refit
 from verification.engine.models.sample import Floats, Sample
+from verification.engine.savings import Estimate
 from verification.findings import Finding
 
 MONTHS_A_YEAR = 12
@@ -19,11 +21,12 @@ MONTHS_A_YEAR = 12
 
 @dataclasses.dataclass(frozen=True)
 class WithoutMonth:
-    """The change without one calendar month of one window."""
+    """The change without one calendar month of one window, which is a `share` of its intervals."""
 
-    window: Literal["baseline", "reporting"]
+    window: WindowName
     year: int
     month: int
+    share: float
     delta: float
 
 
@@ -31,54 +34,58 @@ class WithoutMonth:
 class Influence:
     """The interval of a window (its position) that moves the change the most where it is left out, and by how much."""
 
-    window: Literal["baseline", "reporting"]
+    window: WindowName
     position: int
     change: float
 
 
-def delta_of(model: BaselineModel, reporting: Sample) -> float:
-    """The avoided change of a model, without anything that an interval needs."""
-    return (reporting.total_y - float(np.sum(model.predict(reporting)))) / reporting.total_w
-
-
-def without_months(model: BaselineModel, baseline: Sample, reporting: Sample) -> list[WithoutMonth]:
-    """The change without each month, where what is left still has a model and an output."""
+def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[WithoutMonth]:
+    """The change without each month of either window, where what is left still has a model and an output."""
     found = []
-    for month in np.unique(baseline.month).tolist():
-        other = refit(model, baseline.take(baseline.month != month))
-        if not isinstance(other, Finding):
-            found.append(WithoutMonth("baseline", *_calendar(month), delta_of(other, reporting)))
-    for month in np.unique(reporting.month).tolist():
-        rest = reporting.take(reporting.month != month)
-        if len(rest) and rest.total_w > 0:
-            found.append(WithoutMonth("reporting", *_calendar(month), delta_of(model, rest)))
+    for window in WINDOWS:
+        sample = case.window(window)
+        for month in np.unique(sample.month).tolist():
+            rest = sample.take(sample.month != month)
+            estimate = _answer(model, noise, case.with_window(window, rest)) if len(rest) else None
+            if estimate is not None:
+                year, since_january = divmod(month - 1, MONTHS_A_YEAR)
+                share = 1 - len(rest) / len(sample)
+                found.append(WithoutMonth(window, year, since_january + 1, share, estimate.delta))
     return found
 
 
-def most_influential(model: BaselineModel, baseline: Sample, reporting: Sample) -> list[Influence]:
-    """For each window the interval that matters most, of all intervals, by exact downdating of the fit."""
-    delta, output = delta_of(model, reporting), reporting.total_w
-    weights = model.sum_weights(reporting)
+def _answer(model: BaselineModel, noise: Noise, case: Case) -> Estimate | None:
+    if case.projected.total_w <= 0:
+        return None
+    other = refit(model, case.fitted)
+    if isinstance(other, Finding):
+        return None
+    estimate = case.answer(other, noise)
+    return None if isinstance(estimate, Finding) else estimate
+
+
+def most_influential(model: BaselineModel, case: Case) -> list[Influence]:
+    """For each window the interval that matters most, of all intervals, by downdating the fit; none for a method with
+    two models.
+    """
+    if case.method not in ("avoided", "backcast"):
+        return []
+    fitted, projected, sign = case.fitted, case.projected, -1.0 if case.method == "backcast" else 1.0
+    weights = model.sum_weights(projected)
     leverage = np.sum(model.fit.basis**2, axis=1)
     # Without observation i the coefficients move by -(X'X)^-1 x_i e_i / (1 - h_i) (Belsley, Kuh and Welsch 1980).
     spared = np.divide(
         weights * model.fit.residuals, 1 - leverage, out=np.zeros_like(weights), where=leverage < 1 - 1e-9
     )
-    misses = reporting.y - model.predict(reporting)
-    left = output - reporting.w
-    others = np.divide(float(np.sum(misses)) - misses, left, out=np.full_like(misses, delta), where=left > 0)
-    return [
-        _largest("baseline", spared / output, baseline),
-        _largest("reporting", others - delta, reporting),
-    ]
+    misses = projected.y - model.predict(projected)
+    total, left = float(np.sum(misses)) - sign * case.adjustment, projected.total_w - projected.w
+    delta = total / projected.total_w
+    others = np.divide(total - misses, left, out=np.full_like(misses, delta), where=left > 0)
+    found = [_largest(sign * spared / projected.total_w, fitted), _largest(sign * (others - delta), projected)]
+    order = WINDOWS if case.method == "avoided" else WINDOWS[::-1]
+    return [Influence(window, *largest) for window, largest in zip(order, found, strict=True)]
 
 
-def _calendar(month: int) -> tuple[int, int]:
-    """Year and month behind the number of a month."""
-    year, since_january = divmod(month - 1, MONTHS_A_YEAR)
-    return year, since_january + 1
-
-
-def _largest(window: Literal["baseline", "reporting"], changes: Floats, sample: Sample) -> Influence:
+def _largest(changes: Floats, sample: Sample) -> tuple[int, float]:
     index = int(np.argmax(np.abs(changes)))
-    return Influence(window, int(sample.position[index]), float(changes[index]))
+    return int(sample.position[index]), float(changes[index])

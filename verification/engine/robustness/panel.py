@@ -25,7 +25,7 @@ from verification.engine.savings import Estimate, noise_of_model
 from verification.findings import Finding
 
 WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
-Estimator = Callable[[BaselineModel, Noise], Estimate]
+Estimator = Callable[[BaselineModel, Noise], Estimate | Finding]
 
 MAX_MODELS = 16
 ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
@@ -126,6 +126,9 @@ def _entry(
     if isinstance(model, Finding):
         return Entry(spec, primary, ("refused",))
     noise = noise_of_model(model, baseline)
+    estimate = estimator(model, noise)
+    if isinstance(estimate, Finding):
+        return Entry(spec, primary, ("refused",))
     why_not: list[WhyNot] = []
     if not is_supported(model, baseline, reporting):
         why_not.append("support")
@@ -135,7 +138,6 @@ def _entry(
     terms = p_values[int(model.fit.intercept) :]
     if len(terms) and not (terms.max() < WEAK_TERM_P and terms.min() < STRONG_TERM_P):
         why_not.append("terms")
-    estimate = estimator(model, noise)
     columns = ("1", *model.fit.names) if model.fit.intercept else model.fit.names
     return Entry(spec, primary, tuple(why_not), estimate, estimate.spread(confidence), p_values, columns)
 
@@ -172,14 +174,14 @@ def _rejects(larger: Entry, smaller: Entry, output: str | None) -> bool:
     return bool(min(further) < REJECTION_P / len(further))  # one of k further terms matters by chance k times as often
 
 
-def differs(primary: Entry, other: Entry, noise: Noise) -> bool:
+def differs(primary: Entry, other: Entry) -> bool:
     """Whether two models of the same data differ by more than chance: both are weighted sums of the same noise, so
     the error of the difference is that of the difference of the weights.
     """
     if primary.estimate is None or other.estimate is None:
         return False
     variances = [
-        standard_error(noise, mine.weights - theirs.weights) ** 2
+        standard_error(mine.noise, mine.weights - theirs.weights) ** 2
         for mine, theirs in zip(primary.estimate.shares, other.estimate.shares, strict=True)
     ]
     return abs(other.estimate.delta - primary.estimate.delta) > DIFFERENCE_SDS * math.sqrt(math.fsum(variances))

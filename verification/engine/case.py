@@ -1,0 +1,71 @@
+"""What is to be compared, and by which method: two windows of numbers, and what a model of one of them says.
+
+Pure numerics. Every model of the panel and every subset of the data answers through the same few lines.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Literal
+
+from verification.engine.autocorrelation import Noise
+from verification.engine.models.family import BaselineModel, fit_model
+from verification.engine.models.sample import Sample, joined
+from verification.engine.savings import Estimate, Method, avoided, backcast, noise_of_model, normalised
+from verification.findings import Finding
+
+WindowName = Literal["baseline", "reporting"]
+WINDOWS: tuple[WindowName, WindowName] = ("baseline", "reporting")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
+    """Two windows and how they are to be compared. `adjustment` [numerator] is added to what would have been; `output`
+    names the driver that is the metric's denominator, `temperatures` those that are temperatures.
+    """
+
+    baseline: Sample
+    reporting: Sample
+    method: Method = "avoided"
+    adjustment: float = 0.0
+    output: str | None = None
+    temperatures: Sequence[str] = ()
+
+    def window(self, name: WindowName) -> Sample:
+        """One of the two windows."""
+        return self.baseline if name == "baseline" else self.reporting
+
+    def with_window(self, name: WindowName, sample: Sample) -> Case:
+        """The same case with other intervals in one of the two windows."""
+        if name == "baseline":
+            return dataclasses.replace(self, baseline=sample)
+        return dataclasses.replace(self, reporting=sample)
+
+    @property
+    def fitted(self) -> Sample:
+        """The window that models are fitted to."""
+        return self.reporting if self.method == "backcast" else self.baseline
+
+    @property
+    def projected(self) -> Sample:
+        """The window that models are projected on."""
+        return self.baseline if self.method == "backcast" else self.reporting
+
+    def answer(self, model: BaselineModel, noise: Noise) -> Estimate | Finding:
+        """What a model of the fitted window says."""
+        estimate = self._estimate(model, noise)
+        if isinstance(estimate, Finding) or not self.adjustment:
+            return estimate
+        return dataclasses.replace(estimate, before=estimate.before + self.adjustment)
+
+    def _estimate(self, model: BaselineModel, noise: Noise) -> Estimate | Finding:
+        if self.method == "backcast":
+            return backcast(model, noise, self.baseline, self.reporting)
+        if self.method == "normalised":
+            later = fit_model(model.spec, self.reporting)
+            if isinstance(later, Finding):
+                return later
+            after = later, noise_of_model(later, self.reporting), self.reporting
+            return normalised((model, noise, self.baseline), after, joined(self.baseline, self.reporting))
+        return avoided(model, noise, self.baseline, self.reporting)

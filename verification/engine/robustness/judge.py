@@ -1,0 +1,117 @@
+"""What the checks of step 6 say about a verdict: which of them would have turned it.
+
+Only a conclusive verdict can be turned. A flip is an answer on the other side of the limit (or of zero) that chance
+does not explain: of a model, by the error of the difference between two models of the same data; of a month or an
+interval left out, because it then outweighs the whole interval of the change by itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+
+from verification.engine.assess import Robustness
+from verification.engine.case import WindowName
+from verification.engine.robustness.panel import Entry, differs, label, rejected_by
+from verification.engine.rounding import significant
+from verification.findings import Finding
+
+SHOWN_DIGITS = 4
+LARGEST_MONTH_SHARE = 1 / 3  # a month that is more of its window than this leaves too little to judge by
+PLACEBO_WARN_SHARE = 0.25
+PLACEBO_FORBID_SHARE = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A conclusive verdict. `passes` says of a change [kernel unit] whether it would keep to the limit, `distance` how
+    far the change is from the limit; `met` is the verdict itself; `significant_sign` whether the interval of the change
+    excludes zero; `limit`, `limit_unit` as shown.
+    """
+
+    delta: float
+    met: bool
+    significant_sign: bool
+    passes: Callable[[float], bool]
+    distance: float
+    limit: str
+    limit_unit: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Naming:
+    """How figures and intervals are shown: the metric's unit, its scale from the kernel unit, names of intervals."""
+
+    unit: str
+    scale: float
+    interval: Callable[[WindowName, int], str]
+
+    def figure(self, value: float) -> str:
+        """A change, in the metric's unit."""
+        return significant(value * self.scale, SHOWN_DIGITS)
+
+
+def judge(found: Robustness, standing: Standing | None, naming: Naming, output: str | None) -> list[Finding]:
+    """The findings of step 6. Without a conclusive verdict nothing can flip, and the rest is still said."""
+    return [
+        *_of_panel(found.panel, standing, naming, output),
+        *_of_placebo(found, standing, naming),
+        *(_of_fewer_data(found, standing, naming) if standing else []),
+    ]
+
+
+def _of_panel(
+    entries: Sequence[Entry], standing: Standing | None, naming: Naming, output: str | None
+) -> Iterator[Finding]:
+    primary = entries[0]
+    rejecting = rejected_by(primary, entries, output)
+    if rejecting:
+        yield Finding.of("PRIMARY_REJECTED", model=label(rejecting[0].spec))
+    for entry in entries[1:]:
+        if not entry.admissible or entry.estimate is None or not differs(primary, entry):
+            continue
+        delta = entry.estimate.delta
+        shown = {"model": label(entry.spec), "delta": naming.figure(delta), "unit": naming.unit}
+        if standing is not None and standing.passes(delta) != standing.met:
+            yield Finding.of("PANEL_FLIPS", limit=standing.limit, limit_unit=standing.limit_unit, **shown)
+        elif standing is not None and standing.significant_sign and delta * standing.delta < 0:
+            yield Finding.of("PANEL_FLIPS_SIGN", **shown)
+        else:
+            yield Finding.of("PANEL_DIFFERS", **shown)
+
+
+def _of_placebo(found: Robustness, standing: Standing | None, naming: Naming) -> Iterator[Finding]:
+    claims = [abs(each.delta) for each in found.placebo if each.claims]
+    dates = len(found.placebo)
+    if not dates or len(claims) <= PLACEBO_WARN_SHARE * dates:
+        return
+    typical = statistics.median(claims)
+    if standing and len(claims) >= PLACEBO_FORBID_SHARE * dates and typical >= standing.distance:
+        yield Finding.of(
+            "PLACEBO_AS_LARGE", claims=len(claims), dates=dates, typical=naming.figure(typical), unit=naming.unit
+        )
+    else:
+        yield Finding.of("PLACEBO_CLAIMS", claims=len(claims), dates=dates)
+
+
+def _of_fewer_data(found: Robustness, standing: Standing, naming: Naming) -> Iterator[Finding]:
+    for month in found.months:
+        if month.share <= LARGEST_MONTH_SHARE and standing.passes(month.delta) != standing.met:
+            yield Finding.of(
+                "MONTH_FLIPS",
+                window=month.window,
+                month=f"{month.year}-{month.month:02}",
+                delta=naming.figure(month.delta),
+                unit=naming.unit,
+            )
+    for each in found.influence:
+        delta = standing.delta + each.change
+        if standing.passes(delta) != standing.met:
+            yield Finding.of(
+                "INTERVAL_FLIPS",
+                window=each.window,
+                first=naming.interval(each.window, each.position),
+                delta=naming.figure(delta),
+                unit=naming.unit,
+            )

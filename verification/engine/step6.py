@@ -1,0 +1,196 @@
+"""How a measure stands up to other models, other dates and fewer data, as findings and as rows of a result: step 6 of
+the methods.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+import numpy as np
+
+from verification.engine.analysis import CHANGE, FIGURES, LEVEL, Analysis, Windows
+from verification.engine.budget import Contribution, combine, coverage_factor
+from verification.engine.case import WINDOWS, WindowName
+from verification.engine.present import in_metric_unit
+from verification.engine.result import (
+    ChangePoint,
+    CrossCheck,
+    Effect,
+    Limit,
+    PanelRow,
+    Placebo,
+    SensitivityRow,
+    State,
+)
+from verification.engine.robustness.judge import Naming, Standing, judge
+from verification.engine.robustness.panel import Entry, label
+from verification.engine.rounding import fixed, significant
+from verification.engine.verdict import against
+from verification.findings import Finding
+from verification.plan.measure import MeasureSpec
+from verification.quality.window import WindowData
+
+SHOWN_DIGITS = 4
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Step6:
+    """One measure's robustness, ready to be stated. `target` is the figure that the limit is about."""
+
+    spec: MeasureSpec
+    windows: Windows
+    analysis: Analysis
+    limit: Limit
+    confidence: float
+
+    def findings(self, effect: Effect) -> list[Finding]:
+        """What the checks found, and which of them forbid a conclusion."""
+        naming = Naming(self.spec.unit, self.spec.unit_scale, self._name)
+        found = judge(self.analysis.robustness, self._standing(effect), naming, self.analysis.case.output)
+        return [*found, *self._change_findings(), *self._matched_findings()]
+
+    def panel(self) -> list[PanelRow]:
+        """Every model of the panel, with its own verdict on noise and meters."""
+        return [self._panel_row(entry) for entry in self.analysis.robustness.panel]
+
+    def placebo(self) -> Placebo | None:
+        """How often the method claimed a change where there was none."""
+        dates = self.analysis.robustness.placebo
+        if not dates:
+            return None
+        claims = sum(each.claims for each in dates)
+        return Placebo(dates=len(dates), false_claims=claims, rate=fixed(claims / len(dates), 3))
+
+    def change_points(self) -> list[ChangePoint]:
+        """Where the distance from the model shifts, in either window."""
+        return [
+            ChangePoint(start=self._data(window).calendar.starts[position], window=window, shift=self._figure(shift))
+            for window, position, shift in self._shifts()
+        ]
+
+    def sensitivity(self) -> list[SensitivityRow]:
+        """The change without each month, without the interval that matters most, with what was excluded, at like
+        load.
+        """
+        found = self.analysis.robustness
+        rows = [
+            SensitivityRow(f"without:{each.window}:{each.year}-{each.month:02}", self._figure(each.delta), None)
+            for each in found.months
+        ]
+        rows += [
+            SensitivityRow(
+                f"without:{each.window}:{self._name(each.window, each.position)}",
+                self._figure(self.analysis.delta + each.change),
+                None,
+            )
+            for each in found.influence
+        ]
+        if found.put_back is not None:
+            rows.append(SensitivityRow("with_excluded_intervals", self._figure(found.put_back), None))
+        if found.matched is not None:
+            expanded = coverage_factor(self.confidence, math.inf) * found.matched.u
+            rows.append(SensitivityRow("matched_load", self._figure(found.matched.delta), self._figure(expanded)))
+        return rows
+
+    def cross_checks(self) -> list[CrossCheck]:
+        """The same figure by other roads; by Monte Carlo it is the one that the limit is about."""
+        return [
+            CrossCheck(
+                name=check.name,
+                unit="%" if check.of == "relative" else self.spec.unit,
+                delta=self._of_target(check.delta, check.of),
+                expanded_uncertainty=self._of_target(check.expanded, check.of),
+            )
+            for check in self.analysis.cross_checks
+        ]
+
+    def _standing(self, effect: Effect) -> Standing | None:
+        """The verdict that could be turned; a level is metered, and no model can turn it."""
+        state = against(effect, self.limit).state
+        if state not in ("met", "not_met") or self.limit.of == FIGURES[LEVEL]:
+            return None
+        delta = self.analysis.delta
+        return Standing(
+            delta=delta,
+            met=state == "met",
+            significant_sign=abs(delta) > self.analysis.budget.expanded,
+            passes=lambda other: self._passes(other * self._scale),
+            distance=abs(delta - float(self.limit.value) / self._scale),
+            limit=f"{Decimal(self.limit.value).normalize():f}",
+            limit_unit=self.limit.unit,
+        )
+
+    @property
+    def _scale(self) -> float:
+        """What a change in the kernel unit is multiplied by to be the figure that the limit is about."""
+        estimate = self.analysis.primary.estimate
+        return self.spec.unit_scale if self.limit.of == FIGURES[CHANGE] else 100 * estimate.output / estimate.before
+
+    def _passes(self, value: float) -> bool:
+        bound = float(self.limit.value)
+        return value <= bound if self.limit.side == "at_most" else value >= bound
+
+    def _panel_row(self, entry: Entry) -> PanelRow:
+        delta = expanded = None
+        verdict: State | None = None
+        if entry.estimate is not None and entry.spread is not None:
+            rows = [row for row in self.analysis.budget.rows if row.source != "model"]
+            noise = Contribution("model", "A", entry.spread.u, entry.spread.dof)
+            half_width = combine([noise, *rows], self.confidence).expanded
+            delta, expanded = self._figure(entry.estimate.delta), self._figure(half_width)
+            if entry.admissible and self.limit.of != FIGURES[LEVEL]:
+                verdict = self._verdict_on(entry.estimate.delta, half_width)
+        return PanelRow(
+            model=label(entry.spec),
+            admissible=entry.admissible,
+            why_not=list(entry.why_not),
+            delta=delta,
+            expanded_uncertainty=expanded,
+            verdict=verdict,
+            primary=entry.primary,
+        )
+
+    def _verdict_on(self, delta: float, half_width: float) -> State:
+        ends = {self._passes((delta + sign * half_width) * self._scale) for sign in (-1, 1)}
+        return "inconclusive" if len(ends) > 1 else "met" if ends.pop() else "not_met"
+
+    def _shifts(self) -> Iterator[tuple[WindowName, int, float]]:
+        """Window, interval and size [kernel unit] of each shift of level."""
+        found, case, model = self.analysis.robustness, self.analysis.case, self.analysis.primary.model
+        for window, indices in zip(WINDOWS, (found.baseline_changes, found.reporting_changes), strict=True):
+            sample = case.window(window)
+            misses = sample.y - model.predict(sample)
+            edges: Sequence[int] = [0, *indices, len(misses)]
+            for before, at, after in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
+                shift = float(np.mean(misses[at:after]) - np.mean(misses[before:at]))
+                yield window, int(sample.position[at]), shift / float(np.mean(sample.w))
+
+    def _change_findings(self) -> Iterator[Finding]:
+        for window, position, shift in self._shifts():
+            shown = significant(shift * self.spec.unit_scale, SHOWN_DIGITS)
+            first = self._name(window, position)
+            yield Finding.of("CHANGE_POINT", window=window, first=first, shift=shown, unit=self.spec.unit)
+
+    def _matched_findings(self) -> Iterator[Finding]:
+        matched, budget = self.analysis.robustness.matched, self.analysis.budget
+        if matched is None:
+            return
+        reach = budget.expanded + coverage_factor(self.confidence, math.inf) * matched.u
+        if abs(matched.delta - self.analysis.delta) > reach:
+            shown = significant(matched.delta * self.spec.unit_scale, SHOWN_DIGITS)
+            yield Finding.of("MATCHED_LOAD_DIFFERS", delta=shown, unit=self.spec.unit)
+
+    def _figure(self, value: float) -> str:
+        return f"{in_metric_unit(self.spec, value, self.spec.kernel_unit):f}"
+
+    def _of_target(self, value: float, of: str) -> str:
+        return fixed(100 * value, 4) if of == "relative" else self._figure(value)
+
+    def _name(self, window: WindowName, position: int) -> str:
+        return self._data(window).calendar.name(position)
+
+    def _data(self, window: WindowName) -> WindowData:
+        return self.windows.baseline if window == "baseline" else self.windows.reporting

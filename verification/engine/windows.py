@@ -1,0 +1,103 @@
+"""From the data gate's windows to the plain columns that models are fitted to, also as another meter would have read
+them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from verification.engine.models.family import ModelSpec
+from verification.engine.models.sample import Sample
+from verification.plan.measure import MeasureSpec
+from verification.quality.points import PointWindow
+from verification.quality.window import WindowData
+from verification.series.columns import Floats
+from verification.units import same_dimension
+
+OUTPUT = "output"  # the denominator among the drivers at hand, where the plan's model does not name it
+MONTHS_A_YEAR = 12
+
+
+def model_spec(spec: MeasureSpec) -> ModelSpec:
+    """The plan's primary model. Of a model with change points the temperature is the driver in a unit of temperature,
+    else the last one.
+    """
+    model = spec.measure.model
+    names = tuple(driver.name for driver in spec.drivers)
+    temperature = None
+    if model.kind in ("change_point", "towt"):
+        temperature = next(iter(temperatures(spec)), names[-1])
+    return ModelSpec(model.kind, names, tuple(model.categories), temperature)
+
+
+def temperatures(spec: MeasureSpec) -> list[str]:
+    """The drivers in a unit of temperature."""
+    return [driver.name for driver in spec.drivers if same_dimension(driver.unit, "degC")]
+
+
+def output_driver(spec: MeasureSpec) -> str | None:
+    """What the denominator is called among the drivers of a sample; None where the metric has none."""
+    if spec.denominator is None:
+        return None
+    return next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Columns:
+    """Numerator, denominator and drivers of every interval of a window, used or not."""
+
+    y: Floats
+    w: Floats
+    drivers: Floats
+
+
+def columns_of(data: WindowData) -> Columns:
+    """The window as it was metered."""
+    return Columns(data.y, data.w, data.drivers)
+
+
+def columns_with(data: WindowData, window: PointWindow, points: frozenset[str], factor: float) -> Columns:
+    """The window as it would be if the values of `points` were `factor` times as large; not rounded."""
+    spec = data.spec
+    scaled = dataclasses.replace(
+        window,
+        points={
+            name: dataclasses.replace(values, value=values.value * factor) if name in points else values
+            for name, values in window.points.items()
+        },
+    )
+    y = scaled.evaluate(spec.numerator.formula) if spec.numerator.formula.points & points else data.y
+    w = data.w
+    if spec.denominator is not None and spec.denominator.formula.points & points:
+        w = scaled.evaluate(spec.denominator.formula)
+    drivers = data.drivers
+    if any(driver.formula.points & points for driver in spec.drivers):
+        drivers = np.column_stack(
+            [w if driver.is_denominator else scaled.evaluate(driver.formula) for driver in spec.drivers]
+        )
+    return Columns(y, w, drivers)
+
+
+def sample_of(data: WindowData, columns: Columns) -> Sample:
+    """The intervals used, with the denominator among the drivers at hand."""
+    used, spec = data.used, data.spec
+    names = tuple(driver.name for driver in spec.drivers)
+    drivers = columns.drivers[used]
+    output = output_driver(spec)
+    if output is not None and output not in names:
+        names, drivers = (*names, output), np.column_stack([drivers, columns.w[used]])
+    categories = {name: np.array(labels, dtype=np.str_)[used] for name, labels in (data.categories or {}).items()}
+    year, month = data.calendar.year_and_month
+    sub_daily = data.calendar.interval in ("15min", "hour")
+    return Sample(
+        y=columns.y[used],
+        w=columns.w[used],
+        drivers=drivers,
+        names=names,
+        position=np.flatnonzero(used),
+        month=(year * MONTHS_A_YEAR + month)[used],
+        categories=categories,
+        slot=data.calendar.hour_of_week[used] if sub_daily else None,
+    )

@@ -1,0 +1,33 @@
+"""Findings about the figure of a change: its adjustments and what it is stated for."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "ADJUSTMENT_APPLIED": Entry(
+        "info", None,
+        "The non-routine adjustment {id} of {value} {unit} was applied; {owner} answers for it.",
+        "已应用非例行调整 {id}（{value} {unit}），责任人 {owner}。",
+    ),
+    "ADJUSTMENT_UNSIGNED": Entry(
+        "warning", None,
+        "The non-routine adjustment {id} of {value} {unit} was not applied: {owner} has not signed it.",
+        "非例行调整 {id}（{value} {unit}）未应用：{owner} 尚未签名。",
+        "Have it signed by its owner.",
+        "由责任人签名。",
+    ),
+    "RELATIVE_UNDEFINED": Entry(
+        "error", "inconclusive",
+        "The model says that without the retrofit there would have been nothing, so that a relative change has no "
+        "meaning.",
+        "模型显示未改造时数值不大于零，相对变化没有意义。",
+        "State the target as a change in the metric's unit.",
+        "以指标单位的变化量表述目标。",
+    ),
+    "ANNUAL_ON_CAPACITY": Entry(
+        "warning", None,
+        "The figures for a year are stated for the capacity of {output} {unit}, not for a metered or planned output.",
+        "年度数值按产能 {output} {unit} 计算，而非实测或计划产量。",
+        "State the output that the line really has in a year.",
+        "应采用产线实际的年产量。",
+    ),
+}  # fmt: skip

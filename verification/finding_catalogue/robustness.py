@@ -1,0 +1,84 @@
+"""Findings about how a change stands up to other models, other dates and fewer data."""
+
+from verification.finding_catalogue.entry import Entry
+
+ENTRIES = {
+    "PANEL_FLIPS": Entry(
+        "error", "inconclusive",
+        "The admissible model {model} says {delta} {unit}, on the other side of the limit of {limit} {limit_unit}; "
+        "the two "
+        "models differ by more than chance explains.",
+        "可接受的模型 {model} 给出 {delta} {unit}，位于限值 {limit} {limit_unit} 的另一侧；两模型之差超出随机范围。",
+        "Agree before the retrofit on the drivers that matter, and file a plan with the model that has them.",
+        "在改造前商定起作用的驱动量，并以含有这些驱动量的模型报备方案。",
+    ),
+    "PANEL_FLIPS_SIGN": Entry(
+        "error", "inconclusive",
+        "The admissible model {model} says {delta} {unit}, a change in the other direction; the two models differ "
+        "by more "
+        "than chance explains.",
+        "可接受的模型 {model} 给出 {delta} {unit}，方向相反；两模型之差超出随机范围。",
+        "Agree before the retrofit on the drivers that matter, and file a plan with the model that has them.",
+        "在改造前商定起作用的驱动量，并以含有这些驱动量的模型报备方案。",
+    ),
+    "PANEL_DIFFERS": Entry(
+        "warning", None,
+        "The admissible model {model} says {delta} {unit}; it differs from the primary model by more than chance "
+        "explains, "
+        "but not in its verdict.",
+        "可接受的模型 {model} 给出 {delta} {unit}；与主模型之差超出随机范围，但结论相同。",
+        "Agree before the retrofit on the drivers that matter.",
+        "在改造前商定起作用的驱动量。",
+    ),
+    "PRIMARY_REJECTED": Entry(
+        "warning", None,
+        "The data speak against the primary model: {model} has terms that matter and that it lacks.",
+        "数据不支持主模型：{model} 含有主模型缺少的显著项。",
+        "Add the missing driver to the model of the next plan.",
+        "在下一份方案的模型中加入缺少的驱动量。",
+    ),
+    "PLACEBO_CLAIMS": Entry(
+        "warning", None,
+        "At {claims} of {dates} pretended dates inside the baseline the method claims a change where there was none.",
+        "在基准期内的 {dates} 个虚拟日期中，该方法有 {claims} 次误报变化。",
+        "Look for what changed within the baseline.",
+        "查找基准期内的变化。",
+    ),
+    "PLACEBO_AS_LARGE": Entry(
+        "error", "inconclusive",
+        "At {claims} of {dates} pretended dates inside the baseline the method claims a change where there was none, "
+        "typically {typical} {unit}: as large as what separates the change from the limit.",
+        "在基准期内的 {dates} 个虚拟日期中，该方法有 {claims} 次误报变化，典型值 {typical} "
+        "{unit}，与变化量距限值的距离相当。",
+        "Find what changed within the baseline, and file it as an event or add the driver that explains it.",
+        "查明基准期内的变化，将其作为事件报备，或加入能解释它的驱动量。",
+    ),
+    "CHANGE_POINT": Entry(
+        "warning", None,
+        "The level of the {window} window's distance from the model shifts with {first}, by {shift} {unit}.",
+        "{window}与模型的偏差自 {first} 起发生水平变化，幅度 {shift} {unit}。",
+        "Find the cause; an adjustment needs a cause, an owner and a signature.",
+        "查明原因；调整须有原因、责任人和签名。",
+    ),
+    "MONTH_FLIPS": Entry(
+        "error", "inconclusive",
+        "Without {month} of the {window} window the change would be {delta} {unit}, on the other side of the limit.",
+        "若不计{window}的 {month}，变化量为 {delta} {unit}，位于限值的另一侧。",
+        "Take a longer period, so that no single month decides.",
+        "延长期间，使任何单独月份都不能左右结论。",
+    ),
+    "INTERVAL_FLIPS": Entry(
+        "error", "inconclusive",
+        "Without {first} of the {window} window the change would be {delta} {unit}, on the other side of the limit.",
+        "若不计{window}的 {first}，变化量为 {delta} {unit}，位于限值的另一侧。",
+        "Find out what happened then; where it was no routine, file it as an event.",
+        "查明当时的情况；若属非例行，作为事件报备。",
+    ),
+    "MATCHED_LOAD_DIFFERS": Entry(
+        "warning", None,
+        "Among intervals of like load the change is {delta} {unit}, which the model's answer does not explain.",
+        "在负荷相近的区间之间，变化量为 {delta} {unit}，模型结果无法解释。",
+        "Check the form of the model: the load may act otherwise than along a line.",
+        "检查模型形式：负荷的影响可能不是线性的。",
+    ),
+}  # fmt: skip
