@@ -110,7 +110,9 @@ class Line(Parts):
             )
             points[point["protocol"]][point["name"]] = address | common
         opcua = f"opc.tcp://{HOST}:{self._opcua_state.claim_port()}/retroproof"
-        sources: dict[str, dict[str, object]] = {"line": {"opcua": opcua, "points": points["opcua"]}}
+        sources: dict[str, dict[str, object]] = {
+            "line": {"opcua": opcua, "security": "None", "points": points["opcua"]}
+        }
         if points["mqtt"]:
             broker = f"mqtt://edge@{HOST}:{self.stack.plant_broker.port}"
             sources["gate"] = {"mqtt": broker, "password_file": "gate.password", "points": points["mqtt"]}

@@ -13,7 +13,7 @@ from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.sources.files import FileSource
 from edge_agent.sources.mqtt import MqttSource
-from edge_agent.sources.opcua import OpcUaSource
+from edge_agent.sources.opcua.source import OpcUaSource
 from edge_agent.sources.sparkplug import SparkplugSource
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import AgentStatus, ClockStatus, PointStatus, SourceStatus, UplinkStatus
@@ -28,7 +28,8 @@ def source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolT
     client_id = f"{config.device}-{name}"
     match config.sources[name]:
         case OpcUaSourceConfig() as found:
-            return OpcUaSource(name, found, indices, spool, shown)
+            folder = config.spool_path.parent / "opcua"
+            return OpcUaSource(name, config.device, found, indices, spool, shown, folder)
         case MqttSourceConfig() as found:
             return MqttSource(name, client_id, found, indices, spool, shown)
         case SparkplugSourceConfig() as found:

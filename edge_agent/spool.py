@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent import clock, sqlfile
 from edge_agent.spool_model import (
+    MICROSECONDS_PER_DAY,
     ROW_BYTES,
     Depth,
     Identity,
@@ -31,8 +32,10 @@ from edge_agent.spool_model import (
     SealedBatch,
     Settlement,
     SpoolFullError,
+    Taken,
     chunks,
     extend,
+    states_after,
 )
 from verification import batch, keys
 from verification.ack import Ack
@@ -55,6 +58,9 @@ CATALOGUE_POINTS = 500  # per catalogue batch: far below 256 KiB even with long 
 MAX_RECEIPTS = 10_000
 MAX_REFUSED_ROWS = 1_000
 MAX_REFUSED_BYTES = 16 << 20
+# How far a source has been read is never taken from a clock that is more than a day ahead of ours: its history would be
+# passed over until that day has come.
+MAX_AHEAD_US = MICROSECONDS_PER_DAY
 SPOOL_FULL = "spool_full"
 BEHIND_A_LOSS = "behind_a_loss"
 
@@ -168,8 +174,9 @@ class Spool:
         receipts: Sequence[Receipt] = (),
         filtered: int = 0,
         file: ManualFile | None = None,
+        taken: Taken | None = None,
     ) -> None:
-        """Keep rows, with the gaps and receipts that belong to them and the statement about the file they are from.
+        """Keep rows, with what belongs to them: gaps, receipts, what is said of their file, the message they came by.
 
         Raises SpoolFullError, having kept nothing.
         """
@@ -190,6 +197,8 @@ class Spool:
             if file is not None:
                 self._run("insert_file", sha256=file.sha256, read_us=self._now_us())
                 self._seal(Catalogue((), 0, (file,)), clock.ClockState("unknown"))
+            if taken is not None:
+                self._db.execute(SQL["upsert_taken"], taken)
         self._states |= states
         self._grow(len(pieces), len(rows), sum(len(data) for _, _, data in pieces))
         self.identity = replace(self.identity, filtered=self.identity.filtered + filtered)
@@ -222,6 +231,28 @@ class Spool:
         """Forget the correlations of one topic, once they can mean other messages."""
         with self._transaction():
             self._db.execute(SQL["forget_receipts"], (topic,))
+
+    # ---- sessions with servers
+
+    def session(self, source: str) -> tuple[bytes, dict[int, int]] | None:
+        """What `keep_session` was given, and the last message taken of each subscription; None without a session."""
+        found = self._db.execute(SQL["select_session"], (source,)).fetchone()
+        if found is None:
+            return None
+        return found[0], dict(self._db.execute(SQL["select_taken"], (source,)))
+
+    def keep_session(self, source: str, data: bytes) -> None:
+        """Remember the present session of a source in its present state."""
+        with self._transaction():
+            self._db.execute(SQL["upsert_session"], (source, data))
+
+    def forget_session(self, source: str) -> None:
+        """The server knows the session no more: its subscriptions' numbers mean nothing now."""
+        with self._transaction():
+            for statement in ("delete_session", "delete_taken"):
+                self._db.execute(SQL[statement], (source,))
+
+    # ---- room
 
     def full_reason(self) -> str:
         """Why readings are refused just now; empty while there is room."""
@@ -368,10 +399,8 @@ class Spool:
         self._run("insert_gap", point=point, **span, reason=gap.reason, count=gap.count)
 
     def _states_after(self, rows: Rows) -> dict[int, PointState]:
-        changed: dict[int, PointState] = {}
-        for point, time_us, value in zip(rows.point, rows.time_us, rows.value, strict=True):
-            changed[point] = PointState.after(changed.get(point) or self._states.get(point), time_us, value)
-        return changed
+        ahead_us = self._now_us() + MAX_AHEAD_US
+        return states_after(self._states, rows, ahead_us)
 
     def _require_room(self, more_bytes: int) -> None:
         if self._used_bytes + more_bytes > self._readings_bytes:

@@ -140,6 +140,23 @@ SELECT 1 FROM file_read WHERE sha256 = ?;
 -- name: insert_file
 INSERT INTO file_read VALUES (:sha256, :read_us);
 
+-- name: session_tables
+-- Made at every start, since a spool of an earlier release has none.
+-- What a source needs to take up its session with a server again, after a cut or after the agent's own end.
+CREATE TABLE IF NOT EXISTS session (
+    source TEXT PRIMARY KEY,
+    data BLOB NOT NULL
+) STRICT;
+
+-- The last message of each subscription of that session that is in the spool. It changes in the transaction that keeps
+-- the message's rows, so that what the server sends again is known.
+CREATE TABLE IF NOT EXISTS taken (
+    source TEXT NOT NULL,
+    subscription INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    PRIMARY KEY (source, subscription)
+) STRICT;
+
 -- name: insert_identity
 INSERT INTO identity VALUES (1, :device, :epoch, 0, zeroblob(32), 0, 0);
 
@@ -285,3 +302,21 @@ DELETE FROM receipt WHERE id <= (SELECT max(id) FROM receipt) - :most;
 
 -- name: forget_receipts
 DELETE FROM receipt WHERE topic = ?;
+
+-- name: select_session
+SELECT data FROM session WHERE source = ?;
+
+-- name: upsert_session
+INSERT INTO session VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET data = excluded.data;
+
+-- name: delete_session
+DELETE FROM session WHERE source = ?;
+
+-- name: select_taken
+SELECT subscription, sequence FROM taken WHERE source = ?;
+
+-- name: upsert_taken
+INSERT INTO taken VALUES (?, ?, ?) ON CONFLICT (source, subscription) DO UPDATE SET sequence = excluded.sequence;
+
+-- name: delete_taken
+DELETE FROM taken WHERE source = ?;

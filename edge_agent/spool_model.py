@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 from verification.errors import RetroProofError
-from verification.model import COLUMN_TYPES, Rows, from_little_endian, little_endian
+from verification.model import COLUMN_TYPES, NULL_TIME_US, Rows, from_little_endian, little_endian
 
 ROW_BYTES = sum({"B": 1, "H": 2, "I": 4, "q": 8, "d": 8}[code] for code in COLUMN_TYPES.values())
 MICROSECONDS_PER_DAY = 86_400_000_000
@@ -58,14 +58,6 @@ class PointState:
         """As the spool stores it."""
         return (self.time_us, self.count, self.row_time_us, self.value_bits)
 
-    @classmethod
-    def after(cls, before: PointState | None, time_us: int, value: float) -> PointState:
-        """The state once one more row has been kept."""
-        if before is None or time_us > before.time_us:
-            return cls(time_us, 1, time_us, value_bits(value))
-        count = before.count + (time_us == before.time_us)
-        return cls(before.time_us, count, time_us, value_bits(value))
-
 
 @dataclass(frozen=True, slots=True)
 class SealedBatch:
@@ -101,12 +93,42 @@ class Depth:
     refused: int
 
 
+class Taken(NamedTuple):
+    """Up to which message of a source's subscription the rows are in the spool."""
+
+    source: str
+    subscription: int
+    sequence: int
+
+
 Receipt = tuple[str, bytes]  # a topic and the correlation by which a message on it is known again
 
 
 def value_bits(value: float) -> int:
     """The 64 bits of a double, by which values are compared exactly, NaN included."""
     return cast("int", struct.unpack("<q", struct.pack("<d", value))[0])
+
+
+def states_after(states: Mapping[int, PointState], rows: Rows, ahead_us: int) -> dict[int, PointState]:
+    """The changed states once these rows have been kept; a time beyond `ahead_us` does not count as read up to."""
+    last: dict[int, int] = {}
+    reached: dict[int, tuple[int, int]] = {}
+    for place, (point, time_us) in enumerate(zip(rows.point, rows.time_us, strict=True)):
+        last[point] = place
+        if point in reached:
+            most_us, count = reached[point]
+        elif point in states:
+            most_us, count = states[point].time_us, states[point].count
+        else:
+            most_us, count = NULL_TIME_US, 0
+        if most_us < time_us <= ahead_us:
+            reached[point] = (time_us, 1)
+        else:
+            reached[point] = (most_us, count + (time_us == most_us))
+    return {
+        point: PointState(*reached[point], rows.time_us[place], value_bits(rows.value[place]))
+        for point, place in last.items()
+    }
 
 
 def chunks(rows: Rows, most: int, taken_us: int) -> Iterator[tuple[int, int, bytes]]:

@@ -64,6 +64,7 @@ def open_spool(
             f"{path} is the spool of {owner!r}, not of {device!r}; give the file's owner back its name, or name "
             "another path"
         )
+    connection.executescript(SQL["session_tables"])
     return Spool(connection, key, limits, now_us)
 
 

@@ -19,7 +19,11 @@ PointStateName = Literal["waiting", "backfilling", "live", "error"]
 
 
 class PointStatus(msgspec.Struct):
-    """One point: how it is read and what came last. The revised figures are what the server granted."""
+    """One point: how it is read and what came last. The revised figures are what the server granted.
+
+    refused: values that were no number; not_finite: kept, but NaN or infinite; odd_times: kept, but with a source time
+    more than a day off the server's.
+    """
 
     address: str
     state: PointStateName = "waiting"
@@ -35,6 +39,8 @@ class PointStatus(msgspec.Struct):
     rows: int = 0
     backfilled: int = 0
     refused: int = 0
+    not_finite: int = 0
+    odd_times: int = 0
 
     def fail(self, message: object) -> None:
         """Say what is wrong with this point."""
@@ -42,13 +48,15 @@ class PointStatus(msgspec.Struct):
         self.message = str(message)[:MAX_MESSAGE_CHARS]
 
     def took(self, time_us: int, value: float, status: int) -> None:
-        """Note the row that came last."""
-        self.rows += 1
+        """Note the row that came last; `rows` is counted by whoever took them."""
         self.last_time_us, self.last_value, self.last_status = time_us, value, status
 
 
 class SourceStatus(msgspec.Struct):
-    """One source. `doubles` are repeats that were left out, `bad` are messages or values that could not be read."""
+    """One source. `doubles` are repeats that were left out, `bad` are messages or values that could not be read.
+
+    republished: messages that the server sent again after a break, because they had not arrived.
+    """
 
     kind: str
     endpoint: str
@@ -57,6 +65,7 @@ class SourceStatus(msgspec.Struct):
     message: str = ""
     connects: int = 0
     doubles: int = 0
+    republished: int = 0
     bad: int = 0
     dropped: int = 0
 

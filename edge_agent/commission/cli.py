@@ -16,7 +16,7 @@ from edge_agent.commission import draft, pick
 from edge_agent.commission.browse import MAX_NODES, Variable, Walk, walk
 from edge_agent.commission.pick import Pick
 from edge_agent.commission.session import session_with
-from edge_agent.config.opcua import OpcUaSourceConfig, source_problems
+from edge_agent.config.opcua import NO_SECURITY, OpcUaSourceConfig, source_problems
 from edge_agent.table import table
 from verification.errors import ConfigError, RetroProofError
 from verification.model import PointKind
@@ -109,7 +109,7 @@ def _walk(url: str, most: int) -> Walk:
         async with session_with(server) as session:
             return await walk(session, most=most)
 
-    server = OpcUaSourceConfig(opcua=url, points={})
+    server = OpcUaSourceConfig(opcua=url, security=NO_SECURITY, points={})
     for _, problem in source_problems("", server):
         raise ConfigError(problem)
     return asyncio.run(run())

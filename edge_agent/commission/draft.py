@@ -81,6 +81,7 @@ def _lines(draft: Draft, name: str) -> Iterator[str]:
     yield "sources:"
     yield f"  {draft.source}:"
     yield f"    opcua: {draft.opcua}"
+    yield "    security: None  # or Basic256Sha256/SignAndEncrypt and the like, as the server offers"
     yield "    sampling_ms: 1000  # how often the server looks at its values; what it grants: check-config --connect"
     yield "    points:"
     for pick in draft.picks:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
-from asyncua.client.client import Client
 from asyncua.client.ua_session import UaSession
 from asyncua.ua.uaerrors import UaError
 
 from edge_agent.config.opcua import OpcUaSourceConfig
+from edge_agent.sources.opcua.connection import Connection
+from edge_agent.sources.opcua.security import Folder, secure
 from verification.errors import RetroProofError
 
-TIMEOUT_S = 10.0
+APPLICATION_URI = "urn:retroproof:edge"
+CERTIFICATES = Path("opcua")  # where they lie for a command that has no configuration
 
 
 class ServerError(RetroProofError):
@@ -20,14 +23,18 @@ class ServerError(RetroProofError):
 
 
 @asynccontextmanager
-async def session_with(source: OpcUaSourceConfig) -> AsyncIterator[UaSession]:
+async def session_with(source: OpcUaSourceConfig, folder: Path = CERTIFICATES) -> AsyncIterator[UaSession]:
     """An open session, closed on leaving. Raises ServerError, also where the server is lost meanwhile."""
-    client = Client(source.opcua, timeout=TIMEOUT_S)
+    connection = Connection(source.opcua, APPLICATION_URI)
     try:
-        async with client:
-            yield client.uaclient.session
+        await secure(connection, source, Folder.of(source, folder))
+        await connection.begin_session()
+        yield connection.session
+        await connection.session.close_session(delete_subscriptions=True)
     except (OSError, TimeoutError, UaError) as err:
         raise ServerError(
             f"{source.opcua}: no session: {str(err) or type(err).__name__}. Does the server run, is the address right, "
             "does a firewall stand between?"
         ) from err
+    finally:
+        connection.abort()

@@ -1,8 +1,9 @@
 """A small OPC UA server with history for the tests: `python -m tests.edge_agent.opcua_server '{"port": ...}'`.
 
-Orders come as JSON lines on stdin, each answered with `done`. What it is told to write goes to a ledger file first, and
-is its history after a restart. Several values at one time are kept in order; the order `page` bounds the values in one
-answer; `lag_s` lets the history show a value only later than subscribers see it, as real servers do.
+Orders come as JSON lines on stdin, each answered with one line when it is done. What it is told to write goes to a
+ledger file first, and is its history after a restart. Several values at one time are kept in order; the order `page`
+bounds the values in one answer; `lag_s` lets the history show a value only later than subscribers see it, as real
+servers do.
 
 Nodes: `ns=2;s=<name>`, made by the order `add`, which says of each whether it has a history; a name that ends in `text`
 makes a String node.
@@ -81,6 +82,8 @@ class TestServer:
         self.ledger = Ledger(Path(str(options["ledger"])))
         self.server = Server()
         self.nodes: dict[str, ua.NodeId] = {}
+        self.count = 0
+        self.ticking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         self.server.iserver.history_manager.set_storage(self.ledger)
@@ -119,6 +122,28 @@ class TestServer:
             await self.show(name, data_value(time_us, value))
         for name, time_us, value, status in order.get("show", []):
             await self.show(name, data_value(time_us, value, status))
+        if "tick" in order:
+            await self.tick(**order["tick"])
+        if "stop" in order and self.ticking is not None:
+            self.ticking.cancel()
+        if "forget_sessions" in order:
+            for session in list(self.server.iserver._external_sessions.values()):
+                await session.close_session(delete_subs=True)
+
+    async def tick(self, count: int, interval_ms: float) -> None:
+        """Nodes t0, t1, ... that count 1, 2, 3, ... by themselves: the counter is their ledger."""
+        for number in range(count):
+            await self.add(f"t{number}", history=False)
+        self.ticking = asyncio.create_task(self._tick(count, interval_ms / 1_000))
+
+    async def _tick(self, count: int, interval_s: float) -> None:
+        begin_s = time.monotonic()
+        while True:
+            await asyncio.sleep(begin_s + (self.count + 1) * interval_s - time.monotonic())
+            self.count += 1
+            now_us = time.time_ns() // 1_000
+            for number in range(count):
+                await self.show(f"t{number}", data_value(now_us, float(self.count)))
 
     async def show(self, name: str, value: ua.DataValue) -> None:
         await self.server.iserver.aspace.write_attribute_value(self.nodes[name], ua.AttributeIds.Value, value)
@@ -133,7 +158,7 @@ async def main(options: dict[str, object]) -> None:
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
         while line := await orders.readline():
             await plant.obey(json.loads(line))
-            print("done", flush=True)
+            print(json.dumps({"counted": plant.count}), flush=True)
 
 
 if __name__ == "__main__":

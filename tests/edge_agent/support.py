@@ -21,6 +21,7 @@ from deploy.local.mosquitto import MosquittoBroker
 from edge_agent.clock import now_us
 from edge_agent.status import AgentStatus
 from edge_agent.status import read as read_status
+from tests.support.peers import Peer
 from verification import ack, batch, keys
 from verification.batch import Catalogue, Gap, Gaps, KeyChange
 from verification.model import Rows
@@ -265,13 +266,14 @@ class OpcUaProcess:
         assert self._answer() == "ready"
         return self
 
-    def tell(self, **order: object) -> None:
-        """Have it do something, and return when it is done."""
+    def tell(self, **order: object) -> dict[str, object]:
+        """Have it do something; its answer when it is done."""
         assert self._process is not None
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        assert self._answer() == "done"
+        answer: dict[str, object] = json.loads(self._answer())
+        return answer
 
     def _answer(self) -> str:
         assert self._process is not None
@@ -318,7 +320,32 @@ class Line:
         named = {what: [(f"{self._prefix}{name}", *rest) for name, *rest in rows] for what, rows in orders.items()}
         self.server.tell(**named)
 
+    def forget_sessions(self) -> None:
+        """The server forgets who was connected, with their subscriptions."""
+        self.server.tell(forget_sessions=True)
+
     def restart(self) -> None:
         """Start the killed server; its nodes and their history are there again."""
         self.server.start()
         self.server.tell(add=self._nodes)
+
+
+class NodeOpcUa(Peer):
+    """node-opcua as a server; its nodes are `ns=1;s=<name>`."""
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        self.port = free_port()
+        options = {"port": self.port, "pki": str(folder / "pki")} | options
+        super().__init__("opcua_server.js", options, folder / "node-opcua.log")
+
+    @property
+    def url(self) -> str:
+        return f"opc.tcp://127.0.0.1:{self.port}/test"
+
+
+def ticking_points(count: int, namespace: int, prefix: str = "") -> dict[str, dict[str, str]]:
+    """Configuration of the variables that a server's order `tick` makes."""
+    return {
+        f"{prefix}t{number}": {"node": f"ns={namespace};s=t{number}", "unit": "kWh", "kind": "counter"}
+        for number in range(count)
+    }

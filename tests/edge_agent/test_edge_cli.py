@@ -23,6 +23,7 @@ uplink: {{mqtt: "mqtt://box-1@127.0.0.1:1883"}}
 sources:
   line:
     opcua: opc.tcp://127.0.0.1:4840/line
+    security: None
     points:
       energy: {{node: "ns=2;s=energy", unit: kWh, kind: counter, meter: M-1}}
 """
@@ -59,7 +60,7 @@ def test_check_config_refuses_with_64_and_says_where(config_file):
     config_file.write_text(config_file.read_text().replace("unit: kWh", "units: kWh"))
     result = run("check-config", config_file)
     assert result.exit_code == 64
-    assert f"{config_file}:9:" in result.output
+    assert f"{config_file}:10:" in result.output
     assert "did you mean 'unit'" in result.output
 
 
@@ -72,7 +73,7 @@ def test_status_says_that_no_agent_runs(config_file):
 def test_status_shows_a_running_agent_and_its_end(make_agent, make_opcua):
     server = make_opcua(points=["a"])
     points = {"a": {"node": server.node("a"), "unit": "kWh", "kind": "counter"}}
-    agent = make_agent(sources={"line": {"opcua": server.url, "points": points, "sampling_ms": 20}})
+    agent = make_agent(sources={"line": {"opcua": server.url, "security": "None", "points": points, "sampling_ms": 20}})
     agent.ingest.start()
     agent.start()
     wait_for(lambda: agent.status().sources["line"].points["a"].state == "live", "a is live")

@@ -32,6 +32,7 @@ def good() -> dict:
         "sources": {
             "potline": {
                 "opcua": "opc.tcp://127.0.0.1:4840/retroproof",
+                "security": "None",
                 "points": {
                     "ac_energy": {
                         "node": "ns=2;s=Potline1.ac_energy",
@@ -140,10 +141,19 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/potline/opcua", "http://127.0.0.1:4840", "opc.tcp://host:4840/path"),
         ("sources/potline/opcua", "opc.tcp://127.0.0.1", "opc.tcp://host:4840/path"),
         ("sources/potline/opcua", "opc.tcp://127.0.0.1:99999", "opc.tcp://host:4840/path"),
-        ("sources/potline/opcua", "opc.tcp://me:pw@127.0.0.1:4840", "not supported"),
+        ("sources/potline/opcua", "opc.tcp://me:pw@127.0.0.1:4840", "user: and password_file:"),
         ("sources/potline/opcua", None, "give either opcua:, mqtt:"),
         ("sources/potline/mqtt", "mqtt://h", "give either opcua:, mqtt:"),
-        ("sources/potline/password_file", "gate.password", "unknown key 'password_file'"),
+        ("sources/potline/password_file", "gate.password", "user and password_file go together"),
+        ("sources/potline/security", None, "write None to read without protection"),
+        ("sources/potline/security", "Basic256/Sign", "is not a security"),
+        ("sources/potline/trust_dir", "trusted", "has no meaning with security: None"),
+        ("sources/potline/user_cert", "missing.der", "user_cert and user_key go together"),
+        ("sources/potline/publishing_ms", 5, "lies outside 10 to"),
+        ("sources/potline/groups", {"fast": {"queue_size": 0}}, "groups.fast.queue_size: 0 lies outside"),
+        ("sources/potline/points/ac_energy/group", "fast", "there is no group 'fast'"),
+        ("sources/potline/points/ac_energy/index", -1, "the first element has the index 0"),
+        ("sources/potline/points/ac_energy/deadband_percent", 101, "lies outside 0 to 100"),
         ("sources/gate/mqtt", "tcp://127.0.0.1", "not an MQTT address"),
         ("sources/gate/mqtt", "mqtt://edge:pw@127.0.0.1", "put it into a file"),
         ("sources/gate/mqtt", "mqtt://127.0.0.1", "needs a user"),

@@ -11,11 +11,12 @@ from tests.edge_agent.support import AgentProcess, Line, wait_for
 from verification.model import RowFlag
 
 MINUTE_US = 60_000_000
+DEFAULTS = {"security": "None", "sampling_ms": 50, "publishing_ms": 50}
 
 
 def opcua_source(server: Line, *names: str, **changes: object) -> dict[str, object]:
     points = {name: {"node": server.node(name), "unit": "kWh", "kind": "counter"} for name in names}
-    return {"line": {"opcua": server.url, "sampling_ms": 50, "publishing_ms": 50, "points": points, **changes}}
+    return {"line": {"opcua": server.url, **DEFAULTS, "points": points, **changes}}
 
 
 def history(name: str, count: int, *, start_us: int, step_us: int = MINUTE_US) -> list[tuple[str, int, float]]:
@@ -139,7 +140,7 @@ def test_two_samples_at_one_time_at_the_seam_are_both_kept(make_agent, make_opcu
     assert_exactly(agent, rows)
 
 
-def test_an_outage_of_a_node_without_history_becomes_a_signed_gap(make_agent, make_opcua):
+def test_an_outage_of_a_node_without_history_is_a_signed_gap_where_the_server_forgot_us(make_agent, make_opcua):
     server = make_opcua(plain=["p"])
     agent = make_agent(sources=opcua_source(server, "p"))
     agent.ingest.start()
@@ -149,6 +150,7 @@ def test_an_outage_of_a_node_without_history_becomes_a_signed_gap(make_agent, ma
     server.tell(show=[(*row, 0) for row in before])
     wait_for(lambda: set(before) <= set(agent.ingest.rows()), "the values before the break")
     agent.kill()
+    server.forget_sessions()
     after = ("p", now_us(), 99.0)
     server.tell(show=[(*after, 0)])
     agent.start()
@@ -159,7 +161,7 @@ def test_an_outage_of_a_node_without_history_becomes_a_signed_gap(make_agent, ma
     assert Counter(agent.ingest.rows())[after] == 1
 
 
-def test_the_same_sample_seen_again_after_a_restart_is_neither_a_double_nor_a_gap(make_agent, make_opcua):
+def test_the_same_sample_seen_again_in_a_new_session_is_neither_a_double_nor_a_gap(make_agent, make_opcua):
     server = make_opcua(plain=["p"])
     agent = make_agent(sources=opcua_source(server, "p"))
     agent.ingest.start()
@@ -169,6 +171,7 @@ def test_the_same_sample_seen_again_after_a_restart_is_neither_a_double_nor_a_ga
     server.tell(show=[(*row, 0)])
     wait_for(lambda: row in agent.ingest.rows(), "the value")
     agent.kill()
+    server.forget_sessions()
     agent.start()
     wait_for(lambda: agent.status().sources["line"].doubles == 1, "the sample is recognised")
     row_after = ("p", now_us(), 6.0)

@@ -29,7 +29,7 @@ def make_potline_agent(make_agent, opcua_url: str, broker: MosquittoBroker) -> A
         "password_file": "gate.password",
         "points": {"staff_on_shift": staff | {"unit": "heads", "kind": "gauge"}},
     }
-    agent = make_agent(sources={"potline": {"opcua": opcua_url, "points": potline}, "gate": gate})
+    agent = make_agent(sources={"potline": {"opcua": opcua_url, "security": "None", "points": potline}, "gate": gate})
     password = agent.folder / "gate.password"
     password.write_text(broker.password("edge"))
     password.chmod(0o600)

@@ -16,7 +16,7 @@ QUICK = {"sampling_ms": 20, "publishing_ms": 50}
 
 def source(line, *names: str) -> dict:
     points = {name: {"node": line.node(name), "unit": "kWh", "kind": "counter"} for name in names}
-    return {"opcua": line.url, "points": points, **QUICK}
+    return {"opcua": line.url, "security": "None", "points": points, **QUICK}
 
 
 @pytest.fixture

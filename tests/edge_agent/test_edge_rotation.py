@@ -19,7 +19,7 @@ def agent(make_agent, make_opcua):
     """An agent that reads a point, and a server to write it on."""
     line = make_opcua(points=["a"])
     points = {"a": {"node": line.node("a"), "unit": "kWh", "kind": "counter"}}
-    made = make_agent(sources={"line": {"opcua": line.url, "points": points, "sampling_ms": 20}})
+    made = make_agent(sources={"line": {"opcua": line.url, "security": "None", "points": points, "sampling_ms": 20}})
     made.line = line
     made.ingest.start()
     return made

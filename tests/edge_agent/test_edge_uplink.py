@@ -32,7 +32,7 @@ def agent(make_agent: Callable[..., AgentProcess], rows) -> AgentProcess:
     """Finds 400 readings in its spool, in 41 batches with the catalogue; ingest is there but says nothing yet."""
     nobody = f"opc.tcp://127.0.0.1:{free_port()}/nobody"
     points = {"a": {"node": "ns=2;s=a", "unit": "kWh", "kind": "counter"}}
-    made = make_agent(sources={"line": {"opcua": nobody, "points": points}})
+    made = make_agent(sources={"line": {"opcua": nobody, "security": "None", "points": points}})
     made.ingest.mute = True
     fill_spool(made, rows, rows_per_batch=10)
     return made

@@ -10,7 +10,7 @@ from asyncua import ua
 
 from edge_agent.backoff import Backoff
 from edge_agent.clock import clock_state
-from edge_agent.sources.opcua_values import ValueRefusedError, reading, refused_type
+from edge_agent.sources.opcua.values import ValueRefusedError, reading
 from verification.batch import CLOCK_STATES
 
 NOW_US = 42
@@ -94,12 +94,6 @@ def test_a_time_after_2200_is_refused(moment, taken):
 )
 def test_the_overflow_bit_counts_only_with_its_info_type(status, overflowed):
     assert reading(data(1.0, ua.VariantType.Double, status=status), NOW_US).overflowed is overflowed
-
-
-def test_types_without_numbers_are_known_by_name():
-    assert refused_type(ua.NodeId(12)) == "String"
-    assert refused_type(ua.NodeId(11)) == ""
-    assert refused_type(ua.NodeId(12, 2)) == ""
 
 
 def test_waiting_times_double_up_to_their_bound_and_begin_again_after_a_success():

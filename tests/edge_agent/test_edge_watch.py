@@ -36,7 +36,8 @@ def test_prometheus_reads_spool_uplink_and_sources_on_loopback(make_agent, make_
         "gone": {"node": line.node("gone"), "unit": "kWh", "kind": "counter"},
     }
     agent = make_agent(
-        sources={"line": {"opcua": line.url, "points": points, "sampling_ms": 20}}, metrics=f"127.0.0.1:{port}"
+        sources={"line": {"opcua": line.url, "security": "None", "points": points, "sampling_ms": 20}},
+        metrics=f"127.0.0.1:{port}",
     )
     agent.ingest.start()
     agent.start()
@@ -72,7 +73,8 @@ def test_a_port_that_is_taken_ends_the_start_with_a_plain_error(make_agent, make
     line = make_opcua(points=["a"])
     points = {"a": {"node": line.node("a"), "unit": "kWh", "kind": "counter"}}
     agent = make_agent(
-        sources={"line": {"opcua": line.url, "points": points}}, metrics=f"127.0.0.1:{uplink_broker.port}"
+        sources={"line": {"opcua": line.url, "security": "None", "points": points}},
+        metrics=f"127.0.0.1:{uplink_broker.port}",
     )
     agent.start()
     wait_for(lambda: not agent.running(), "the end")

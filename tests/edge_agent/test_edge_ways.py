@@ -25,7 +25,7 @@ def agent(make_agent: Callable[..., AgentProcess]) -> AgentProcess:
     """Finds 200 readings in its spool, in 21 batches with the catalogue."""
     nobody = f"opc.tcp://127.0.0.1:{free_port()}/nobody"
     points = {"a": {"node": "ns=2;s=a", "unit": "kWh", "kind": "counter"}}
-    made = make_agent(sources={"line": {"opcua": nobody, "points": points}})
+    made = make_agent(sources={"line": {"opcua": nobody, "security": "None", "points": points}})
     spool = open_spool(made.folder / "spool.sqlite", made.device, made.key, Limits(max_rows=10))
     spool.catalogue([Point("a", "ns=2;s=a", "kWh", PointKind.COUNTER)])
     columns = Rows.empty()

@@ -1,11 +1,12 @@
 // A node-opcua server for the agent's tests: `node opcua_server.js '{"port": 4840, "pki": "folder", "ticking": ...}'`.
 //
-// Orders come as JSON lines on stdin; each is answered with one JSON line. Nodes are `ns=1;s=<name>`.
+// Orders come as JSON lines on stdin; each is answered with one: how far the ticking has counted. Nodes are
+// `ns=1;s=<name>`.
 //   {"add": [{name, type, value?, array?, history?}]}     variables, at any time
 //   {"write": [{name, value, time?, status?}]}            time in milliseconds since 1970
 //   {"remove": [name]}                                    the node is gone
-//   {"tick": {count, interval_ms, rounds?}}               variables t0, t1, ... that count 1, 2, 3, ... by themselves
-//   {"stop": true}                                        stops the ticking; answers how far each variable counted
+//   {"tick": {count, interval_ms}}                        variables t0, t1, ... that count 1, 2, 3, ... by themselves
+//   {"stop": true}                                        stops the ticking
 //
 // What a tick writes is exact: the counter is the ledger, so that a reader knows which values are missing or doubled.
 
@@ -71,11 +72,8 @@ class Plant {
     for (const row of order.write ?? []) this.write(row);
     for (const name of order.remove ?? []) this.remove(name);
     if (order.tick) this.tick(order.tick);
-    if (order.stop) {
-      clearInterval(this.timer);
-      return { counted: this.count };
-    }
-    return "done";
+    if (order.stop) clearInterval(this.timer);
+    return { counted: this.count };
   }
 
   add({ name, type, value, array, history, range, enumeration }) {

@@ -74,12 +74,14 @@ class Peer:
         assert self._process is not None
         return self._process.pid
 
-    def tell(self, **order: object) -> object:
+    def tell(self, **order: object) -> dict[str, object]:
         """Give an order; the peer's answer."""
         stream = self._stream("stdin")
         stream.write(json.dumps(order) + "\n")
         stream.flush()
-        return self._answer()
+        answer = self._answer()
+        assert isinstance(answer, dict), answer
+        return answer
 
     def kill(self) -> None:
         if self._process is not None:

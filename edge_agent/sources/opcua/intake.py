@@ -1,0 +1,190 @@
+"""Takes a session's messages into the spool, closing the seam between history and live values on the way.
+
+`take` returns once the message's values are durable, with the message's own number: whoever called it may acknowledge.
+Almost every message goes in by columns; one that touches a seam, an overflow or an unknown node is looked at value by
+value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import sub
+
+from edge_agent.sources.opcua.history import HistoryError, HistoryReader
+from edge_agent.sources.opcua.item import INDEX_MASK, Item, Seam
+from edge_agent.sources.opcua.values import ODD_CLOCK_US, OVERFLOW, Reading, Values
+from edge_agent.spool import Spool
+from edge_agent.spool_model import PointState, Taken
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import SourceStatus
+from verification.batch import Gap
+from verification.model import Rows
+
+# A server may write a value into its history a little after it has shown it to subscribers.
+HISTORY_LAG_S = 3.0
+HISTORY_POLL_S = 0.05
+LOGGED_REFUSALS = 3
+OUTAGE = "outage"
+QUEUE_OVERFLOW = "queue_overflow"
+
+log = logging.getLogger(__name__)
+
+
+class Intake:
+    """The way into the spool for the values of `items`, by their handle; others are left out."""
+
+    def __init__(
+        self, items: Mapping[int, Item], history: HistoryReader, spool: SpoolThread, status: SourceStatus
+    ) -> None:
+        self._items = items
+        self._history = history
+        self._spool = spool
+        self._status = status
+
+    async def take(self, values: Values, taken: Taken) -> None:
+        """Commit what is new in a message. Raises SpoolFullError, having kept nothing."""
+        self._refuse(values.refused)
+        gaps: list[Gap] = []
+        if self._needs_care(values):
+            values, gaps = await self._carefully(values)
+        rows = Rows(
+            array("H", [handle & INDEX_MASK for handle in values.handle]),
+            array("q", values.time_us),
+            array("d", values.value),
+            array("I", values.status),
+            array("B", bytes(len(values))),
+            array("q", values.server_time_us),
+        )
+        await self._spool.call(Spool.append, rows, gaps=gaps, taken=taken)
+        self._note(values)
+
+    def expect_loss(self, items: Iterable[Item]) -> None:
+        """A message is lost for good: before the next values of these items are taken, mend what can be mended."""
+        for item in items:
+            item.seam_due = True
+
+    def _needs_care(self, values: Values) -> bool:
+        handles = set(values.handle)
+        return (
+            not handles <= self._items.keys()
+            or any(status & OVERFLOW == OVERFLOW for status in set(values.status))
+            or any(item.seam_due or item.seam is not None for item in map(self._items.__getitem__, handles))
+        )
+
+    async def _carefully(self, values: Values) -> tuple[Values, list[Gap]]:
+        """The values without those of unknown nodes and without doubles, and the gaps before them."""
+        rows = [(self._items.get(handle), one) for handle, one in values.readings()]
+        known = [(item, one) for item, one in rows if item is not None]
+        gaps = await self._close_seams(known)
+        kept = Values()
+        for item, one in known:
+            if item.seam is not None:
+                if item.seam.explains(one):
+                    self._status.doubles += 1
+                    item.status.state = "live"
+                    continue
+                if item.seam.ends_before(one):
+                    item.seam = None
+            kept.add(item.handle, one)
+        return kept, gaps
+
+    def _refuse(self, refused: Sequence[tuple[int, str]]) -> None:
+        """What is no number is the point's error, not the session's."""
+        for handle, why in refused:
+            item = self._items.get(handle)
+            if item is None:
+                continue
+            item.status.refused += 1
+            self._status.bad += 1
+            item.status.fail(why)
+            if item.status.refused <= LOGGED_REFUSALS:
+                log.warning("a value is refused: point=%s reason=%r", item.name, why)
+
+    def _note(self, values: Values) -> None:
+        """Show what came last of each point, and what is odd about it."""
+        for handle, place in dict(zip(values.handle, range(len(values)), strict=True)).items():
+            status = self._items[handle].status
+            status.state, status.message = "live", ""
+            status.took(values.time_us[place], values.value[place], values.status[place])
+        for handle, count in Counter(values.handle).items():
+            self._items[handle].status.rows += count
+        if not all(map(math.isfinite, values.value)):
+            self._note_not_finite(values)
+        skews = list(map(sub, values.time_us, values.server_time_us))
+        if skews and (min(skews) < -ODD_CLOCK_US or max(skews) > ODD_CLOCK_US):
+            self._note_odd_clocks(values, skews)
+
+    def _note_not_finite(self, values: Values) -> None:
+        for handle, value in zip(values.handle, values.value, strict=True):
+            if not math.isfinite(value):
+                status = self._items[handle].status
+                status.not_finite += 1
+                status.message = f"the source sent {value}; it is kept as it came"
+
+    def _note_odd_clocks(self, values: Values, skews: Sequence[int]) -> None:
+        for handle, skew_us in zip(values.handle, skews, strict=True):
+            if abs(skew_us) > ODD_CLOCK_US:
+                status = self._items[handle].status
+                status.odd_times += 1
+                status.message = (
+                    f"the source's clock is {skew_us / ODD_CLOCK_US:+.1f} days off its server's; set it: "
+                    "the reading is kept with both times"
+                )
+
+    async def _close_seams(self, values: Sequence[tuple[Item, Reading]]) -> list[Gap]:
+        """Read what lies between the spool and these values, where a break or an overflow says that something does."""
+        gaps: list[Gap] = []
+        breaks: dict[int, list[tuple[int | None, Reading]]] = {}  # the time before each break, and the first one after
+        reached_us: dict[int, int] = {}
+        for item, one in values:
+            if one.overflowed or item.seam_due:
+                item.seam_due = False
+                breaks.setdefault(item.handle, []).append((reached_us.get(item.handle), one))
+            reached_us[item.handle] = max(reached_us.get(item.handle, one.time_us), one.time_us)
+        deadline_s = time.monotonic() + HISTORY_LAG_S
+        for handle, found in breaks.items():
+            item = self._items[handle]
+            seam = Seam()
+            last = await self._spool.call(Spool.state, item.index)
+            if not await self._mended(item, seam, reached_us[handle], deadline_s):
+                gaps += [gap for before_us, one in found if (gap := _gap(item, last, before_us, one))]
+            if last is not None:
+                seam.add_last(last)
+            item.seam = seam
+        return gaps
+
+    async def _mended(self, item: Item, seam: Seam, time_us: int, deadline_s: float) -> bool:
+        """Whether the history had what was missing; a node that has none, or no longer, is left with a gap."""
+        if not item.historizing:
+            return False
+        try:
+            await self._read_history_until(item, seam, time_us, deadline_s)
+        except HistoryError as err:
+            item.historizing = item.status.historizing = False
+            log.warning("no history: point=%s reason=%r", item.name, str(err))
+            return False
+        return True
+
+    async def _read_history_until(self, item: Item, seam: Seam, time_us: int, deadline_s: float) -> None:
+        """Catch up until history has reached a live value; a history that stays behind is left where it is."""
+        while True:
+            await self._history.catch_up(item, seam)
+            state = await self._spool.call(Spool.state, item.index)
+            if (state is not None and state.time_us >= time_us) or time.monotonic() >= deadline_s:
+                return
+            await asyncio.sleep(HISTORY_POLL_S)
+
+
+def _gap(item: Item, last: PointState | None, before_us: int | None, one: Reading) -> Gap | None:
+    """The span between the latest reading before and this one; None where nothing can be missing."""
+    if before_us is None:
+        before_us = one.time_us if last is None else last.time_us
+    if one.time_us <= before_us:
+        return None
+    return Gap((item.index,), before_us, one.time_us, QUEUE_OVERFLOW if one.overflowed else OUTAGE)

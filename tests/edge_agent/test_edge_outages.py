@@ -1,0 +1,150 @@
+"""Cuts, black holes and kill -9 against two OPC UA servers that are not ours: nothing lost, nothing doubled.
+
+`make soak` runs the same with outages of a minute, five of each, and shows the table.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.edge_agent.support import AgentProcess, NodeOpcUa, OpcUaProcess, ticking_points, wait_for
+from tests.support.proxy import Proxy
+
+SOAK = bool(os.environ.get("RETROPROOF_SOAK"))
+ROUNDS = 5 if SOAK else 2
+OUTAGES_S = (3.0, 60.0) if SOAK else (3.0,)
+TAGS = 10
+INTERVAL_MS = 200
+BETWEEN_S = 3.0 if SOAK else 1.5
+NAMESPACES = {"node": 1, "asyncua": 2}  # of the servers' ticking variables
+
+
+class Plant:
+    """Both servers, each behind a proxy, and their counters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.servers = {"node": NodeOpcUa(folder).start(), "asyncua": OpcUaProcess(folder).start()}
+        for server in self.servers.values():
+            server.tell(tick={"count": TAGS, "interval_ms": INTERVAL_MS})
+        self._stack = ExitStack()
+        self.proxies = {
+            name: self._stack.enter_context(Proxy(server.port).running()) for name, server in self.servers.items()
+        }
+
+    def sources(self) -> dict[str, object]:
+        return {
+            name: {
+                "opcua": f"opc.tcp://127.0.0.1:{proxy.port}/test",
+                "security": "None",
+                "sampling_ms": 0,
+                "publishing_ms": 200,
+                "points": ticking_points(TAGS, NAMESPACES[name], f"{name}."),
+            }
+            for name, proxy in self.proxies.items()
+        }
+
+    def count(self, name: str) -> int:
+        return int(self.servers[name].tell()["counted"])
+
+    def stop(self) -> dict[str, int]:
+        return {name: int(server.tell(stop=True)["counted"]) for name, server in self.servers.items()}
+
+    def close(self) -> None:
+        self._stack.close()
+        for server in self.servers.values():
+            server.kill()
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Plant]:
+    made = Plant(tmp_path)
+    yield made
+    made.close()
+
+
+def values(agent: AgentProcess) -> dict[str, Counter[int]]:
+    """What arrived at ingest of each point."""
+    found: dict[str, Counter[int]] = {}
+    for name, _, value in agent.ingest.rows():
+        found.setdefault(name, Counter())[int(value)] += 1
+    return found
+
+
+def caught_up(agent: AgentProcess, counts: dict[str, int]) -> bool:
+    """Whether the counters have arrived up to these."""
+    found = values(agent)
+    return all(
+        max(found.get(f"{name}.t{number}", {0: 0})) >= count for name, count in counts.items() for number in range(TAGS)
+    )
+
+
+def losses(agent: AgentProcess, counts: dict[str, int]) -> dict[str, tuple[int, int, int]]:
+    """Of each server: values expected, lost and doubled, from the first that arrived on."""
+    found = values(agent)
+    table = {}
+    for name, count in counts.items():
+        expected = lost = doubled = 0
+        for number in range(TAGS):
+            seen = found[f"{name}.t{number}"]
+            wanted = range(min(seen), count + 1)
+            expected += len(wanted)
+            lost += sum(value not in seen for value in wanted)
+            doubled += sum(times - 1 for times in seen.values())
+        table[name] = (expected, lost, doubled)
+    return table
+
+
+def break_off(what: str, plant: Plant, agent: AgentProcess, seconds: float) -> None:
+    """One outage of the given length."""
+    match what:
+        case "kill":
+            agent.kill()
+            time.sleep(5.0)
+            agent.start()
+            return
+        case "cut":
+            for proxy in plant.proxies.values():
+                proxy.cut(refuse=True)
+        case "black hole":
+            for proxy in plant.proxies.values():
+                proxy.black_hole()
+    time.sleep(seconds)
+    for proxy in plant.proxies.values():
+        proxy.mend()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800 if SOAK else 180)
+@pytest.mark.parametrize(
+    ("what", "seconds"),
+    [*(("cut", seconds) for seconds in OUTAGES_S), *(("black hole", seconds) for seconds in OUTAGES_S), ("kill", 5.0)],
+)
+def test_an_outage_loses_nothing_and_doubles_nothing(make_agent, plant, what, seconds):
+    agent = make_agent(sources=plant.sources())
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: caught_up(agent, dict.fromkeys(plant.servers, 1)), "both servers are read")
+    for _ in range(ROUNDS):
+        time.sleep(BETWEEN_S)  # values flow
+        break_off(what, plant, agent, seconds)
+        now = {name: plant.count(name) for name in plant.servers}
+        wait_for(lambda now=now: caught_up(agent, now), f"the values after the {what}", 60.0)
+    counts = plant.stop()
+    wait_for(lambda: caught_up(agent, counts), "the last values")
+    table = losses(agent, counts)
+    for name, (expected, lost, doubled) in table.items():
+        shown = agent.status().sources[name]
+        print(
+            f"{what:>10} {seconds:>3.0f} s x {ROUNDS} {name:>8}: expected {expected}, lost {lost}, doubled {doubled}, "
+            f"republished messages {shown.republished}, connects {shown.connects}"
+        )
+    assert {name: row[1:] for name, row in table.items()} == dict.fromkeys(plant.servers, (0, 0))
+    assert agent.ingest.problems == []
+    assert agent.ingest.gaps() == []
