@@ -18,7 +18,7 @@ OPCUA_POINTS = [name for name, point in Potline.points.items() if point.protocol
 
 def produced(ledger: Path) -> Counter[ReadingRow]:
     lines = (line.split(",") for line in ledger.read_text(encoding="utf-8").splitlines()[1:])
-    return Counter((point, int(time_us), float(value)) for point, time_us, value in lines)
+    return Counter((point, int(time_us), float(value)) for point, time_us, value, *_ in lines)
 
 
 def make_potline_agent(make_agent, opcua_url: str, broker: MosquittoBroker) -> AgentProcess:
