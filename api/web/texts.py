@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import get_args
 
 from verification.findings import Language
-from verification.report.words import PLOTS, Text, Words
+from verification.report.words import PLOTS, REPORT, Text, Words
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 
@@ -183,14 +183,7 @@ TEXTS: dict[str, Text] = {
     "col_model": Text("Model", "模型"),
     "primary": Text("named by the plan", "方案指定"),
     "not_admissible": Text("not admissible", "不可用"),
-    "why_refused": Text("cannot be fitted", "无法拟合"),
-    "why_support": Text("the reporting period lies outside what the baseline saw", "报告期超出基准期范围"),
-    "why_size": Text("too few effective intervals", "有效样本量不足"),
-    "why_terms": Text("a term does not matter", "有项不显著"),
-    "why_rejected": Text("a further term matters", "缺少显著项"),
-    "check_ar1_gls": Text("AR(1) generalised least squares", "AR(1) 广义最小二乘"),
-    "check_monte_carlo": Text("Monte Carlo (GUM supplement 1)", "蒙特卡洛法（GUM 补充件 1）"),
-    "check_ashrae_fsu": Text("ASHRAE Guideline 14", "ASHRAE 导则 14"),
+    **{key: text for key, text in REPORT.items() if key.startswith(("why_", "check_"))},
     "findings_whole": Text("Findings about plan and readings", "方案与读数的核查发现"),
     "findings": Text("Findings", "核查发现"),
     "findings_none": Text("Nothing noteworthy was found.", "未发现需要说明的情况。"),

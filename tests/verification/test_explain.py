@@ -33,7 +33,7 @@ def with_robustness() -> Result:
         ],
         placebo=Placebo(20, 1, "0.05"),
         cross_checks=[CrossCheck("ar1_gls", "kWh/t", "-234.9000", "14.5000")],
-        sensitivity=[SensitivityRow("reporting without 2026-08", "-236.2000", None)],
+        sensitivity=[SensitivityRow("without:reporting:2026-08", "-236.2000", None)],
     )
     return msgspec.structs.replace(RESULT, measures=[measure])
 
@@ -76,18 +76,20 @@ def test_every_finding_appears_once_for_each_measure_in_the_step_that_makes_it()
 
 def test_every_kind_of_finding_has_a_step():
     assert {step_of(code) for code in CATALOGUE} <= set(range(1, 9))
-    assert (step_of("PLAN_NOT_LOGGED"), step_of("EXTRAPOLATION_MEAN"), step_of("ILL_CONDITIONED")) == (1, 3, 4)
+    known = {"PLAN_NOT_LOGGED": 1, "SPIKES": 2, "EXTRAPOLATION_MEAN": 3, "ILL_CONDITIONED": 4, "ADJUSTMENT_UNSIGNED": 5}
+    known |= {"PANEL_FLIPS": 6, "BALANCE_OPEN": 7, "TARGET_MET": 8}
+    assert {code: step_of(code) for code in known} == known
 
 
 def test_panel_placebo_checks_and_sensitivity_are_told():
     text = explain(with_robustness())
     assert "* ols(metal_tapped): -235.1030 ± 14.1624, MET" in text
-    assert "ratio: not admissible (rejected)" in text
+    assert "ratio: not admissible (a further term matters)" in text
     assert "placebo retrofits at 20 dates inside the baseline: 1 certified" in text
-    assert "ar1_gls: -234.9000 ± 14.5000" in text
-    assert "reporting without 2026-08: -236.2000" in text
+    assert "AR(1) generalised least squares: -234.9000 ± 14.5000 kWh/t" in text
+    assert "without 2026-08 of the reporting period: -236.2000" in text
     short = render(with_robustness())
-    assert "Other models: 2 of 3 admissible, from -235.1 to -180.5 kWh/t" in short
+    assert "Admissible models: 2 of 3, from -235.1 to -180.5 kWh/t" in short
     assert "1 of 20 would have been certified" in short
 
 

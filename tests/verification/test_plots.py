@@ -205,7 +205,7 @@ def test_names_from_a_plan_are_escaped():
 @pytest.mark.parametrize("at_least", [False, True])
 @pytest.mark.parametrize("delta", [-500.0, -60.0, 0.0, 70.0])
 def test_the_gauge_shades_the_side_of_the_target_that_is_accepted(delta: float, *, at_least: bool):
-    reading = gauge.Reading(delta, 20.0, -50.0, "-50", at_least=at_least, claim=-60.0, title="t")
+    reading = gauge.Reading(delta, 20.0, -50.0, "-50", at_least, -60.0, 0.0, "no change", "t")
     picture = ET.fromstring(gauge.gauge(reading, Words("zh", REPORT), gauge.NARROW, "g"))  # noqa: S314 - our own
     shade = picture.find(f".//{SVG}rect[@class='accepts']")
     limit = picture.find(f".//{SVG}line[@class='limit']")

@@ -11,11 +11,22 @@ from decimal import Decimal
 
 from verification.engine.result import MeasureResult, ModelStatistics, Result, WindowTotals
 from verification.engine.rounding import significant
-from verification.finding_catalogue import change, model, plan_lock, readings, retired, robustness, table, verdict
+from verification.engine.verdict import figure
+from verification.finding_catalogue import (
+    change,
+    model,
+    plan_lock,
+    quality,
+    readings,
+    retired,
+    robustness,
+    table,
+    verdict,
+)
 from verification.findings import Finding, Language
 from verification.report.explain_words import EXPLAIN, STEPS
 from verification.report.read import source_name, step_name
-from verification.report.text import finding_lines, limit_text, worth_lines
+from verification.report.text import case_text, finding_lines, limit_text, worth_lines
 from verification.report.words import Words
 
 SHOWN_DIGITS, SHOWN_NAMES = 6, 5
@@ -23,6 +34,7 @@ _STEP_OF_GROUP = (
     (1, plan_lock),
     (2, table),
     (2, readings),
+    (2, quality),
     (4, model),
     (4, retired),
     (5, change),
@@ -30,6 +42,7 @@ _STEP_OF_GROUP = (
     (8, verdict),
 )
 _SUPPORT, SUPPORT_STEP = "EXTRAPOLATION", 3
+_PHYSICAL, PHYSICAL_STEP = frozenset({"BILL_DISAGREES", "BILL_NOT_COMPARABLE", "BALANCE_OPEN"}), 7
 
 
 def explain(result: Result, language: Language = "en") -> str:
@@ -64,6 +77,8 @@ def step_of(code: str) -> int:
     """The step that makes a finding; one that this version does not know is shown with the data."""
     if code.startswith(_SUPPORT):
         return SUPPORT_STEP
+    if code in _PHYSICAL:
+        return PHYSICAL_STEP
     return next((step for step, group in _STEP_OF_GROUP if code in group.ENTRIES), 2)
 
 
@@ -140,7 +155,8 @@ def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  
     yield t("model_line", kind=model.kind, n=model.n, p=model.p)
     for one in model.coefficients:
         shown = {"value": one.value, "error": one.standard_error, "t": one.t or "–", "vif": one.vif or "–"}
-        yield t("coefficient", name=one.name, unit=one.unit, p=one.p_value, **shown)
+        noise = one.p_value_autocorrelated or "–"
+        yield t("coefficient", name=one.name, unit=one.unit, p=one.p_value, noise=noise, **shown)
     yield from _fit(model, measure.metric.numerator_unit, t)
 
 
@@ -202,7 +218,13 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
     )
     yield from worth_lines(measure, t)
     for check in measure.cross_checks:
-        yield t("cross_check", name=check.name, delta=check.delta or "–", expanded=check.expanded_uncertainty)
+        yield t(
+            "cross_check",
+            name=t.or_same(f"check_{check.name}", check.name),
+            delta=check.delta or "–",
+            expanded=check.expanded_uncertainty,
+            unit=check.unit,
+        )
 
 
 def _sums(measure: MeasureResult, delta: str, t: Words) -> Iterator[str]:
@@ -241,14 +263,20 @@ def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[st
                 "panel_row", mark=mark, model=row.model, delta=row.delta, expanded=row.expanded_uncertainty, state=state
             )
         else:
-            yield t("panel_refused", model=row.model, why="; ".join(row.why_not))
+            why = "; ".join(t.or_same(f"why_{reason}", reason) for reason in row.why_not)
+            yield t("panel_refused", model=row.model, why=why)
     if measure.placebo is not None:
         placebo = measure.placebo
         yield t("placebo", dates=placebo.dates, claims=placebo.false_claims, rate=placebo.rate)
     for point in measure.change_points:
-        yield t("change_point", window=t(point.window), start=point.start.date().isoformat(), shift=point.shift)
+        yield t("change_point", window=t(f"in_{point.window}"), start=point.start.date().isoformat(), shift=point.shift)
     for case in measure.sensitivity:
-        yield t("sensitivity", case=case.case, delta=case.delta or "–", expanded=case.expanded_uncertainty or "–")
+        if case.delta is not None:
+            yield f"{case_text(case.case, t)}: {_with_expanded(case.delta, case.expanded_uncertainty)}"
+
+
+def _with_expanded(delta: str, expanded: str | None) -> str:
+    return delta if expanded is None else f"{delta} ± {expanded}"
 
 
 def _plausibility(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - findings only
@@ -257,9 +285,9 @@ def _plausibility(result: Result, measure: MeasureResult, t: Words) -> Iterator[
 
 def _verdict(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
     verdict, effect = measure.verdict, measure.effect
-    if effect is not None and verdict.limit.of == "change":
-        delta, expanded = Decimal(effect.delta), Decimal(effect.expanded_uncertainty)
-        bounds = {"low": f"{delta - expanded:f}", "high": f"{delta + expanded:f}", "unit": measure.metric.unit}
+    if effect is not None:
+        value, expanded = figure(effect, verdict.limit.of)
+        bounds = {"low": f"{value - expanded:f}", "high": f"{value + expanded:f}", "unit": verdict.limit.unit}
         yield t("comparison", limit=limit_text(verdict.limit, t), state=t(verdict.state), **bounds)
     else:
         yield f"{limit_text(verdict.limit, t)}: {t(verdict.state)}"

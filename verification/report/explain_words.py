@@ -43,8 +43,8 @@ EXPLAIN: dict[str, Text] = {
     "no_model": Text("no model was fitted; the findings say why", "未拟合模型，原因见发现"),
     "model_line": Text("{kind}: n = {n} intervals, p = {p} parameters", "{kind}：n = {n} 个区间，p = {p} 个参数"),
     "coefficient": Text(
-        "  {name} = {value} ± {error} {unit} (t = {t}, p = {p}, VIF = {vif})",
-        "  {name} = {value} ± {error} {unit}（t = {t}，p = {p}，VIF = {vif}）",
+        "  {name} = {value} ± {error} {unit} (t = {t}, p = {p}, p in autocorrelated noise = {noise}, VIF = {vif})",
+        "  {name} = {value} ± {error} {unit}（t = {t}，p = {p}，计入自相关 p = {noise}，VIF = {vif}）",
     ),
     "fit_line": Text(
         "  s = {s} {unit}; R2 = {r2}, adjusted {adjusted}; CV(RMSE) = {cv} % [{convention}]",
@@ -79,7 +79,9 @@ EXPLAIN: dict[str, Text] = {
         "U = k * u_c = {k} * {u} = {expanded} {unit} at confidence {confidence}; reported {delta} ± {shown} {unit}",
         "U = k * u_c = {k} * {u} = {expanded} {unit}，置信水平 {confidence}；报告值 {delta} ± {shown} {unit}",
     ),
-    "cross_check": Text("by another method, {name}: {delta} ± {expanded}", "另一方法 {name}：{delta} ± {expanded}"),
+    "cross_check": Text(
+        "by another method, {name}: {delta} ± {expanded} {unit}", "另一方法 {name}：{delta} ± {expanded} {unit}"
+    ),
     "panel_row": Text("{mark} {model}: {delta} ± {expanded}, {state}", "{mark} {model}：{delta} ± {expanded}，{state}"),
     "panel_refused": Text("- {model}: not admissible ({why})", "- {model}：不可用（{why}）"),
     "placebo": Text(
@@ -89,7 +91,6 @@ EXPLAIN: dict[str, Text] = {
     "change_point": Text(
         "break in the {window} at {start}: shift {shift}", "{window}在 {start} 出现突变：偏移 {shift}"
     ),
-    "sensitivity": Text("without or with {case}: {delta} ± {expanded}", "情形 {case}：{delta} ± {expanded}"),
     "nothing": Text("nothing to report", "无"),
     "comparison": Text(
         "{low} to {high} {unit} against {limit}: {state}",

@@ -11,7 +11,7 @@ from verification.report.numbers import tick_text
 from verification.report.svg import Drawing, Scale, element, group, label, line, text_width, ticks
 from verification.report.words import Words
 
-WIDE, NARROW = Frame("wide", 560, 126, 12), Frame("narrow", 340, 126, 12)
+WIDE, NARROW = FRAMES = Frame("wide", 560, 126, 12), Frame("narrow", 340, 126, 12)
 LINE_Y, INTERVAL_Y, TOP_Y = 102.0, 64.0, 40.0
 MARGIN_SHARE = 0.14
 TICKS = 5
@@ -19,24 +19,30 @@ TICKS = 5
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What stands on the line, all in one unit. `at_least`: the target is reached above it, not below."""
+    """What stands on the line, all in one unit: the figure that the target is about. `at_least`: the target is reached
+    above it, not below. `reference` is where nothing would have changed, and `reference_name` what that is.
+    """
 
-    delta: float
+    value: float
     uncertainty: float
     target: float
     target_text: str
     at_least: bool
     claim: float | None
+    reference: float | None
+    reference_name: str
     title: str
 
 
 def gauge(reading: Reading, t: Words, frame: Frame, element_id: str) -> Drawing:
     """The interval against target and claim."""
-    marks = [reading.delta - reading.uncertainty, reading.delta + reading.uncertainty, reading.target, 0.0]
-    marks += [reading.claim] if reading.claim is not None else []
+    marks = [reading.value - reading.uncertainty, reading.value + reading.uncertainty, reading.target]
+    marks += [mark for mark in (reading.claim, reading.reference) if mark is not None]
     margin = (max(marks) - min(marks) or 1.0) * MARGIN_SHARE
     x = Scale(min(marks) - margin, max(marks) + margin, frame.right, frame.width - frame.right)
-    parts = [_acceptance(reading, t, x, frame), _axis(x), _zero(x, t), _interval(reading, x)]
+    parts = [_acceptance(reading, t, x, frame), _axis(x), _interval(reading, x)]
+    if reading.reference is not None:
+        parts.append(_reference(x(reading.reference), reading.reference_name, x))
     if reading.claim is not None:
         at = x(reading.claim)
         parts.append(element("path", class_="claim", d=f"M{at} {LINE_Y - 1}l5 -10h-10z"))
@@ -77,20 +83,17 @@ def _axis(x: Scale) -> Drawing:
     return group(parts)
 
 
-def _zero(x: Scale, t: Words) -> Drawing:
-    at = x(0.0)
-    parts = [line(at, TOP_Y, at, LINE_Y, "zero")]
-    before = at - x.start >= text_width(t("gauge_zero")) + 10
-    parts.append(
-        label(t("gauge_zero"), at - 5 if before else at + 5, TOP_Y + 11, "zero-name", "end" if before else "start")
-    )
-    return group(parts)
+def _reference(at: float, name: str, x: Scale) -> Drawing:
+    """Where nothing would have changed."""
+    before = at - x.start >= text_width(name) + 10
+    place, anchor = (at - 5, "end") if before else (at + 5, "start")
+    return group([line(at, TOP_Y, at, LINE_Y, "zero"), label(name, place, TOP_Y + 11, "zero-name", anchor)])
 
 
 def _interval(reading: Reading, x: Scale) -> Drawing:
-    low, high = x(reading.delta - reading.uncertainty), x(reading.delta + reading.uncertainty)
+    low, high = x(reading.value - reading.uncertainty), x(reading.value + reading.uncertainty)
     y = INTERVAL_Y
     parts = [line(low, y, high, y, "whisker")]
     parts += [line(at, y - 7, at, y + 7, "whisker") for at in (low, high)]
-    parts.append(element("circle", class_="delta", cx=x(reading.delta), cy=y, r=6))
+    parts.append(element("circle", class_="delta", cx=x(reading.value), cy=y, r=6))
     return group(parts)

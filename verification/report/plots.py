@@ -7,8 +7,9 @@ from decimal import Decimal
 from html import escape
 from importlib.resources import files
 
-from verification.engine.result import Effect, Limit, MeasureResult, Result
-from verification.engine.rounding import short
+from verification.engine.result import MeasureResult, Result
+from verification.engine.rounding import reported, short
+from verification.engine.verdict import figure
 from verification.findings import Language
 from verification.report import bars, coverage, gauge, scatter, time_plots
 from verification.report.axes import FRAMES, Frame
@@ -49,32 +50,38 @@ def drawings(measure: MeasureResult, t: Words) -> dict[str, list[Drawing]]:
 
 
 def gauges(measure: MeasureResult, t: Words) -> list[Drawing]:
-    """The interval against target and claim, wide and narrow; none without a figure in the target's unit."""
-    effect, limit = measure.effect, measure.verdict.limit
-    if effect is None or limit.of != "change":
+    """The interval of the figure that the target is about, wide and narrow; none where there is no such figure."""
+    if measure.effect is None:
         return []
-    reading = _reading(measure, effect, limit, t)
-    return [
-        gauge.gauge(reading, t, frame, f"{measure.name}-gauge-{frame.name}") for frame in (gauge.WIDE, gauge.NARROW)
-    ]
+    try:
+        value, expanded = figure(measure.effect, measure.verdict.limit.of)
+    except ValueError:
+        return []
+    reading = _reading(measure, value, expanded, t)
+    return [gauge.gauge(reading, t, frame, f"{measure.name}-gauge-{frame.name}") for frame in gauge.FRAMES]
 
 
-def _reading(measure: MeasureResult, effect: Effect, limit: Limit, t: Words) -> gauge.Reading:
-    target = number(short(Decimal(limit.value)))
+def _reading(measure: MeasureResult, value: Decimal, expanded: Decimal, t: Words) -> gauge.Reading:
+    limit, before = measure.verdict.limit, measure.baseline.ratio
+    target, (shown, uncertainty) = number(short(Decimal(limit.value))), reported(value, expanded)
+    of_level = limit.of == "level"
     title = t(
         "gauge_title",
-        delta=number(effect.reported_delta),
-        uncertainty=number(effect.reported_uncertainty),
-        unit=measure.metric.unit,
+        figure=t(f"of_{limit.of}"),
+        value=number(shown),
+        uncertainty=number(uncertainty),
+        unit=limit.unit,
         target=f"{t(limit.side)} {target} {limit.unit}",
     )
     return gauge.Reading(
-        delta=float(effect.reported_delta),
-        uncertainty=float(effect.reported_uncertainty),
+        value=float(shown),
+        uncertainty=float(uncertainty),
         target=float(limit.value),
         target_text=target,
         at_least=limit.side == "at_least",
-        claim=float(measure.claim.value) if measure.claim else None,
+        claim=float(measure.claim.value) if measure.claim and limit.of == "change" else None,
+        reference=(float(before) if before else None) if of_level else 0.0,
+        reference_name=t("gauge_before" if of_level else "gauge_zero"),
         title=title,
     )
 

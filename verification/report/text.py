@@ -5,17 +5,19 @@ The texts of findings are theirs. Not handled: how the figures came about (`expl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from verification.engine.result import Limit, MeasureResult, Result, WindowTotals
-from verification.engine.rounding import short, significant
+from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Language
 from verification.report.read import source_name, step_name
 from verification.report.words import REPORT, Words
 
 DIGEST_CHARACTERS = 12
 SHOWN_DIGITS = 4
+_MONTH = re.compile(r"without:(baseline|reporting):[0-9]{4}-[0-9]{2}")
 
 
 def render(result: Result, language: Language = "en") -> str:
@@ -77,18 +79,23 @@ def target_text(of: str, side: str, value: str, unit: str, t: Words) -> str:
 
 
 def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
-    """The change in percent, over a year, in money and in carbon, where the result states them."""
+    """The change in percent, the level, over a year, in money and in carbon, where the result states them."""
     effect = measure.effect
     if effect is None:
         return
     if effect.relative_percent is not None and effect.senpi is not None:
-        yield t("relative", percent=short_text(effect.relative_percent), senpi=short_text(effect.senpi))
+        percent = with_uncertainty(effect.relative_percent, effect.relative_expanded_uncertainty)
+        yield t("relative", percent=percent, senpi=short_text(effect.senpi))
+    if effect.level is not None and effect.level_expanded_uncertainty is not None:
+        level, uncertainty = reported(Decimal(effect.level), Decimal(effect.level_expanded_uncertainty))
+        yield t("level_line", level=level, uncertainty=uncertainty, unit=measure.metric.unit)
     if effect.annual is not None:
         year = effect.annual
+        value, uncertainty = reported(Decimal(year.numerator_change), Decimal(year.expanded_uncertainty))
         yield t(
             "annual",
-            value=short_text(year.numerator_change),
-            uncertainty=short_text(year.expanded_uncertainty),
+            value=value,
+            uncertainty=uncertainty,
             unit=measure.metric.numerator_unit,
             output=short(Decimal(year.output)),
             output_unit=year.output_unit,
@@ -96,8 +103,16 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         )
     for name, worth in (("money", effect.money), ("carbon", effect.carbon)):
         if worth is not None:
-            value, uncertainty = short_text(worth.value), short_text(worth.expanded_uncertainty)
-            yield f"{t(name)}: {value} ± {uncertainty} {worth.unit} ({t('factor')} {worth.factor}, {worth.version})"
+            value, uncertainty = reported(Decimal(worth.value), Decimal(worth.expanded_uncertainty))
+            factor = f"{t('factor')} {worth.factor}, {worth.version}"
+            yield f"{t(name)} ({t(f'of_{worth.of}')}): {value} ± {uncertainty} {worth.unit} ({factor})"
+
+
+def with_uncertainty(value: str, expanded: str | None) -> str:
+    """A figure with its uncertainty by the GUM rule, or alone where it has none."""
+    if expanded is None:
+        return short_text(value)
+    return " ± ".join(reported(Decimal(value), Decimal(expanded)))
 
 
 def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
@@ -112,14 +127,38 @@ def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
 
 
 def robustness_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
-    """What the panel of other models and the placebo dates say, in a line each."""
-    admissible = [row for row in measure.panel if row.admissible and row.delta is not None]
-    if admissible:
-        deltas = sorted((Decimal(row.delta) for row in admissible if row.delta is not None), key=float)
-        span = {"low": short_text(str(deltas[0])), "high": short_text(str(deltas[-1])), "unit": measure.metric.unit}
-        yield t("panel_line", count=len(admissible), tried=len(measure.panel), **span)
+    """What other models, other dates and fewer data say, in a line each."""
+    unit = measure.metric.unit
+    others = [row.delta for row in measure.panel if row.admissible and row.delta is not None]
+    if others:
+        yield t("panel_line", count=len(others), tried=len(measure.panel), unit=unit, **_range(others))
     if measure.placebo is not None:
         yield t("placebo_line", dates=measure.placebo.dates, claims=measure.placebo.false_claims)
+    months = [row.delta for row in measure.sensitivity if _MONTH.fullmatch(row.case) and row.delta is not None]
+    if months:
+        yield t("without_months", unit=unit, **_range(months))
+    for row in measure.sensitivity:
+        if not _MONTH.fullmatch(row.case) and row.delta is not None:
+            yield f"{case_text(row.case, t)}: {with_uncertainty(row.delta, row.expanded_uncertainty)} {unit}"
+    for point in measure.change_points:
+        shown = {"start": point.start.date().isoformat(), "shift": short_text(point.shift), "unit": unit}
+        yield t("change_point_line", window=t(f"in_{point.window}"), **shown)
+
+
+def _range(values: Sequence[str]) -> dict[str, str]:
+    """The least and the greatest of decimal strings, for a sentence."""
+    ordered = sorted(values, key=Decimal)
+    return {"low": short_text(ordered[0]), "high": short_text(ordered[-1])}
+
+
+def case_text(case: str, t: Words) -> str:
+    """A case of the sensitivity analysis in words: `without:baseline:2026-03` as `without 2026-03 of the baseline`."""
+    kind, _, rest = case.partition(":")
+    if kind == "without" and rest:
+        window, _, what = rest.partition(":")
+        key = "case_without" if _MONTH.fullmatch(case) else "case_most_influential"
+        return t(key, what=what, window=t.or_same(f"in_{window}", window))
+    return t.or_same(f"case_{case}", case)
 
 
 def finding_lines(finding: Finding, t: Words) -> Iterator[str]:

@@ -80,9 +80,10 @@ PLOTS: dict[str, Text] = {
     "plot_budget": Text("Uncertainty budget", "不确定度分量"),
     "plot_coverage": Text("Coverage of the readings", "数据覆盖"),
     "gauge_title": Text(
-        "Verified change {delta} ± {uncertainty} {unit}; target {target}",
-        "核定变化量 {delta} ± {uncertainty} {unit}；目标 {target}",
+        "{figure} {value} ± {uncertainty} {unit}; target {target}",
+        "{figure} {value} ± {uncertainty} {unit}；目标 {target}",
     ),
+    "gauge_before": Text("before", "改造前"),
     "gauge_accepts": Text("target reached", "达到目标"),
     "gauge_limit": Text("target", "目标"),
     "gauge_claim": Text("claim", "申报"),
@@ -108,7 +109,7 @@ REPORT: dict[str, Text] = {
     "sign_lower": Text("after minus before, so a saving is negative", "改造后减改造前，负值为节约"),
     "sign_higher": Text("after minus before, so a gain is positive", "改造后减改造前，正值为提高"),
     "relative": Text(
-        "{percent} % of what the unchanged line would have had; metered over modelled (SEnPI) {senpi}",
+        "{percent} % against the unchanged line; metered over modelled (SEnPI) {senpi}",
         "相对未改造产线 {percent} %；实测与推算之比（SEnPI）{senpi}",
     ),
     "annual": Text(
@@ -124,6 +125,8 @@ REPORT: dict[str, Text] = {
     "no_number": Text("No figure is given, for the reasons below.", "不给出数值，原因如下。"),
     "baseline": Text("Baseline", "基准期"),
     "reporting": Text("Reporting", "报告期"),
+    "in_baseline": Text("baseline", "基准期"),
+    "in_reporting": Text("reporting period", "报告期"),
     "window": Text(
         "{start} to {end} (end excluded), {used} of {intervals} intervals: {totals}",
         "{start} 至 {end}（不含末日），{intervals} 个区间中可用 {used} 个：{totals}",
@@ -131,9 +134,34 @@ REPORT: dict[str, Text] = {
     "bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
     "budget": Text("Uncertainty budget (standard uncertainty, share)", "不确定度预算（标准不确定度，占比）"),
     "panel_line": Text(
-        "Other models: {count} of {tried} admissible, from {low} to {high} {unit}",
-        "其他模型：{tried} 个中 {count} 个可用，结果 {low} 至 {high} {unit}",
+        "Admissible models: {count} of {tried}, from {low} to {high} {unit}",
+        "可用模型：{tried} 个中 {count} 个，结果 {low} 至 {high} {unit}",
     ),
+    "without_months": Text(
+        "Without any one month: {low} to {high} {unit}",
+        "逐月剔除后：{low} 至 {high} {unit}",
+    ),
+    "case_without": Text("without {what} of the {window}", "剔除{window}的 {what}"),
+    "case_most_influential": Text(
+        "without {what} of the {window}, the interval that matters most", "剔除影响最大的区间（{window} {what}）"
+    ),
+    "case_with_excluded_intervals": Text("with the intervals that were excluded", "计入被剔除的区间"),
+    "case_matched_load": Text("among intervals of like load", "负荷相近的区间之间"),
+    "change_point_line": Text(
+        "The distance from the model shifts by {shift} {unit} in the {window}, from {start}",
+        "{window}自 {start} 起与模型的偏差变化 {shift} {unit}",
+    ),
+    "of_year": Text("a year", "全年"),
+    "of_reporting_period": Text("the reporting period", "报告期"),
+    "level_line": Text("level afterwards {level} ± {uncertainty} {unit}", "改造后水平 {level} ± {uncertainty} {unit}"),
+    "why_refused": Text("cannot be fitted", "无法拟合"),
+    "why_support": Text("the reporting period lies outside what the baseline saw", "报告期超出基准期范围"),
+    "why_size": Text("too few effective intervals", "有效样本量不足"),
+    "why_terms": Text("a term does not matter", "有项不显著"),
+    "why_rejected": Text("a further term matters", "缺少显著项"),
+    "check_ar1_gls": Text("AR(1) generalised least squares", "AR(1) 广义最小二乘"),
+    "check_monte_carlo": Text("Monte Carlo (GUM supplement 1)", "蒙特卡洛法（GUM 补充件 1）"),
+    "check_ashrae_fsu": Text("ASHRAE Guideline 14", "ASHRAE 导则 14"),
     "placebo_line": Text(
         "Placebo retrofits inside the baseline: {claims} of {dates} would have been certified",
         "基准期内的虚拟改造日：{dates} 个中有 {claims} 个会被误判为达标",
