@@ -11,15 +11,16 @@ Not thread-safe: `spool_thread` gives it a thread of its own. Replacing a broken
 from __future__ import annotations
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from edge_agent import clock, sqlfile
+from edge_agent import clock
 from edge_agent.spool_model import (
     MICROSECONDS_PER_DAY,
     ROW_BYTES,
@@ -37,13 +38,18 @@ from edge_agent.spool_model import (
     extend,
     states_after,
 )
+from edge_agent.spool_reserve import Reserve
+from edge_agent.spool_settlement import Removed, contradiction, remove_settled, remove_unreachable
+from edge_agent.sqlfile import SPOOL as SQL
 from verification import batch, keys
 from verification.ack import Ack
 from verification.batch import Catalogue, Gap, Gaps, Header, Heartbeat, KeyChange, ManualFile, Payload
 from verification.errors import ConfigError
-from verification.model import Point, PointKind, Rows
+from verification.model import COLUMN_TYPES, Point, PointKind, Rows
 
-SQL = sqlfile.statements("spool.sql")
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 MAX_CHUNK_ROWS = 2_000  # a source that reads history hands over pages of this order
 MAX_CHUNKS_PER_BATCH = 5_000
@@ -53,16 +59,14 @@ GAP_RESERVE_SHARE = 4  # but no more than this part of a small spool
 GAP_BATCH_BYTES = 64 * 1024  # what one batch of gaps may need at most
 # A full spool goes on refusing: one batch of gaps a minute says so without eating the reserve at once.
 FULL_GAPS_EVERY_US = 60_000_000
+HOLD_RESERVE_EVERY_US = 60_000_000
 REOPENS_AT = 0.9  # a full spool takes readings again once this share of its bound is undershot
 CATALOGUE_POINTS = 500  # per catalogue batch: far below 256 KiB even with long names
 MAX_RECEIPTS = 10_000
-MAX_REFUSED_ROWS = 1_000
-MAX_REFUSED_BYTES = 16 << 20
 # How far a source has been read is never taken from a clock that is more than a day ahead of ours: its history would be
 # passed over until that day has come.
 MAX_AHEAD_US = MICROSECONDS_PER_DAY
 SPOOL_FULL = "spool_full"
-BEHIND_A_LOSS = "behind_a_loss"
 
 
 class Spool:
@@ -73,9 +77,13 @@ class Spool:
         connection: sqlite3.Connection,
         key: Ed25519PrivateKey,
         limits: Limits,
+        reserve: Reserve,
         now_us: Callable[[], int] = clock.now_us,
     ) -> None:
         self._db = connection
+        self._reserve = reserve
+        self._owed = Rows.empty()  # losses that the disk had no room to record yet
+        self._last_hold_us = 0
         self._key = key
         self._now_us = now_us
         self.set_limits(limits)
@@ -208,7 +216,17 @@ class Spool:
         return bool(self._db.execute(SQL["select_file"], (sha256,)).fetchall())
 
     def admit_loss(self, rows: Rows) -> None:
-        """Record rows that were refused because the spool is full: one growing gap for each point."""
+        """Record rows that were refused because the spool is full: one growing gap for each point.
+
+        What even the reserve leaves no room for is owed, and recorded with the next that can be.
+        """
+        for name in COLUMN_TYPES:
+            getattr(self._owed, name).extend(getattr(rows, name))
+        with suppress(SpoolFullError):
+            self._with_reserve(self._record_owed)
+
+    def _record_owed(self) -> None:
+        rows = self._owed
         with self._transaction():
             for point, time_us in zip(rows.point, rows.time_us, strict=True):
                 loss = {
@@ -222,6 +240,7 @@ class Spool:
                     self._run("insert_gap", **loss)
             self._run("count_losses", dropped=len(rows), filtered=0)
         self.identity = replace(self.identity, dropped=self.identity.dropped + len(rows))
+        self._owed = Rows.empty()
 
     def has_receipt(self, receipt: Receipt) -> bool:
         """Whether the message with this correlation has been kept already."""
@@ -266,13 +285,17 @@ class Spool:
     # ---- batches out
 
     def seal_due(self, state: clock.ClockState, *, everything: bool = False) -> int:
-        """Seal what is due, or everything that waits; returns the number of batches made."""
+        """Seal what is due, or everything that waits; returns the number of batches made. A full disk puts it off."""
         made = 0
-        if self._gaps_are_due() and self._seal_gaps(state):
-            made += 1
-        while self._open_rows and (everything or self._rows_are_due()):
-            self._seal_rows(state)
-            made += 1
+        with suppress(SpoolFullError):
+            if self._owed:
+                self._with_reserve(self._record_owed)
+            if self._gaps_are_due() and self._with_reserve(lambda: self._seal_gaps(state)):
+                made += 1
+            while self._open_rows and (everything or self._rows_are_due()):
+                self._with_reserve(lambda: self._seal_rows(state))
+                made += 1
+            self._hold_reserve()
         return made
 
     def seal_heartbeat(self, said: Heartbeat, state: clock.ClockState, silence_us: int) -> int:
@@ -290,21 +313,27 @@ class Spool:
             used_bytes=self._used_bytes,
             oldest_us=self._oldest_us,
         )
-        with self._transaction():
+        with suppress(SpoolFullError), self._transaction():
             self._seal(completed, state)
-        return 1
+            return 1
+        return 0
 
     def pending(self, after: tuple[int, int], most: int) -> list[SealedBatch]:
-        """Up to `most` batches that follow (epoch, sequence), older epochs first."""
+        """Up to `most` batches that follow (epoch, sequence) and may go out, older epochs first."""
         epoch, sequence = after
         found = self._db.execute(SQL["select_sendable"], {"epoch": epoch, "sequence": sequence, "most": most})
         return [SealedBatch(*row) for row in found]
 
     def fresh(self, after: tuple[int, int], within_us: int, most: int) -> list[SealedBatch]:
-        """Up to `most` of the newest batches of this epoch that follow `after` and were sealed lately, in order."""
+        """Up to `most` of the newest batches that follow `after` in its epoch and were sealed lately, in order.
+
+        None while `after` lies in an older epoch: ingest must hear of the epochs in their order.
+        """
         epoch, sequence = after
-        who, now_us = self.identity.epoch, self._now_us()
-        values = {"epoch": who, "sequence": sequence if epoch == who else -1, "most": most}
+        now_us = self._now_us()
+        if epoch != self.identity.epoch:
+            return []
+        values = {"epoch": epoch, "sequence": sequence, "most": most}
         newest = self._db.execute(SQL["select_newest"], values).fetchall()
         return [SealedBatch(*row) for *row, sealed_us in reversed(newest) if abs(now_us - sealed_us) <= within_us]
 
@@ -313,20 +342,30 @@ class Spool:
         return sorted({epoch for (epoch,) in self._db.execute(SQL["select_epochs"])} | {self.identity.epoch})
 
     def settle(self, ack: Ack) -> Settlement:
-        """Delete what ingest has committed; keep aside what it refused. What contradicts our hashes is not believed."""
-        if ack.device != self.identity.device:
-            return Settlement(alarm=f"an acknowledgement for {ack.device} arrived here")
-        if alarm := self._contradiction(ack):
+        """Delete what ingest has committed; keep aside what it refused. What contradicts our hashes is not believed.
+
+        Where a full disk leaves no room to delete, nothing is deleted: the next acknowledgement says it again.
+        """
+        if alarm := contradiction(self._db, self.identity, ack):
             return Settlement(alarm=alarm)
-        refused: list[tuple[int, str]] = []
-        with self._transaction():
-            deleted = self._delete_settled(ack, refused)
-            if ack.epoch != self.identity.epoch:
-                deleted += self._set_aside_unreachable(ack, refused)
-            if refused:
-                self._run("trim_refused", most_rows=MAX_REFUSED_ROWS, most_bytes=MAX_REFUSED_BYTES)
+        try:
+            removed = self._with_reserve(lambda: self._remove(ack))
+        except SpoolFullError:
+            return Settlement()
         self._oldest_us = self._oldest_batch_us()
-        return Settlement(deleted, tuple(refused))
+        beyond = tuple((item.sequence, item.code) for item in ack.refused if item.sequence > ack.through)
+        return Settlement(
+            sum(part.count for part in removed), tuple(item for part in removed for item in part.refused), beyond
+        )
+
+    def _remove(self, ack: Ack) -> list[Removed]:
+        with self._transaction():
+            removed = [remove_settled(self._db, ack, self._now_us())]
+            if ack.epoch != self.identity.epoch:
+                removed.append(remove_unreachable(self._db, ack, self._now_us()))
+            for part in removed:
+                self._shrink(part.count, part.size)
+        return removed
 
     def depth(self) -> Depth:
         """The figures that `edge status` shows."""
@@ -344,50 +383,21 @@ class Spool:
 
     # ---- inside
 
-    def _contradiction(self, ack: Ack) -> str:
-        """Why this acknowledgement cannot be about our batches; empty if it can."""
-        newest = self.identity.next_sequence - 1
-        # Of an older epoch, saved from a broken file, ingest may well have more than we still have.
-        if ack.epoch == self.identity.epoch and ack.through > newest:
-            return f"ingest has batch {ack.through} of epoch {ack.epoch}, we only made {newest}: a copied spool or key?"
-        for sequence, sha256 in [(ack.through, ack.sha256), *((r.sequence, r.sha256) for r in ack.refused)]:
-            for (ours,) in self._db.execute(SQL["select_hash"], {"epoch": ack.epoch, "sequence": sequence}):
-                if ours != sha256:
-                    return f"ingest has another batch {sequence} of epoch {ack.epoch} than we: a copied spool or key?"
-        return ""
+    def _with_reserve(self, work: Callable[[], T]) -> T:
+        """Do what must not fail for want of room: on a full disk once more without the reserve."""
+        try:
+            return work()
+        except SpoolFullError:
+            if not self._reserve.release():
+                raise
+            log.critical("the disk is full: the reserve beside the spool is given up; make room on the disk")
+            return work()
 
-    def _delete_settled(self, ack: Ack, refused: list[tuple[int, str]]) -> int:
-        """Forget the batches up to the acknowledged one; those that ingest refused are kept aside and noted."""
-        count, size = self._one("select_settling", epoch=ack.epoch, through=ack.through)
-        if count:
-            for item in ack.refused:
-                ours = {
-                    "epoch": ack.epoch,
-                    "sequence": item.sequence,
-                    "code": item.code,
-                    "refused_us": self._now_us(),
-                }
-                if item.sequence <= ack.through and self._run("keep_refused", **ours):
-                    refused.append((item.sequence, item.code))
-            self._run("delete_settled", epoch=ack.epoch, through=ack.through)
-            self._run("upsert_settled", epoch=ack.epoch, through=ack.through, sha256=ack.sha256)
-        self._shrink(count, size)
-        return count
-
-    def _set_aside_unreachable(self, ack: Ack, refused: list[tuple[int, str]]) -> int:
-        """Keep aside what lies behind a lost batch of an older epoch: acknowledgements never pass a hole.
-
-        Ingest may have taken these batches all the same; the gap record of the broken spool covers them if not.
-        """
-        first = self._db.execute(SQL["select_hole"], {"epoch": ack.epoch, "through": ack.through}).fetchone()
-        if first is None:
-            return 0
-        count, size = self._one("select_settling", epoch=ack.epoch, through=batch.INT63_MAX)
-        self._run("keep_unreachable", epoch=ack.epoch, code=BEHIND_A_LOSS, refused_us=self._now_us())
-        self._run("delete_settled", epoch=ack.epoch, through=batch.INT63_MAX)
-        refused.append((first[0], BEHIND_A_LOSS))
-        self._shrink(count, size)
-        return count
+    def _hold_reserve(self) -> None:
+        now_us = self._now_us()
+        if abs(now_us - self._last_hold_us) >= HOLD_RESERVE_EVERY_US:
+            self._last_hold_us = now_us
+            self._reserve.hold()
 
     def _add_point(self, index: int, point: Point) -> None:
         named = {"name": point.name, "address": point.address}

@@ -66,7 +66,7 @@ CREATE TABLE batch (
     PRIMARY KEY (epoch, sequence)
 ) STRICT;
 
--- The last acknowledged batch of each epoch.
+-- The last acknowledged batch of each epoch; -1 where ingest has refused batches of it and settled none.
 CREATE TABLE settled (
     epoch INTEGER PRIMARY KEY,
     sequence INTEGER NOT NULL,
@@ -239,8 +239,12 @@ SELECT epoch, sequence, sha256, data, sealed_us FROM sendable
 WHERE epoch = :epoch AND sequence > :sequence ORDER BY sequence DESC LIMIT :most;
 
 -- name: select_sendable
+-- A newer epoch waits until ingest has said something of every older one: it takes no epoch that it first hears of after
+-- a newer one.
 SELECT epoch, sequence, sha256, data FROM sendable
-WHERE (epoch, sequence) > (:epoch, :sequence) ORDER BY epoch, sequence LIMIT :most;
+WHERE (epoch, sequence) > (:epoch, :sequence)
+  AND epoch <= (SELECT coalesce(min(epoch), 9223372036854775807) FROM batch WHERE epoch NOT IN (SELECT epoch FROM settled))
+ORDER BY epoch, sequence LIMIT :most;
 
 -- name: select_epochs
 SELECT DISTINCT epoch FROM batch ORDER BY epoch;
@@ -261,7 +265,8 @@ SELECT epoch, sequence, sha256 FROM settled;
 
 -- name: upsert_settled
 INSERT INTO settled VALUES (:epoch, :through, :sha256)
-ON CONFLICT (epoch) DO UPDATE SET sequence = excluded.sequence, sha256 = excluded.sha256;
+ON CONFLICT (epoch) DO UPDATE SET sequence = excluded.sequence, sha256 = excluded.sha256
+WHERE excluded.sequence > settled.sequence;
 
 -- name: keep_refused
 INSERT INTO refused (epoch, sequence, sha256, code, refused_us, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple, cast
@@ -12,6 +13,7 @@ from verification.model import COLUMN_TYPES, NULL_TIME_US, Rows, from_little_end
 
 ROW_BYTES = sum({"B": 1, "H": 2, "I": 4, "q": 8, "d": 8}[code] for code in COLUMN_TYPES.values())
 MICROSECONDS_PER_DAY = 86_400_000_000
+CHECKSUM_BYTES = 4
 
 
 class SpoolFullError(RetroProofError):
@@ -20,6 +22,10 @@ class SpoolFullError(RetroProofError):
 
 class KeyChangeDelayedError(RetroProofError):
     """The signing key cannot be changed just now; nothing was done, and it can be tried again."""
+
+
+class SpoolDamagedError(RetroProofError):
+    """The file does not hold what was written; only a new start can mend that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +77,15 @@ class SealedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What an acknowledgement led to. `alarm` says why it was not believed; then nothing was deleted."""
+    """What an acknowledgement led to, with the reason codes of the batches that ingest refused.
+
+    refused: settled, and kept aside here; beyond: not settled (an unknown key, a bad signature), so they stay and are
+    sent again; alarm: why the acknowledgement was not believed, and then nothing was deleted.
+    """
 
     deleted: int = 0
     refused: tuple[tuple[int, str], ...] = ()
+    beyond: tuple[tuple[int, str], ...] = ()
     alarm: str = ""
 
 
@@ -132,14 +143,23 @@ def states_after(states: Mapping[int, PointState], rows: Rows, ahead_us: int) ->
 
 
 def chunks(rows: Rows, most: int, taken_us: int) -> Iterator[tuple[int, int, bytes]]:
-    """Rows cut into storable pieces: when they came, how many, and the columns one after another."""
+    """Rows cut into storable pieces: when they came, how many, and the columns one after another, with a checksum."""
     for start in range(0, len(rows), most):
         columns = [getattr(rows, name)[start : start + most] for name in COLUMN_TYPES]
-        yield taken_us, len(columns[0]), b"".join(map(little_endian, columns))
+        data = b"".join(map(little_endian, columns))
+        yield taken_us, len(columns[0]), data + zlib.crc32(data).to_bytes(CHECKSUM_BYTES)
+
+
+def is_sound(count: int, data: bytes) -> bool:
+    """Whether a stored piece is as it was written."""
+    columns, checksum = data[:-CHECKSUM_BYTES], data[-CHECKSUM_BYTES:]
+    return len(columns) == count * ROW_BYTES and zlib.crc32(columns) == int.from_bytes(checksum)
 
 
 def extend(rows: Rows, count: int, data: bytes) -> None:
-    """Append a stored piece to rows."""
+    """Append a stored piece to rows. Raises SpoolDamagedError."""
+    if not is_sound(count, data):
+        raise SpoolDamagedError("readings in the spool have changed on the disk; a new start replaces the file")
     start = 0
     for name, code in COLUMN_TYPES.items():
         column = getattr(rows, name)

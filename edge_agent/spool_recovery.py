@@ -21,11 +21,14 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge_agent import clock
-from edge_agent.spool import SQL, Spool
-from edge_agent.spool_model import Limits, SealedBatch
+from edge_agent.spool import Spool
+from edge_agent.spool_model import Identity, Limits, SealedBatch, is_sound
+from edge_agent.spool_reserve import Reserve
+from edge_agent.sqlfile import SPOOL as SQL
 from verification.errors import ConfigError
 
 SPOOL_CORRUPT = "spool_corrupt"
+EVERYTHING = {"epoch": -1, "sequence": -1, "most": -1}
 
 Settled = tuple[int, int, bytes]  # epoch, sequence and hash of its last acknowledged batch
 
@@ -65,7 +68,9 @@ def open_spool(
             "another path"
         )
     connection.executescript(SQL["session_tables"])
-    return Spool(connection, key, limits, now_us)
+    reserve = Reserve(path.with_name(path.name + ".reserve"))
+    reserve.hold()
+    return Spool(connection, key, limits, reserve, now_us)
 
 
 def _open_sound(path: Path) -> sqlite3.Connection | None:
@@ -74,10 +79,9 @@ def _open_sound(path: Path) -> sqlite3.Connection | None:
     try:
         connection = _connect(path)
         answers = [text for (text,) in connection.execute("PRAGMA quick_check")]
-        found = connection.execute(SQL["select_identity"]).fetchone()
-        if answers == ["ok"] and found is not None:
+        reason = "; ".join(answers[:3]) if answers != ["ok"] else _untrue(connection)
+        if not reason:
             return connection
-        reason = "; ".join(answers[:3]) if found else "it does not say whose spool it is"
     except sqlite3.DatabaseError as err:
         # A spool that is locked or unreadable is not broken: the operator must look.
         if isinstance(err, sqlite3.OperationalError) and err.sqlite_errorcode in {
@@ -93,6 +97,24 @@ def _open_sound(path: Path) -> sqlite3.Connection | None:
         connection.close()
     log.critical("the spool is damaged and is moved aside; a new epoch begins: path=%s reason=%r", path, reason)
     return None
+
+
+def _untrue(connection: sqlite3.Connection) -> str:
+    """What in a well-formed file is not as it was written; empty if all is. SQLite itself keeps no checksums."""
+    found = connection.execute(SQL["select_identity"]).fetchone()
+    if found is None:
+        return "it does not say whose spool it is"
+    who = Identity(*found)
+    last = {"epoch": who.epoch, "sequence": who.next_sequence - 1}
+    if any(sha256 != who.previous for (sha256,) in connection.execute(SQL["select_hash"], last)):
+        return "its last batch is not the one it names as the last"
+    for epoch, sequence, sha256, data in connection.execute(SQL["select_pending"], EVERYTHING):
+        if hashlib.sha256(data).digest() != sha256:
+            return f"batch {sequence} of epoch {epoch} has changed"
+    for _, _, count, data in connection.execute(SQL["select_chunks"], {"most": -1}):
+        if not is_sound(count, data):
+            return "readings that wait to be sealed have changed"
+    return ""
 
 
 def _replace_broken(path: Path, replacement: Path, device: str, known_epoch: int, now_us: int) -> None:
@@ -140,8 +162,7 @@ def _salvage(path: Path) -> tuple[int | None, Sequence[Settled], Sequence[Sealed
                 epoch = int(connection.execute(SQL["select_identity"]).fetchone()[1])
             with suppress(sqlite3.DatabaseError):
                 settled = connection.execute(SQL["select_settled"]).fetchall()
-            everything = {"epoch": -1, "sequence": -1, "most": -1}
-            for row in connection.execute(SQL["select_pending"], everything):
+            for row in connection.execute(SQL["select_pending"], EVERYTHING):
                 item = SealedBatch(*row)
                 if hashlib.sha256(item.data).digest() == item.sha256:
                     saved.append(item)

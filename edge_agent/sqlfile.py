@@ -13,3 +13,6 @@ def statements(file_name: str) -> dict[str, str]:
     text = resources.files(__package__).joinpath(file_name).read_text(encoding="utf-8")
     _, *named = _NAME.split(text)
     return dict(zip(named[::2], named[1::2], strict=True))
+
+
+SPOOL = statements("spool.sql")

@@ -88,7 +88,7 @@ class MqttSource:
                         first = await link.next_event(IDLE_S)
                         if first is not None:
                             await self._take(link, [first, *link.ready_events()])
-            except (LinkError, ConfigError) as err:
+            except (LinkError, ConfigError, SpoolFullError) as err:
                 log.warning("the source is down: source=%s reason=%r", self._name, str(err))
                 self._status.now("disconnected", err)
             await asyncio.sleep(backoff.next_s())

@@ -196,6 +196,9 @@ class Uplink:
         for sequence, code in settlement.refused:
             self._status.refused += 1
             log.error("a batch is kept aside: epoch=%d sequence=%d code=%s", said.epoch, sequence, code)
+        for sequence, code in settlement.beyond:
+            self._status.message = f"ingest does not take batch {sequence} of epoch {said.epoch}: {code}"
+            log.error("a batch is not taken and stays: epoch=%d sequence=%d code=%s", said.epoch, sequence, code)
 
     def _note_settled(self, said: ack.Ack) -> None:
         now_s, now_us = time.monotonic(), clock.now_us()

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from edge_agent.clock import ClockState
-from edge_agent.spool import SPOOL_FULL, SQL, Spool
-from edge_agent.spool_model import ROW_BYTES, Limits, Settlement, SpoolFullError, extend
+from edge_agent.spool import SPOOL_FULL, Spool
+from edge_agent.spool_model import ROW_BYTES, Limits, SealedBatch, Settlement, SpoolDamagedError, SpoolFullError, extend
 from edge_agent.spool_recovery import SPOOL_CORRUPT, open_spool
+from edge_agent.spool_reserve import Reserve
 from verification import ack, batch
 from verification.batch import Catalogue, Gap, Gaps
 from verification.errors import ConfigError
@@ -55,8 +56,14 @@ def rows_of(*readings: tuple[int, int, float]) -> Rows:
     return rows
 
 
+def held(spool: Spool) -> list[SealedBatch]:
+    """Every batch in the spool, whether or not it may go out yet."""
+    found = spool._db.execute("SELECT epoch, sequence, sha256, data FROM batch ORDER BY epoch, sequence")
+    return [SealedBatch(*row) for row in found]
+
+
 def sealed(spool: Spool) -> list[batch.Batch]:
-    return [batch.open_batch(item.data) for item in spool.pending((-1, -1), 100_000)]
+    return [batch.open_batch(item.data) for item in held(spool)]
 
 
 def ack_through(spool: Spool, sequence: int, **changes: object) -> ack.Ack:
@@ -168,7 +175,7 @@ def test_an_acknowledgement_of_an_older_state_deletes_nothing_and_is_no_alarm(sp
 
 
 @pytest.mark.parametrize(
-    ("held", "through", "kept_aside", "left"),
+    ("sequences", "through", "kept_aside", "left"),
     [
         ((0, 1, 2), -1, 0, 3),
         ((1, 2), -1, 2, 0),
@@ -179,10 +186,10 @@ def test_an_acknowledgement_of_an_older_state_deletes_nothing_and_is_no_alarm(sp
         ((3, 4), 9, 0, 0),
     ],
 )
-def test_batches_behind_a_lost_one_of_an_older_epoch_do_not_wait_for_ever(spool, held, through, kept_aside, left):
+def test_batches_behind_a_lost_one_of_an_older_epoch_do_not_wait_for_ever(spool, sequences, through, kept_aside, left):
     """Ingest acknowledges up to the first hole only; a broken spool may have left one."""
     epoch = spool.identity.epoch - 1
-    items = {n: bytes([n]) * 100 for n in held}
+    items = {n: bytes([n]) * 100 for n in sequences}
     for n, data in items.items():
         values = {
             "epoch": epoch,
@@ -191,12 +198,12 @@ def test_batches_behind_a_lost_one_of_an_older_epoch_do_not_wait_for_ever(spool,
             "sha256": bytes([n]) * 32,
             "data": data,
         }
-        spool._db.execute(SQL["insert_batch"], values)
-    spool._batches += len(held)
+        spool._run("insert_batch", **values)
+    spool._batches += len(sequences)
     settlement = spool.settle(ack.Ack("device-1", epoch, through, bytes([max(through, 0)]) * 32))
     assert (settlement.alarm, spool.depth().refused) == ("", kept_aside)
     assert [code for _, code in settlement.refused] == ["behind_a_loss"] * bool(kept_aside)
-    assert len([one for one in spool.pending((-1, -1), 100) if one.epoch == epoch]) == left
+    assert len([one for one in held(spool) if one.epoch == epoch]) == left
     assert spool.depth().batches == 1 + left
 
 
@@ -210,7 +217,7 @@ def test_an_old_acknowledgement_of_an_older_epoch_does_not_look_like_a_hole(spoo
             "sha256": bytes([n]) * 32,
             "data": b"x",
         }
-        spool._db.execute(SQL["insert_batch"], values)
+        spool._run("insert_batch", **values)
     late, early = (ack.Ack("device-1", epoch, n, bytes([n]) * 32) for n in (1, 0))
     assert spool.settle(late).deleted == 2
     assert spool.settle(early) == Settlement()
@@ -218,7 +225,7 @@ def test_an_old_acknowledgement_of_an_older_epoch_does_not_look_like_a_hole(spoo
 
 
 def test_refused_batches_are_bounded_in_number(spool, monkeypatch):
-    monkeypatch.setattr("edge_agent.spool.MAX_REFUSED_ROWS", 2)
+    monkeypatch.setattr("edge_agent.spool_settlement.MAX_REFUSED_ROWS", 2)
     for i in range(1, 5):
         spool.append(rows_of((0, i, 1.0)))
         spool.seal_due(CLOCK, everything=True)
@@ -343,6 +350,152 @@ def test_a_crash_while_a_corrupt_spool_is_replaced_is_mended(tmp_path, clock, mo
     spool.close()
 
 
+# ---- a full disk, and a file that changed on it
+
+
+class NoReserve:
+    """A disk on which there was never room for a reserve."""
+
+    def hold(self) -> None:
+        pass
+
+    def release(self) -> bool:
+        return False
+
+
+def fill_disk(spool: Spool) -> None:
+    (used,) = spool._db.execute("PRAGMA page_count").fetchone()
+    spool._db.execute(f"PRAGMA max_page_count = {used}")
+
+
+def test_every_commit_is_on_the_disk_before_it_returns(spool):
+    assert spool._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+    assert spool._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_full_disk_refuses_readings_and_the_loss_is_recorded_once_there_is_room(spool):
+    spool._reserve = NoReserve()
+    fill_disk(spool)
+    lost = rows_of(*((0, i, 0.0) for i in range(1, 2001)))
+    with pytest.raises(SpoolFullError, match="disk is full"):
+        spool.append(lost)
+    many = Rows.empty()
+    for point in range(2):
+        for i in range(500):
+            many.append(point, i + 1, 0.0)
+    spool.admit_loss(many)
+    spool.append(rows_of((1, 3000, 1.0)))  # a small one may still find room
+    assert spool.seal_due(CLOCK, everything=True) <= 2
+    spool._db.execute("PRAGMA max_page_count = 1000000")
+    spool.seal_due(CLOCK, everything=True)
+    gaps = [gap for one in sealed(spool) if isinstance(p := batch.read_payload(one), Gaps) for gap in p.gaps]
+    assert gaps == [Gap((0,), 1, 500, SPOOL_FULL, 500), Gap((1,), 1, 500, SPOOL_FULL, 500)]
+    assert sum(one.header.dropped for one in sealed(spool)) == 1000
+
+
+def test_the_reserve_lies_beside_the_spool_is_given_up_on_a_full_disk_and_held_again(tmp_path):
+    reserve = Reserve(tmp_path / "s.sqlite.reserve", 4096)
+    reserve.hold()
+    assert (tmp_path / "s.sqlite.reserve").stat().st_size == 4096
+    assert reserve.release()
+    assert not reserve.release()
+    reserve.hold()
+    assert reserve.release()
+    nowhere = Reserve(tmp_path / "no" / "where", 4096)
+    nowhere.hold()
+    assert not nowhere.release()
+
+
+def test_on_a_full_disk_the_reserve_makes_room_for_what_must_not_wait(spool):
+    class Pages(NoReserve):
+        def release(self) -> bool:
+            spool._db.execute("PRAGMA max_page_count = 1000000")
+            return True
+
+    spool.append(rows_of(*((0, i, math.sin(i)) for i in range(3000))))
+    spool._reserve = NoReserve()
+    fill_disk(spool)
+    assert spool.seal_due(CLOCK, everything=True) == 0
+    assert spool.depth().open_rows == 3000
+    spool._reserve = Pages()
+    assert spool.seal_due(CLOCK, everything=True) == 1
+
+
+def flip(spool: Spool, table: str, key: int) -> None:
+    """Change one byte of a stored blob, as a bad disk would."""
+    (data,) = spool._db.execute(f"SELECT data FROM {table} WHERE rowid = ?", (key,)).fetchone()  # noqa: S608
+    changed = data[:60] + bytes([data[60] ^ 1]) + data[61:] if len(data) > 60 else bytes([data[0] ^ 1]) + data[1:]
+    spool._db.execute(f"UPDATE {table} SET data = ? WHERE rowid = ?", (changed, key))  # noqa: S608
+
+
+@pytest.mark.parametrize("what", ["a batch", "open rows", "the name of the last batch"])
+def test_a_changed_byte_that_sqlite_does_not_notice_is_noticed_at_the_next_start(tmp_path, clock, what):
+    path = tmp_path / "s.sqlite"
+    spool = open_at(path, clock)
+    spool.catalogue(POINTS)
+    spool.append(rows_of((0, 1, 1.0)))
+    spool.seal_due(CLOCK, everything=True)
+    spool.append(rows_of((0, 2, 2.0)))
+    if what == "a batch":
+        flip(spool, "batch", 2)
+    elif what == "open rows":
+        flip(spool, "chunk", 2)
+    else:
+        spool._db.execute("UPDATE identity SET previous = zeroblob(32)")
+    spool.close()
+    clock.us += 1_000_000
+    again = open_at(path, clock)
+    assert len(set_aside(path)) == 1
+    assert {one.header.sequence for one in sealed(again)} == ({0} if what == "a batch" else {0, 1})
+    again.close()
+
+
+def test_rows_that_changed_while_the_agent_ran_are_never_sealed(spool):
+    spool.append(rows_of((0, 2, 2.0)))
+    flip(spool, "chunk", 1)
+    with pytest.raises(SpoolDamagedError):
+        spool.seal_due(CLOCK, everything=True)
+
+
+def test_a_newer_epoch_waits_until_ingest_has_answered_to_the_older_one(tmp_path, clock):
+    """Ingest refuses an epoch that it first hears of after a newer one."""
+    path = tmp_path / "s.sqlite"
+    spool = open_at(path, clock)
+    spool.catalogue(POINTS)
+    old = spool.identity.epoch
+    spool._db.execute("UPDATE identity SET previous = zeroblob(32)")
+    spool.close()
+    clock.us += 1
+    spool = open_at(path, clock)
+    spool.catalogue(POINTS)
+    assert [item.epoch for item in spool.pending((-1, -1), 10)] == [old]
+    assert spool.fresh((old, 0), 60_000_000, 10) == []
+    (item,) = spool.pending((-1, -1), 10)
+    spool.settle(ack.Ack("device-1", old, -1, b"", (ack.Refusal(0, item.sha256, "unknown_key"),)))
+    assert [item.epoch for item in spool.pending((-1, -1), 10)] == [old, spool.identity.epoch]
+    spool.settle(ack.Ack("device-1", old, 0, item.sha256))
+    assert [item.epoch for item in spool.pending((-1, -1), 10)] == [spool.identity.epoch]
+    spool.close()
+
+
+def test_a_refusal_that_settles_nothing_is_told_and_the_batch_stays(spool):
+    (item,) = spool.pending((-1, -1), 1)
+    said = ack.Ack("device-1", item.epoch, -1, b"", (ack.Refusal(0, item.sha256, "unknown_key"),))
+    assert spool.settle(said) == Settlement(beyond=((0, "unknown_key"),))
+    assert spool.depth().batches == 1
+
+
+def test_fresh_batches_are_the_newest_that_were_sealed_lately(spool, clock):
+    for i in range(1, 6):
+        clock.us += 40_000_000
+        spool.append(rows_of((0, i, 1.0)))
+        spool.seal_due(CLOCK, everything=True)
+    epoch = spool.identity.epoch
+    assert [item.sequence for item in spool.fresh((epoch, 0), 60_000_000, 10)] == [4, 5]
+    assert [item.sequence for item in spool.fresh((epoch, 0), 60_000_000, 1)] == [5]
+    assert spool.fresh((epoch, 5), 60_000_000, 10) == []
+
+
 class SpoolMachine(RuleBasedStateMachine):
     """Readings go in; crashes, acknowledgements (lost, late, repeated) and corruption happen; nothing goes missing."""
 
@@ -443,8 +596,8 @@ class SpoolMachine(RuleBasedStateMachine):
             return
         copy_rows: Counter[tuple[int, float]] = Counter()
         gaps: list[Gap] = []
-        held = {(item.epoch, item.sequence): item.data for item in self.spool.pending((-1, -1), 100_000)}
-        for data in (held | self.upstream).values():
+        waiting = {(item.epoch, item.sequence): item.data for item in held(self.spool)}
+        for data in (waiting | self.upstream).values():
             match batch.read_payload(batch.open_batch(data)):
                 case Rows() as rows:
                     copy_rows.update(zip(rows.time_us, rows.value, strict=True))
