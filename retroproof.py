@@ -39,6 +39,7 @@ SUBCOMMANDS = {
     "doctor": Subcommand("deploy.cli", "doctor", "", "Say what this machine has, what is missing and what mends it."),
     "edge": Subcommand("edge_agent.cli", "edge", "edge", "Run and inspect the edge agent on the plant network."),
     "ingest": Subcommand("ingest.cli", "ingest", "ingest", "Enrol devices; take signed batches into the database."),
+    "plan": Subcommand("verification.cli", "plan", "", "Check a plan, begin one, list the metrics."),
     "pki": Subcommand("deploy.pki.cli", "pki", "", "Make the certificates of brokers, servers and devices."),
     "selftest": Subcommand("verification.cli", "selftest", "analysis", "Compute known answers on this machine."),
     "simulate": Subcommand("simulators.cli", "simulate", "sim", "Run a simulated plant with a known true effect."),

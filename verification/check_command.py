@@ -14,20 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from verification.command_files import UnusableFileError
 from verification.errors import ConfigError, FormatError
 
 if TYPE_CHECKING:
     from verification.evidence.check_report import Report
     from verification.evidence.keyring import TrustedKeys
 
-EXIT_USAGE = 64
 MAX_TRUST_BYTES = 1 << 20
-
-
-class UnusableFileError(click.ClickException):
-    """A package or a trust file that cannot be read; exits with 64, because 0 to 2 are answers."""
-
-    exit_code = EXIT_USAGE
 
 
 @click.command()

@@ -1,8 +1,8 @@
 """The room's commands: `retroproof verify` judges a plan on a plain table of readings, no platform needed;
-`retroproof check` checks an evidence package and is in `check_command`, `retroproof selftest` runs the known answers
-and is in `selftest`.
+`retroproof plan` checks and begins plans and is in `plan_command`, `retroproof check` checks an evidence package and is
+in `check_command`, `retroproof selftest` runs the known answers and is in `selftest`.
 
-The only module of this room that writes files. What is heavy is imported inside the commands, so that checking an
+What is heavy is imported inside the commands, so that checking an
 evidence package needs no numpy.
 """
 
@@ -14,31 +14,16 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from verification.check_command import check
+from verification.command_files import FILE, UnusableFileError, read_plan, read_readings, write_file
+from verification.plan_command import plan
 from verification.selftest.command import selftest
 
 if TYPE_CHECKING:
     from verification.engine.result import Result
-    from verification.plan import Plan
-    from verification.table.read import Table
 
-__all__ = ["check", "selftest", "verify"]
+__all__ = ["check", "plan", "selftest", "verify"]
 
-EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_OF_STATE = {"met": 0, "not_met": 1, "inconclusive": 2, "invalid_data": 3, "not_verifiable": 3}
-
-FILE = click.Path(path_type=Path)
-
-
-class UnusableFileError(click.ClickException):
-    """A plan that cannot be used, or a file that cannot be read or written."""
-
-    exit_code = EXIT_USAGE
-
-
-class UnusableTableError(click.ClickException):
-    """A file that is there, but whose content is no table of readings: a fault of the data, not of the call."""
-
-    exit_code = EXIT_OF_STATE["invalid_data"]
 
 
 @click.command()
@@ -72,15 +57,15 @@ def verify(
     from verification.report.explain import explain  # noqa: PLC0415
     from verification.report.text import render  # noqa: PLC0415
 
-    plan, digest = _read_plan(plan_file)
-    table = _read_table(table_file, plan)
-    result = judge(plan, digest, table.readings, Context(input_findings=table.findings))
+    filed, digest = read_plan(plan_file)
+    table = read_readings(table_file, filed)
+    result = judge(filed, digest, table.readings, Context(input_findings=table.findings))
     click.echo(render(result, lang))
     if explained:
         click.echo()
         click.echo(explain(result, lang))
     if json_file is not None:
-        _write(json_file, result.to_json())
+        write_file(json_file, result.to_json())
     if plot_folder is not None:
         _write_plots(plot_folder, result, lang)
     ctx.exit(EXIT_OF_STATE[result.verdict.state])
@@ -94,43 +79,4 @@ def _write_plots(folder: Path, result: Result, lang: Literal["en", "zh"]) -> Non
     except OSError as err:
         raise UnusableFileError(f"{folder}: cannot be made: {err.strerror or err}") from err
     for name, content in plot_files(result, lang):
-        _write(folder / name, content.encode())
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as err:
-        raise UnusableFileError(f"{path}: cannot be written: {err.strerror or err}") from err
-
-
-def _read_plan(path: Path) -> tuple[Plan, str]:
-    from verification.errors import ConfigError  # noqa: PLC0415
-    from verification.plan import parse_plan, plan_digest  # noqa: PLC0415
-    from verification.yamlfile import MAX_FILE_BYTES  # noqa: PLC0415
-
-    data = _read_file(path, MAX_FILE_BYTES)
-    try:
-        return parse_plan(data, name=str(path)), plan_digest(data)
-    except ConfigError as err:
-        raise UnusableFileError(str(err)) from err
-
-
-def _read_table(path: Path, plan: Plan) -> Table:
-    from verification.errors import FormatError  # noqa: PLC0415
-    from verification.table.read import MAX_TABLE_BYTES, read_table  # noqa: PLC0415
-
-    data = _read_file(path, MAX_TABLE_BYTES)
-    try:
-        return read_table(data, plan, name=str(path))
-    except FormatError as err:
-        raise UnusableTableError(f"{err} [{err.code}]") from err
-
-
-def _read_file(path: Path, limit: int) -> bytes:
-    """The file's bytes, one past `limit` at most, so that the reader can refuse what is too long."""
-    try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
-    except OSError as err:
-        raise UnusableFileError(f"{path}: cannot be read: {err.strerror or err}") from err
+        write_file(folder / name, content.encode())

@@ -132,7 +132,7 @@ def window_data(label: WindowName, energy_kwh, tons, drivers) -> WindowData:
         model=Model("ols", ["metal_tapped", *names]),
     )
     return WindowData(
-        spec=measure_spec(plan, "energy_per_ton"),
+        spec=measure_spec(plan, "energy"),
         calendar=Calendar.of(plan, label),
         numerator=np.round(np.array(energy_kwh) * 1000).astype(np.int64),
         denominator=np.round(np.array(tons) * 1e6).astype(np.int64),

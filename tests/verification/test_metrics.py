@@ -11,6 +11,7 @@ from verification.fields import Text
 from verification.metrics.catalogue import catalogue, coefficients, limits
 from verification.metrics.formula import Intervals
 from verification.model import PointKind
+from verification.plan.checks import _check_limit
 from verification.plan.measure import MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec
 from verification.plan.shape import InlineMetric, Measure, Model, Plan, Point, Target, Window
@@ -212,3 +213,51 @@ def test_data_files_name_their_source():
     assert "GB/T 2589-2020" in edition.source
     assert all(limit.source for limit in limits().limits.values())
     assert coefficients("none") is None
+
+
+# Emission limits.
+
+AT_OXYGEN = "emission_concentration_at_oxygen"
+
+
+def limited(limit: str, metric: str = AT_OXYGEN, at_most: float = 200.0, **changes) -> MeasureSpec:
+    """A concentration whose level afterwards must keep to a limit; only what concerns the limit is checked here."""
+    roles = METRICS[metric].roles
+    measure = Measure(
+        metric=metric,
+        unit="mg/m3",
+        boundary=Text("stack", "烟囱"),
+        model=Model("mean"),
+        target=Target(unit="mg/m3", at_most=at_most, of="level"),
+        inputs={role: role for role in roles},
+        limit=limit,
+        **changes,
+    )
+    plan = plan_of(measure, {role: Point(PointKind.GAUGE, wanted.unit) for role, wanted in roles.items()})
+    spec = measure_spec(plan, "m")
+    _check_limit(measure, spec)
+    return spec
+
+
+def test_a_limit_brings_its_reference_oxygen_content():
+    spec = limited("gb13271-2014-gas-boiler-nox")
+    assert {(c.name, c.value, c.version) for c in spec.constants} == {("oxygen_reference", "3.5", "limits-1")}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"limit": "gb13271-2014-gas-boiler-nx"}, "did you mean 'gb13271-2014-gas-boiler-nox'"),
+        ({"limit": "gb13271-2014-gas-boiler-nox", "parameters": {"oxygen_reference": 9.0}}, "holds at 3.5 % oxygen"),
+        ({"limit": "gb13271-2014-gas-boiler-nox", "metric": "emission_concentration"}, "holds at 3.5 % oxygen"),
+        ({"limit": "gb13271-2014-gas-boiler-nox", "at_most": 200.1}, "is above the limit of 200 mg/m3"),
+    ],
+)
+def test_a_limit_that_does_not_fit_is_refused(change: dict, message: str):
+    with pytest.raises(PlanError) as caught:
+        limited(**change)
+    assert message in str(caught.value)
+
+
+def test_a_limit_without_a_reference_is_for_the_concentration_as_measured():
+    assert limited("gb25465-2010-electrolysis-so2", "emission_concentration").constants == ()

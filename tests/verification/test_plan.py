@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 
+import msgspec
 import pytest
 
 from tests.verification.lines import PLAN_BYTES, PLAN_FILE
 from verification.errors import ConfigError
 from verification.plan import load_plan, parse_plan, plan_digest
+from verification.plan.resolve import measure_spec
 
 
 def refusal(old: str, new: str) -> str:
@@ -47,25 +49,29 @@ def test_the_digest_is_of_the_bytes_as_filed():
         ("start: 2026-03-01", "start: 2026-02-30", "plan.yaml"),
         ("interval: day", "interval: fortnight", "interval"),
         ("energy: ac_energy", "energy: ac_enrgy", "ac_enrgy is not under points"),
-        ("energy: ac_energy", "energy: metal_tapped", "metric.energy: metal_tapped: 't' and 'kWh' do not measure"),
+        (
+            "energy: ac_energy",
+            "energy: metal_tapped",
+            "measures.energy.inputs.energy: metal_tapped: 't' and 'kWh' do not measure",
+        ),
         ("energy: ac_energy", "energy: line_state", "is a state"),
         ("drivers: [metal_tapped]", "drivers: [ac_energy]", "which the model predicts"),
         ("drivers: [metal_tapped]", "drivers: [line_state]", "is a state"),
         ("drivers: [metal_tapped]", "drivers: [metal_tapped, metal_tapped]", "twice"),
-        ("drivers: [metal_tapped]", "drivers: []", "drivers"),
+        ("drivers: [metal_tapped]", "drivers: []", "at least one driver"),
         ("meter: SCALE-01", "meter: SCALE-02", "SCALE-02 is not under meters"),
         (
-            "unit: kWh/t}\nclaim",
-            "unit: kWh}\nclaim",
+            "unit: kWh/t}\n    claim",
+            "unit: kWh}\n    claim",
             "'kWh' does not measure the same kind of quantity as 'kWh/t'",
         ),
-        ("{value: -260, unit: kWh/t}", "{value: -260, unit: t}", "claim.unit"),
+        ("{value: -260, unit: kWh/t}", "{value: -260, unit: t}", "measures.energy.claim.unit: 't' does not measure"),
         ("at_most: -200", "at_most: .nan", "not a finite number"),
         ("kind: counter, unit: kWh,", "kind: counter, unit: MWh,", "give both in one"),
         ("kind: counter, unit: kWh,", "kind: countr, unit: kWh,", "countr"),
-        ("retroproof_plan: 1", "retroproof_plan: 3", "retroproof_plan"),
+        ("retroproof_plan: 2", "retroproof_plan: 3", "retroproof_plan"),
         ("class_percent: 0.2", "class_percent: -0.2", "Expected `float` >= 0.0"),
-        ("zh: 铝液交流电耗（整流变压器交流侧）", "zh: e\u0301", "normal form C"),
+        ("zh: 恒康铝业一号电解系列：铝液单位交流电耗", "zh: e\u0301", "normal form C"),
     ],
 )
 def test_a_plan_that_contradicts_itself_is_refused(old: str, new: str, message: str):
@@ -96,3 +102,34 @@ def test_meter_changes_must_be_in_order():
     later, earlier = "{date: 2026-05-01, kind: replaced}", "{date: 2026-04-01, kind: replaced}"
     changes = f"installed: 2025-01-01\n    changes: [{later}, {earlier}]"
     assert "in order of date" in refusal("installed: 2025-01-01", changes)
+
+
+# Version 1.
+
+V1_BYTES = (PLAN_FILE.parent / "hengkang-v1.yaml").read_bytes()
+
+
+def test_a_file_of_version_1_is_the_same_plan_as_one_of_version_2():
+    old, new = parse_plan(V1_BYTES), parse_plan(PLAN_BYTES)
+    [(name, measure)] = old.measures.items()
+    assert name == "energy_per_ton"
+    boundary = measure_spec(new, "energy").boundary
+    assert msgspec.structs.replace(new.measures["energy"], boundary=boundary) == measure
+    assert msgspec.structs.replace(new, measures=old.measures) == old
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("  energy: ac_energy", "  energy: ac_enrgy", "plan.yaml:12: metric.energy: ac_enrgy is not under points"),
+        ("drivers: [metal_tapped]", "drivers: [ac_energy]", "plan.yaml:36: model.drivers.0: ac_energy is the metric's"),
+        ("claim: {value: -260, unit: kWh/t}", "claim: {value: -260, unit: t}", "plan.yaml:39: claim.unit: 't'"),
+        ("confidence: 0.95", "events: []", "plan.yaml:37: unknown key 'events'"),
+    ],
+)
+def test_an_error_in_a_file_of_version_1_names_its_own_keys(old: str, new: str, message: str):
+    text = V1_BYTES.decode()
+    assert old in text
+    with pytest.raises(ConfigError) as caught:
+        parse_plan(text.replace(old, new, 1).encode(), name="plan.yaml")
+    assert message in str(caught.value)

@@ -151,7 +151,7 @@ def test_plots_are_files_with_a_page_of_their_own(table: Path, tmp_path: Path):
     done = retroproof("verify", PLAN_FILE, "--readings", table, "--plots", folder, "--lang", "zh")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in folder.iterdir()}
-    assert {"index.html", "energy_per_ton-series.svg", "energy_per_ton-bridge-narrow.svg"} <= names
+    assert {"index.html", "energy-series.svg", "energy-bridge-narrow.svg"} <= names
     assert "改造前后对比" in (folder / "index.html").read_text(encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ from verification.yamlfile import parse_yaml
 
 CATALOGUE_VERSION = 1
 LIMITS_VERSION = 1
+OXYGEN_REFERENCE = "oxygen_reference"  # the parameter that an emission limit sets where a plan does not
 COEFFICIENT_VERSIONS = ("gbt2589-2020",)
 Better = Literal["lower", "higher"]
 DecimalText = Annotated[str, msgspec.Meta(pattern=r"^[0-9]+(\.[0-9]+)?$")]

@@ -10,13 +10,14 @@ import math
 import zoneinfo
 from collections.abc import Iterator
 
+from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
 from verification.model import PointKind
 from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US
 from verification.plan.measure import MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec, plan_formula
 from verification.plan.shape import Bill, Measure, Plan, Window
-from verification.units import UnitError, check_unit, same_dimension
+from verification.units import UnitError, check_unit, same_dimension, scale_factor
 
 MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
 DAY_US = 86_400 * SECOND_US
@@ -36,6 +37,7 @@ def check_plan(plan: Plan) -> None:
     for name, measure in plan.measures.items():
         spec = measure_spec(plan, name)
         _check_figures(measure, spec)
+        _check_limit(measure, spec)
         _check_model(plan, measure, spec)
         _check_supported(measure, spec)
 
@@ -211,6 +213,30 @@ def _figures(measure: Measure, spec: MeasureSpec) -> Iterator[tuple[tuple[str, s
             yield ("target", field), value, measure.target.unit, wanted
     if measure.claim is not None:
         yield ("claim", "value"), measure.claim.value, measure.claim.unit, spec.unit
+
+
+def _check_limit(measure: Measure, spec: MeasureSpec) -> None:
+    """An emission limit must be of the metric's kind, at the metric's oxygen content, and not below the target."""
+    if measure.limit is None:
+        return
+    path: Path = ("measures", spec.name, "limit")
+    limit = limits().limits[measure.limit]
+    if not same_dimension(limit.unit, spec.unit):
+        raise PlanError(path, f"is in {limit.unit}, which the metric's {spec.unit} is not")
+    reference = next((constant.value for constant in spec.constants if constant.name == OXYGEN_REFERENCE), None)
+    wanted = limit.oxygen_reference_percent
+    if wanted is not None and (reference is None or float(reference) != float(wanted)):
+        raise PlanError(
+            path,
+            f"holds at {wanted} % oxygen; use emission_concentration_at_oxygen, with oxygen_reference {wanted} or none",
+        )
+    target = measure.target
+    if target.of == "level" and target.at_most is not None:
+        highest = float(limit.value) * scale_factor(limit.unit, target.unit)
+        if target.at_most > highest:
+            raise PlanError(
+                ("measures", spec.name, "target", "at_most"), f"is above the limit of {highest:g} {target.unit}"
+            )
 
 
 def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:

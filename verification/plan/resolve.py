@@ -14,10 +14,13 @@ from verification.fields import Text
 from verification.metrics.catalogue import (
     CATALOGUE_VERSION,
     COEFFICIENT_VERSIONS,
+    LIMITS_VERSION,
+    OXYGEN_REFERENCE,
     MetricDefinition,
     Role,
     catalogue,
     coefficients,
+    limits,
 )
 from verification.metrics.formula import Extent, FormulaError, Quantity, compile_formula, number, point
 from verification.model import PointKind
@@ -51,7 +54,7 @@ def plan_formula(plan: Plan, text: str, path: Path = ()) -> Quantity:
 
 def _point(plan: Plan, name: str) -> Quantity:
     if name not in plan.points:
-        raise FormulaError(f"{name} is not under points{_nearest(name, plan.points)}")
+        raise FormulaError(f"{name} is not under points{nearest(name, plan.points)}")
     about = plan.points[name]
     return point(name, about.unit, EXTENTS[about.kind])
 
@@ -66,6 +69,9 @@ class _Resolver:
         version = self._measure.coefficients
         if version not in COEFFICIENT_VERSIONS:
             raise self._error(("coefficients",), f"{version} is not one of {', '.join(COEFFICIENT_VERSIONS)}")
+        limit = self._measure.limit
+        if limit is not None and limit not in limits().limits:
+            raise self._error(("limit",), f"{limit} is not a limit of the catalogue{nearest(limit, limits().limits)}")
 
     def spec(self) -> MeasureSpec:
         metric = self._measure.metric
@@ -73,7 +79,7 @@ class _Resolver:
             return self._inline(metric)
         definition = catalogue().metrics.get(metric)
         if definition is None:
-            near = _nearest(metric, catalogue().metrics)
+            near = nearest(metric, catalogue().metrics)
             raise self._error(("metric",), f"{metric} is not in the catalogue of metrics{near}")
         return self._catalogued(metric, definition)
 
@@ -153,9 +159,7 @@ class _Resolver:
         """The quantities behind the metric's roles, each in its role's unit and of its kind."""
         for role in self._measure.inputs:
             if role not in definition.roles:
-                raise self._error(
-                    ("inputs", role), f"{metric_id} has no input {role}{_nearest(role, definition.roles)}"
-                )
+                raise self._error(("inputs", role), f"{metric_id} has no input {role}{nearest(role, definition.roles)}")
         return {role: self._role(metric_id, role, wanted) for role, wanted in definition.roles.items()}
 
     def _role(self, metric_id: str, role: str, wanted: Role) -> Quantity:
@@ -174,7 +178,7 @@ class _Resolver:
         for name, value in self._measure.parameters.items():
             if name not in definition.parameters:
                 raise self._error(
-                    ("parameters", name), f"is not a parameter of the metric{_nearest(name, definition.parameters)}"
+                    ("parameters", name), f"is not a parameter of the metric{nearest(name, definition.parameters)}"
                 )
             if not math.isfinite(value):
                 raise self._error(("parameters", name), f"{value} is not a finite number")
@@ -185,6 +189,12 @@ class _Resolver:
         if parameter is None:
             return self._coefficient(name, "an input, a parameter of the metric")
         value = self._measure.parameters.get(name, parameter.value)
+        limit = limits().limits.get(self._measure.limit or "")
+        if value is None and name == OXYGEN_REFERENCE and limit is not None and limit.oxygen_reference_percent:
+            self._constants[name] = Constant(
+                name, limit.oxygen_reference_percent, parameter.unit, f"limits-{LIMITS_VERSION}"
+            )
+            return number(name, float(limit.oxygen_reference_percent), parameter.unit)
         if value is None:
             raise self._error(("parameters",), f"the metric needs the parameter {name}, in {parameter.unit}")
         version = "plan" if name in self._measure.parameters else f"metrics-{CATALOGUE_VERSION}"
@@ -273,7 +283,7 @@ def _other_kind(kind: str, text: str, wanted: str) -> str:
     return f"{text} is {kind}; a gauge or a state is needed"
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
     """The nearest right name, or all of them."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)

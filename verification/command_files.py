@@ -1,0 +1,73 @@
+"""Files as the room's commands take them: plans, tables, and what they write; every refusal is one plain line.
+
+Only the commands import this: nothing else in this room touches a disk.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from verification.plan import Plan
+    from verification.table.read import Table
+
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
+EXIT_INVALID_DATA = 3
+FILE = click.Path(path_type=Path)
+
+
+class UnusableFileError(click.ClickException):
+    """A plan that cannot be used, or a file that cannot be read or written."""
+
+    exit_code = EXIT_USAGE
+
+
+class UnusableTableError(click.ClickException):
+    """A file that is there, but whose content is no table of readings: a fault of the data, not of the call."""
+
+    exit_code = EXIT_INVALID_DATA
+
+
+def read_plan(path: Path) -> tuple[Plan, str]:
+    """The plan at `path`, checked, and its digest."""
+    from verification.errors import ConfigError  # noqa: PLC0415 - pint takes a quarter of a second
+    from verification.plan import parse_plan, plan_digest  # noqa: PLC0415
+    from verification.yamlfile import MAX_FILE_BYTES  # noqa: PLC0415
+
+    data = read_file(path, MAX_FILE_BYTES)
+    try:
+        return parse_plan(data, name=str(path)), plan_digest(data)
+    except ConfigError as err:
+        raise UnusableFileError(str(err)) from err
+
+
+def read_readings(path: Path, plan: Plan) -> Table:
+    """The table of readings at `path`."""
+    from verification.errors import FormatError  # noqa: PLC0415
+    from verification.table.read import MAX_TABLE_BYTES, read_table  # noqa: PLC0415 - brings numpy
+
+    data = read_file(path, MAX_TABLE_BYTES)
+    try:
+        return read_table(data, plan, name=str(path))
+    except FormatError as err:
+        raise UnusableTableError(f"{err} [{err.code}]") from err
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """The file's bytes, one past `limit` at most, so that the reader can refuse what is too long."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit + 1)
+    except OSError as err:
+        raise UnusableFileError(f"{path}: cannot be read: {err.strerror or err}") from err
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write all of `content`."""
+    try:
+        path.write_bytes(content)
+    except OSError as err:
+        raise UnusableFileError(f"{path}: cannot be written: {err.strerror or err}") from err
