@@ -28,8 +28,7 @@ def source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolT
     client_id = f"{config.device}-{name}"
     match config.sources[name]:
         case OpcUaSourceConfig() as found:
-            folder = config.spool_path.parent / "opcua"
-            return OpcUaSource(name, config.device, found, indices, spool, shown, folder)
+            return OpcUaSource(name, config.device, found, indices, spool, shown, config.certificates)
         case MqttSourceConfig() as found:
             return MqttSource(name, client_id, found, indices, spool, shown)
         case SparkplugSourceConfig() as found:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 import signal
 import sys
@@ -17,11 +16,10 @@ import msgspec
 
 from edge_agent import agent, config, lock, logs, status
 from edge_agent.clock import now_us
-from edge_agent.commission.cli import browse, init
+from edge_agent.commission.cli import browse, check_config, init, try_out
 from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
-from edge_agent.table import table
-from verification import keys
+from edge_agent.table import size, table
 from verification.errors import ConfigError, RetroProofError
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
@@ -54,26 +52,8 @@ def edge() -> None:
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
-for command in (keygen, enroll, rotate_key, browse, init):
+for command in (keygen, enroll, rotate_key, browse, init, check_config, try_out):
     edge.add_command(command)
-
-
-@edge.command("check-config")
-@click.argument("file", type=click.Path(path_type=Path))
-def check_config(file: Path) -> None:
-    """Say what FILE would have the agent do, or what is wrong with it."""
-    found = config.load(file)
-    click.echo(f"device {found.device}, signing key {keys.key_id(found.private_key()).hex()}")
-    click.echo(f"uplink {found.uplink.address}, spool {found.spool_path} (at most {_bytes(found.spool.max_bytes)})")
-    rows = [
-        (name, point_name, point.address, point.unit, str(point.kind), point.meter or "-")
-        for name, source in found.sources.items()
-        for point_name, point in source.points.items()
-    ]
-    for name, source in found.sources.items():
-        click.echo(f"source {name}: {source.endpoint}")
-    _table(("SOURCE", "POINT", "ADDRESS", "UNIT", "KIND", "METER"), rows)
-    click.echo(f"{len(rows)} points: the configuration can be used")
 
 
 @edge.command()
@@ -133,7 +113,7 @@ def _show(last: AgentStatus, *, running: bool) -> None:
         oldest = f", the oldest {_age(depth.oldest_us)} old" if depth.oldest_us is not None else ""
         click.echo(
             f"spool   {depth.batches} batches and {depth.open_rows} rows wait{oldest}; "
-            f"{_bytes(depth.used_bytes)} of {_bytes(depth.max_bytes)}; epoch {depth.epoch}, next {depth.next_sequence}"
+            f"{size(depth.used_bytes)} of {size(depth.max_bytes)}; epoch {depth.epoch}, next {depth.next_sequence}"
         )
         if depth.full:
             click.echo(f"        FULL: {depth.full}")
@@ -192,15 +172,10 @@ def _asked(asked: float | None, revised: float | None, unit: str) -> str:
 
 def _age(since_us: int) -> str:
     seconds = (now_us() - since_us) / MICROSECONDS
-    for size, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.0f} {name}"
+    for unit_s, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {name}"
     return f"{seconds:.0f} s"
-
-
-def _bytes(size: int) -> str:
-    power = min(int(math.log(max(size, 1), 1024)), 3)
-    return f"{size / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:

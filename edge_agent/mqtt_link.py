@@ -144,13 +144,13 @@ class MqttLink:
                 found.append(event)
         return found
 
-    async def _open(self, host: str, port: int, receive_maximum: int) -> None:
+    async def _open(self, host: str, port: int, receive_maximum: int, *, lasting: bool) -> None:
         options: dict[str, Any] = {}
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no types here
-            properties.SessionExpiryInterval = SESSION_EXPIRY_S
+            properties.SessionExpiryInterval = SESSION_EXPIRY_S if lasting else 0
             properties.ReceiveMaximum = receive_maximum
-            options = {"clean_start": False, "properties": properties}
+            options = {"clean_start": not lasting, "properties": properties}
         try:
             await asyncio.to_thread(self._client.connect, host, port, KEEP_ALIVE_S, **options)
         except (OSError, ssl.SSLError) as err:
@@ -243,18 +243,18 @@ class MqttLink:
 
 @asynccontextmanager
 async def connected(
-    broker: Broker, client_id: str, *, version: MqttVersion = 5, receive_maximum: int = 100
+    broker: Broker, client_id: str, *, version: MqttVersion = 5, receive_maximum: int = 100, lasting: bool = True
 ) -> AsyncIterator[MqttLink]:
     """An open link, closed on leaving. Raises LinkError, also in the middle when the connection ends.
 
-    The broker keeps the session over a break. `receive_maximum` bounds what waits here; 3.1.1 has no word for it, and
-    there the bound is MAX_EVENTS.
+    The broker keeps the session over a break, unless it is not to be `lasting`. `receive_maximum` bounds what waits
+    here; 3.1.1 has no word for it, and there the bound is MAX_EVENTS.
     """
     address = endpoint(broker.mqtt)
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=client_id,
-        clean_session=False if version == "3.1.1" else None,
+        clean_session=not lasting if version == "3.1.1" else None,
         protocol=MQTTProtocolVersion.MQTTv311 if version == "3.1.1" else MQTTProtocolVersion.MQTTv5,
         reconnect_on_failure=False,
         manual_ack=True,
@@ -270,7 +270,7 @@ async def connected(
             raise LinkError(f"the certificates of {broker.mqtt} cannot be used: {err}") from err
     link = MqttLink(client, asyncio.get_running_loop(), version=version)
     try:
-        await link._open(address.host, address.port, receive_maximum)  # noqa: SLF001 - the other half of this class
+        await link._open(address.host, address.port, receive_maximum, lasting=lasting)  # noqa: SLF001 - the other half of this class
         yield link
     finally:
         await link._close()  # noqa: SLF001 - same module

@@ -1,7 +1,8 @@
-"""Columns for a terminal."""
+"""Columns and figures for a terminal."""
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Iterator, Sequence
 
@@ -17,3 +18,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def shown_width(text: str) -> int:
     """How many columns a terminal gives a text: two for a Chinese character."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+
+
+def size(count: int) -> str:
+    """A number of bytes in the unit that suits it."""
+    power = min(int(math.log(max(count, 1), 1024)), 3)
+    return f"{count / 1024**power:.4g} {('B', 'KiB', 'MiB', 'GiB')[power]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -12,16 +13,19 @@ from typing import TypeVar
 import click
 
 from edge_agent import config
-from edge_agent.commission import draft, pick
+from edge_agent.commission import check, draft, dry_run, pick
 from edge_agent.commission.browse import MAX_NODES, Variable, Walk, walk
+from edge_agent.commission.findings import HEADS, remarks
 from edge_agent.commission.pick import Pick
-from edge_agent.commission.session import session_with
+from edge_agent.commission.session import connected
 from edge_agent.config.opcua import NO_SECURITY, OpcUaSourceConfig, source_problems
-from edge_agent.table import table
+from edge_agent.table import size, table
+from verification import keys
 from verification.errors import ConfigError, RetroProofError
 from verification.model import PointKind
 from verification.units import check_unit
 
+COMMISSIONING = "commissioning"  # stands for the device in the agent's own certificate where none is named yet
 Parsed = TypeVar("Parsed")
 
 search_option = click.option("--search", default="", metavar="WORDS", help="Only what has all of these words.")
@@ -30,14 +34,34 @@ most_option = click.option(
 )
 
 
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def server_options(command: Command) -> Command:
+    """How the server is reached: address, protection, login."""
+    for option in reversed(
+        (
+            click.argument("url"),
+            click.option(
+                "--security", default=NO_SECURITY, show_default=True, help="Such as Basic256Sha256/SignAndEncrypt."
+            ),
+            click.option("--user", default="", help="Who logs in."),
+            click.option("--password-file", default="", help="Its password, in a file that only you can read."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
-@click.argument("url")
+@server_options
 @search_option
 @most_option
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each variable, for programs.")
-def browse(url: str, search: str, most: int, as_json: bool) -> None:  # noqa: FBT001 - click passes a flag like this
+def browse(*, url: str, security: str, user: str, password_file: str, search: str, most: int, as_json: bool) -> None:
     """Show the variables of the OPC UA server at URL: node, unit, type, value, history, access."""
-    found = _walk(url, most)
+    server = OpcUaSourceConfig(opcua=url, points={}, security=security, user=user, password_file=password_file)
+    found = _walk(server, most)
     shown = [variable for variable in found.variables if variable.matches(search.split())]
     if as_json:
         for variable in shown:
@@ -50,7 +74,7 @@ def browse(url: str, search: str, most: int, as_json: bool) -> None:  # noqa: FB
 
 
 @click.command("init")
-@click.argument("url")
+@server_options
 @click.option("--out", type=click.Path(path_type=Path), default="edge.yaml", show_default=True, help="The new file.")
 @search_option
 @most_option
@@ -63,6 +87,9 @@ def browse(url: str, search: str, most: int, as_json: bool) -> None:  # noqa: FB
 def init(
     *,
     url: str,
+    security: str,
+    user: str,
+    password_file: str,
     out: Path,
     search: str,
     most: int,
@@ -77,7 +104,8 @@ def init(
     if out.exists():
         raise ConfigError(f"{out} is there already; move it away, or name another file with --out")
     known_device, known_key, has_certificate = draft.enrolled(out.absolute().parent)
-    variables = _walk(url, most).variables
+    server = OpcUaSourceConfig(opcua=url, points={}, security=security, user=user, password_file=password_file)
+    variables = _walk(server, most).variables
     if nodes:
         picked = pick.picks(pick.named(variables, nodes))
     else:
@@ -86,7 +114,7 @@ def init(
     if not picked:
         raise ConfigError("nothing was picked; see what there is with: retroproof edge browse " + url)
     made = draft.Draft(
-        source, url, picked, device or known_device, ingest_key or known_key, uplink, has_certificate=has_certificate
+        source, server, picked, device or known_device, ingest_key or known_key, uplink, has_certificate=has_certificate
     )
     draft.write(made, out)
     click.echo(f"{out}: {len(picked)} points")
@@ -104,14 +132,13 @@ def _say_what_is_left(out: Path) -> None:
     click.echo(f"Next: retroproof edge check-config {out} --connect")
 
 
-def _walk(url: str, most: int) -> Walk:
+def _walk(server: OpcUaSourceConfig, most: int) -> Walk:
     async def run() -> Walk:
-        async with session_with(server) as session:
-            return await walk(session, most=most)
+        async with connected(server, COMMISSIONING, Path("opcua")) as connection:
+            return await walk(connection.session, most=most)
 
-    server = OpcUaSourceConfig(opcua=url, security=NO_SECURITY, points={})
-    for _, problem in source_problems("", server):
-        raise ConfigError(problem)
+    for place, problem in source_problems("", server):
+        raise ConfigError(f"{place.removeprefix('.')}: {problem}")
     return asyncio.run(run())
 
 
@@ -174,3 +201,62 @@ def _parser(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
             raise click.UsageError(str(err)) from err
 
     return read
+
+
+@click.command("check-config")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--connect", is_flag=True, help="Also read every point once, and try every way to ingest.")
+@click.option(
+    "--wait", "wait_s", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="For MQTT, in s."
+)
+def check_config(file: Path, connect: bool, wait_s: float) -> None:  # noqa: FBT001 - click passes a flag like this
+    """Say what FILE would have the agent do, or what is wrong with it; exit 1 if --connect finds a problem."""
+    found = config.load(file)
+    click.echo(f"device {found.device}, signing key {keys.key_id(found.private_key()).hex()}")
+    click.echo(f"uplink {found.uplink.address}, spool {found.spool_path} (at most {size(found.spool.max_bytes)})")
+    for name, source in found.sources.items():
+        click.echo(f"source {name}: {source.endpoint}")
+    if not connect:
+        rows = [
+            (name, point_name, point.address, point.unit, str(point.kind), point.meter or "-")
+            for name, source in found.sources.items()
+            for point_name, point in source.points.items()
+        ]
+        for line in table(("SOURCE", "POINT", "ADDRESS", "UNIT", "KIND", "METER"), rows):
+            click.echo("  " + line)
+        click.echo(f"{len(rows)} points: the configuration can be used")
+        return
+    sys.exit(0 if _tried_out(found, wait_s) else 1)
+
+
+def _tried_out(found: config.EdgeConfig, wait_s: float) -> bool:
+    """Show the configuration against the plant; whether all is well."""
+    checks = asyncio.run(check.check_points(found, wait_s))
+    for line in table(HEADS, [one.cells for one in checks]):
+        click.echo("  " + line)
+    for line in remarks(checks):
+        click.echo(line)
+    ways = asyncio.run(check.check_ways(found))
+    for address, problem in ways:
+        click.echo(f"PROBLEM: uplink {address}: {problem}" if problem else f"uplink {address}: open")
+    bad = [one for one in checks if one.problems]
+    lost = [address for address, problem in ways if problem]
+    usable, open_ways = len(checks) - len(bad), len(ways) - len(lost)
+    click.echo(f"{usable} of {len(checks)} points can be used; {open_ways} of {len(ways)} ways are open")
+    return not bad and not lost
+
+
+@click.command("dry-run")
+@click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file.")
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=10.0, show_default=True, help="How long to listen.")
+@click.option("--rows", type=click.IntRange(0), default=10, show_default=True, help="Of each batch, show so many.")
+def try_out(file: Path, seconds: float, rows: int) -> None:
+    """Listen for a while and show the batches that the agent would send. Sends nothing and keeps nothing."""
+    found = config.load(file)
+    heard, troubles = asyncio.run(dry_run.listen(found, seconds))
+    for line in dry_run.told(dry_run.sealed(found, heard), rows):
+        click.echo(line)
+    for trouble in troubles:
+        click.echo(f"PROBLEM: {trouble}")
+    click.echo(f"{len(heard)} readings in {seconds:g} s; nothing was sent")
+    sys.exit(1 if troubles else 0)

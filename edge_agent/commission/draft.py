@@ -11,6 +11,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from edge_agent.commission.pick import Pick
+from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.identity import enrolment
 from verification.errors import ConfigError
 
@@ -22,7 +23,7 @@ class Draft:
     """What goes into the file. Empty texts are what nobody said yet; the file says how to find them."""
 
     source: str
-    opcua: str
+    server: OpcUaSourceConfig
     picks: Sequence[Pick]
     device: str = ""
     ingest_key: str = ""
@@ -80,8 +81,11 @@ def _lines(draft: Draft, name: str) -> Iterator[str]:
     yield ""
     yield "sources:"
     yield f"  {draft.source}:"
-    yield f"    opcua: {draft.opcua}"
-    yield "    security: None  # or Basic256Sha256/SignAndEncrypt and the like, as the server offers"
+    yield f"    opcua: {draft.server.opcua}"
+    yield f"    security: {draft.server.security}  # None, or such as Basic256Sha256/SignAndEncrypt"
+    if draft.server.user:
+        yield f"    user: {json.dumps(draft.server.user, ensure_ascii=False)}"
+        yield f"    password_file: {json.dumps(draft.server.password_file, ensure_ascii=False)}"
     yield "    sampling_ms: 1000  # how often the server looks at its values; what it grants: check-config --connect"
     yield "    points:"
     for pick in draft.picks:

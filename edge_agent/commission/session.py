@@ -1,21 +1,19 @@
-"""A session with an OPC UA server for the time of one command, opened as the agent would open it."""
+"""A session with an OPC UA server for the time of one command, opened and trusted as the agent would do it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from asyncua.client.ua_session import UaSession
 from asyncua.ua.uaerrors import UaError
 
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.sources.opcua.connection import Connection
-from edge_agent.sources.opcua.security import Folder, secure
+from edge_agent.sources.opcua.security import Folder, SecurityError, secure
 from verification.errors import RetroProofError
 
-APPLICATION_URI = "urn:retroproof:edge"
-CERTIFICATES = Path("opcua")  # where they lie for a command that has no configuration
+CLOSE_TIMEOUT_S = 3.0
 
 
 class ServerError(RetroProofError):
@@ -23,18 +21,25 @@ class ServerError(RetroProofError):
 
 
 @asynccontextmanager
-async def session_with(source: OpcUaSourceConfig, folder: Path = CERTIFICATES) -> AsyncIterator[UaSession]:
-    """An open session, closed on leaving. Raises ServerError, also where the server is lost meanwhile."""
-    connection = Connection(source.opcua, APPLICATION_URI)
+async def connected(source: OpcUaSourceConfig, device: str, folder: Path) -> AsyncIterator[Connection]:
+    """An open session, closed on leaving, unlike the agent's own; `folder` is where certificates lie by default.
+
+    Raises ServerError, also where the server is lost meanwhile, and SecurityError.
+    """
+    connection = Connection(source.opcua, f"urn:retroproof:edge:{device}")
     try:
-        await secure(connection, source, Folder.of(source, folder))
-        await connection.begin_session()
-        yield connection.session
-        await connection.session.close_session(delete_subscriptions=True)
+        try:
+            await secure(connection, source, Folder.of(source, folder))
+            await connection.begin_session()
+            yield connection
+        finally:
+            with suppress(OSError, TimeoutError, UaError):
+                await connection.session.close_session(delete_subscriptions=True)
+            connection.abort()
+    except SecurityError:
+        raise
     except (OSError, TimeoutError, UaError) as err:
         raise ServerError(
             f"{source.opcua}: no session: {str(err) or type(err).__name__}. Does the server run, is the address right, "
             "does a firewall stand between?"
         ) from err
-    finally:
-        connection.abort()

@@ -55,6 +55,11 @@ class EdgeConfig(Strict, frozen=True):
         """Where a running agent says each second how it fares."""
         return self.spool_path.with_name("status.json")
 
+    @property
+    def certificates(self) -> Path:
+        """Where the certificates of OPC UA servers lie, unless a source names another folder."""
+        return self.spool_path.parent / "opcua"
+
     def key_store(self) -> KeyStore:
         """Where the key that signs batches lies."""
         return FileKeyStore(Path(self.signing_key))

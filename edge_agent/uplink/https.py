@@ -134,7 +134,7 @@ async def https_channel(way: Way, sign_question: SignQuestion) -> AsyncIterator[
     base_url = way.https.rstrip("/") + "/"
     timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
     async with httpx.AsyncClient(
-        base_url=base_url, verify=await asyncio.to_thread(_tls, way), timeout=timeout
+        base_url=base_url, verify=await asyncio.to_thread(tls_context, way), timeout=timeout
     ) as client:
         channel = HttpsChannel(client, sign_question)
         worker = asyncio.create_task(channel.work())
@@ -146,7 +146,7 @@ async def https_channel(way: Way, sign_question: SignQuestion) -> AsyncIterator[
                 await worker
 
 
-def _tls(way: Way) -> ssl.SSLContext:
+def tls_context(way: Way) -> ssl.SSLContext:
     """Server certificates are always checked; with a certificate of our own the server can check us too."""
     try:
         context = ssl.create_default_context(cafile=way.ca_file or None)

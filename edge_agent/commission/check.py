@@ -1,0 +1,81 @@
+"""Tries a configuration out against the plant and the platform: every source, every point, every way to ingest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from edge_agent.commission import check_mqtt, check_opcua
+from edge_agent.commission.findings import PointCheck
+from edge_agent.config import EdgeConfig, SourceConfig
+from edge_agent.config.csvfile import CsvSourceConfig
+from edge_agent.config.mqtt import MqttSourceConfig
+from edge_agent.config.opcua import OpcUaSourceConfig
+from edge_agent.config.sparkplug import SparkplugSourceConfig
+from edge_agent.config.uplink import Way
+from edge_agent.mqtt_link import connected
+from edge_agent.uplink.https import tls_context
+from verification.errors import RetroProofError
+
+HTTP_TIMEOUT_S = 10.0
+
+
+async def check_points(config: EdgeConfig, wait_s: float) -> list[PointCheck]:
+    """A check of every point, all sources side by side; MQTT devices get `wait_s` to speak."""
+    checks = await asyncio.gather(
+        *(_check_source(config, name, source, wait_s) for name, source in config.sources.items())
+    )
+    return [one for source_checks in checks for one in source_checks]
+
+
+async def _check_source(config: EdgeConfig, name: str, source: SourceConfig, wait_s: float) -> list[PointCheck]:
+    match source:
+        case OpcUaSourceConfig():
+            return await check_opcua.check(name, source, config.device, config.certificates)
+        case MqttSourceConfig():
+            return await check_mqtt.check(name, source, config.device, wait_s)
+        case SparkplugSourceConfig():
+            return await _check_sparkplug(name, source, config.device)
+        case CsvSourceConfig():
+            return list(_check_folder(name, source))
+
+
+async def _check_sparkplug(name: str, source: SparkplugSourceConfig, device: str) -> list[PointCheck]:
+    """Whether the broker lets us listen; a node says what it has when it is born, which the running agent asks for."""
+    checks = [PointCheck(name, point, unit=config.unit) for point, config in source.points.items()]
+    try:
+        async with connected(source.broker, f"{device}-{name}-check", version=source.version, lasting=False):
+            for one in checks:
+                one.notes.append("the broker lets us in; whether the node has this metric shows when the agent runs")
+    except RetroProofError as err:
+        for one in checks:
+            one.problems.append(str(err))
+    return checks
+
+
+def _check_folder(name: str, source: CsvSourceConfig) -> Iterator[PointCheck]:
+    waiting = len(list(Path(source.files).glob(source.pattern)))
+    for point, config in source.points.items():
+        yield PointCheck(name, point, unit=config.unit, notes=[f"{waiting} files wait in {source.files}"])
+
+
+async def check_ways(config: EdgeConfig) -> list[tuple[str, str]]:
+    """Each way to ingest and what is wrong with it, empty where it is open; nothing is sent."""
+    return [(way.address, await _check_way(config.device, way)) for way in config.uplink.ways]
+
+
+async def _check_way(device: str, way: Way) -> str:
+    try:
+        if way.https:
+            context = await asyncio.to_thread(tls_context, way)
+            async with httpx.AsyncClient(verify=context, timeout=HTTP_TIMEOUT_S) as client:
+                answer = await client.get(way.https.rstrip("/") + "/healthz")
+            return "" if answer.status_code == httpx.codes.OK else f"answers {answer.status_code}; is it ingest's?"
+        async with connected(way.broker, f"{device}-check", lasting=False) as link:
+            refused = await link.subscribe([f"ack/{device}"])
+            return f"the broker does not let us read {refused[0]}; check its access list" if refused else ""
+    except (RetroProofError, httpx.HTTPError) as err:
+        return str(err) or type(err).__name__

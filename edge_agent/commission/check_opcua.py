@@ -1,0 +1,179 @@
+"""Reads each point of an OPC UA source once, as the agent would, and says what is wrong and what to do about it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from asyncua import ua
+from asyncua.client.ua_session import UaSession
+from asyncua.ua.attribute_ids import AttributeIds
+
+from edge_agent import clock
+from edge_agent.commission.browse import Variable
+from edge_agent.commission.browse import describe as show
+from edge_agent.commission.findings import PointCheck
+from edge_agent.commission.session import connected
+from edge_agent.config.opcua import OpcUaSourceConfig
+from edge_agent.sources.opcua.connection import Connection
+from edge_agent.sources.opcua.datatypes import DataTypes
+from edge_agent.sources.opcua.item import Item
+from edge_agent.sources.opcua.nodes import describe, monitor, parts
+from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading
+from edge_agent.status import PointStatus
+from verification.errors import RetroProofError
+from verification.units import same_dimension, scale_factor
+
+MOST_SKEW_US = 5_000_000
+NEVER_SET_US = 978_307_200_000_000  # 2001-01-01: a device clock that shows less was never set
+SLOWER = 1.01  # granted over asked, from which on it is worth a word
+STATUS_SEVERITY = 0xC0000000
+
+
+async def check(name: str, source: OpcUaSourceConfig, device: str, folder: Path) -> list[PointCheck]:
+    """A check of each point; where there is no session, every point has that problem."""
+    checks = {point: PointCheck(name, point, unit=config.unit) for point, config in source.points.items()}
+    try:
+        async with connected(source, device, folder) as connection:
+            await _check(connection, source, checks)
+    except RetroProofError as err:
+        for found in checks.values():
+            found.problems = [str(err)]
+    return list(checks.values())
+
+
+async def _check(connection: Connection, source: OpcUaSourceConfig, checks: dict[str, PointCheck]) -> None:
+    items = items_of(source)
+    await describe(connection.session, items, DataTypes(connection.session))
+    usable = [item for item in items if item.status.state != "error"]
+    shown: dict[str, Variable] = {}
+    for part in parts(usable):
+        nodes = [source.points[item.name].node for item in part]
+        found = await show(connection.session, nodes)
+        shown |= {item.name: one for item, one in zip(part, found, strict=True)}
+    await subscribe(connection, usable)
+    for item in items:
+        if item.status.state == "error":
+            checks[item.name].problems.append(_with_mend(item.status.message, source.opcua))
+    for item, answer, now_us in await _read(connection.session, usable):
+        _judge_value(checks[item.name], item, answer, now_us)
+        _judge_unit(checks[item.name], shown[item.name])
+        _judge_terms(checks[item.name], item)
+
+
+def items_of(source: OpcUaSourceConfig) -> list[Item]:
+    """The points as the agent sees them, numbered in the order of the file."""
+    return [
+        Item(
+            name,
+            index,
+            ua.NodeId.from_string(point.node),
+            source.sampling(point),
+            PointStatus(point.address),
+            element=point.index,
+        )
+        for index, (name, point) in enumerate(source.points.items())
+    ]
+
+
+async def subscribe(connection: Connection, items: Sequence[Item]) -> None:
+    """Subscribe as the agent would, one subscription for each publishing interval; the items note what was granted."""
+    for publishing_ms in sorted({item.sampling.publishing_ms for item in items}):
+        parameters = ua.CreateSubscriptionParameters(
+            RequestedPublishingInterval=publishing_ms,
+            RequestedLifetimeCount=1_000,
+            RequestedMaxKeepAliveCount=10,
+            PublishingEnabled=True,
+        )
+        granted = await connection.create_subscription_quietly(parameters)
+        alike = [item for item in items if item.sampling.publishing_ms == publishing_ms]
+        for item in alike:
+            item.next_handle()
+        await monitor(connection.session, granted.SubscriptionId, alike)
+
+
+async def _read(session: UaSession, items: Sequence[Item]) -> list[tuple[Item, ua.DataValue, int]]:
+    """The present value of each, with our time in the middle of the question."""
+    found: list[tuple[Item, ua.DataValue, int]] = []
+    for part in parts(items):
+        wanted = [
+            ua.ReadValueId(NodeId=item.node_id, AttributeId=AttributeIds.Value, IndexRange=item.index_range)
+            for item in part
+        ]
+        asked_us = clock.now_us()
+        answers = await session.read(
+            ua.ReadParameters(MaxAge=0, TimestampsToReturn=ua.TimestampsToReturn.Both, NodesToRead=wanted)
+        )
+        middle_us = (asked_us + clock.now_us()) // 2
+        found += [(item, answer, middle_us) for item, answer in zip(part, answers, strict=True)]
+    return found
+
+
+def _judge_value(check: PointCheck, item: Item, answer: ua.DataValue, now_us: int) -> None:
+    try:
+        found = reading(answer, now_us, item.element)
+    except ValueRefusedError as err:
+        check.problems.append(f"{err}; the point needs a number")
+        return
+    check.value = f"{found.value:.6g}"
+    check.status = "Good" if not found.status & STATUS_SEVERITY else ua.StatusCode(ua.UInt32(found.status)).name
+    if check.status != "Good":
+        check.problems.append(f"the status is {check.status}: look at the device or its link to the server")
+    elif not math.isfinite(found.value):
+        check.problems.append("the value is no finite number: look at the device")
+    _judge_times(check, answer, found, now_us)
+
+
+def _judge_times(check: PointCheck, answer: ua.DataValue, found: Reading, now_us: int) -> None:
+    if answer.SourceTimestamp is None:
+        check.notes.append("the server gives no source times; the time at the server counts")
+    elif found.time_us < NEVER_SET_US:
+        check.problems.append("the device says a time before 2001: its clock was never set; set it, or use NTP")
+    elif found.time_us - now_us > MOST_SKEW_US:
+        check.problems.append("the device's time lies in the future; set its clock, or use NTP")
+    if answer.ServerTimestamp is None:
+        return
+    skew_us = found.server_time_us - now_us
+    check.skew = f"{skew_us / 1e6:+.1f} s"
+    if abs(skew_us) > MOST_SKEW_US:
+        check.problems.append(
+            f"the server's clock is {abs(skew_us) / 1e6:.0f} s {'ahead of' if skew_us > 0 else 'behind'} this "
+            "machine's; have both use NTP"
+        )
+
+
+def _judge_unit(check: PointCheck, variable: Variable) -> None:
+    theirs = variable.unit
+    if not theirs.ours:
+        if theirs.shown:
+            check.notes.append(f"the server shows the unit {theirs.shown!r}, which is not known here; compare it")
+        return
+    if not same_dimension(theirs.ours, check.unit):
+        check.problems.append(f"the server says {theirs.ours}, the configuration {check.unit}: one of them is wrong")
+    elif scale_factor(theirs.ours, check.unit) != 1.0:
+        check.problems.append(
+            f"the server counts in {theirs.ours}; values are kept as they come, so write unit: {theirs.ours}"
+        )
+
+
+def _judge_terms(check: PointCheck, item: Item) -> None:
+    status, asked = item.status, item.sampling
+    if status.state == "error":
+        check.problems.append(status.message)
+        return
+    if status.revised_sampling_ms is not None:
+        check.sampling = f"{status.revised_sampling_ms:g} ms"
+        if status.revised_sampling_ms > asked.sampling_ms * SLOWER and asked.sampling_ms:
+            check.notes.append(
+                f"the server samples every {status.revised_sampling_ms:g} ms, not every {asked.sampling_ms:g} ms"
+            )
+    check.queue = "-" if status.revised_queue is None else str(status.revised_queue)
+    if not item.historizing:
+        check.notes.append("the server keeps no history of it: what is lost in a long outage becomes a signed gap")
+
+
+def _with_mend(message: str, url: str) -> str:
+    if "does the node exist" in message:
+        return f"{message} Look for it with: retroproof edge browse {url} --search WORDS"
+    return message

@@ -1,0 +1,59 @@
+"""What a check of a configuration against the plant found, point by point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class PointCheck:
+    """One point as it was read once. `problems` keep it from being used as it stands, `notes` are worth knowing.
+
+    skew: how far the server's clock is from ours; sampling, queue: what the server granted.
+    """
+
+    source: str
+    point: str
+    value: str = "-"
+    unit: str = "-"
+    status: str = "-"
+    skew: str = "-"
+    sampling: str = "-"
+    queue: str = "-"
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """A line of the table."""
+        verdict = "PROBLEM" if self.problems else "ok"
+        return (
+            self.source,
+            self.point,
+            self.value,
+            self.unit,
+            self.status,
+            self.skew,
+            self.sampling,
+            self.queue,
+            verdict,
+        )
+
+
+HEADS = ("SOURCE", "POINT", "VALUE", "UNIT", "STATUS", "SKEW", "SAMPLING", "QUEUE", "VERDICT")
+
+
+def remarks(checks: list[PointCheck]) -> list[str]:
+    """Every problem and note, those that many points share said once."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for check in checks:
+        for kind, texts in (("PROBLEM", check.problems), ("note", check.notes)):
+            for text in texts:
+                told.setdefault((kind, text), []).append(f"{check.source}.{check.point}")
+    ordered = sorted(told.items(), key=lambda item: item[0][0] != "PROBLEM")
+    return [f"{kind}: {_shortened(points)}: {text}" for (kind, text), points in ordered]
+
+
+def _shortened(points: list[str]) -> str:
+    shown = ", ".join(points[:3])
+    return shown if len(points) <= 3 else f"{shown} and {len(points) - 3} more"  # noqa: PLR2004 - as many as above
