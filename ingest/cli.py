@@ -17,6 +17,7 @@ from ingest.cli_common import database, db_option, plain_errors
 from ingest.config import load_config
 from ingest.database import statement
 from ingest.enrol_cli import enrol
+from ingest.gateway.cli import gateway
 from ingest.meters_cli import meters
 from ingest.release import release
 from verification import keys
@@ -29,6 +30,7 @@ def ingest() -> None:
 
 ingest.add_command(enrol)
 ingest.add_command(meters)
+ingest.add_command(gateway)
 
 
 @ingest.command()

@@ -29,7 +29,16 @@ class HttpFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     client_ca_file: str | None = None
 
 
-class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BrokerFiles(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How we show the broker who we are."""
+
+    password_file: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class ConfigFile(BrokerFiles, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The file as written. Paths are relative to it; ca_file, cert_file and key_file go with mqtts.
 
     One of mqtt and http at least is where batches come from. watch: where health and Prometheus figures are served.
@@ -39,10 +48,6 @@ class ConfigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     db: str
     signing_key: str
     mqtt: str | None = None
-    password_file: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
     http: HttpFile | None = None
     watch: str | None = None
     lag_alarm_s: float = DEFAULT_LAG_ALARM_S
@@ -103,7 +108,7 @@ def load_config(path: Path) -> IngestConfig:
     return IngestConfig(
         file.db,
         keys.load_private(path.parent / file.signing_key),
-        broker=_broker(path, file, file.mqtt) if file.mqtt is not None else None,
+        broker=read_broker(path, file, file.mqtt) if file.mqtt is not None else None,
         http=_http(path, file.http) if file.http else None,
         watch=_address(path, "watch", file.watch) if file.watch else None,
         lag_alarm_s=file.lag_alarm_s,
@@ -111,7 +116,8 @@ def load_config(path: Path) -> IngestConfig:
     )
 
 
-def _broker(path: Path, file: ConfigFile, address: str) -> Broker:
+def read_broker(path: Path, file: BrokerFiles, address: str) -> Broker:
+    """How to reach the broker at `address`, and as whom. Raises ConfigError."""
     try:
         url = urlsplit(address)
         host, port = url.hostname, url.port

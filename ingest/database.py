@@ -56,7 +56,7 @@ def one_moment(conn: Connection) -> Iterator[None]:
 @functools.cache
 def _statements() -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for file in ("queries.sql", "reading.sql"):
+    for file in ("queries.sql", "reading.sql", "gateway/gateway.sql"):
         parts = _NAME_LINE.split((files("ingest") / file).read_text(encoding="utf-8"))
         found |= {name: body.encode() for name, body in zip(parts[1::2], parts[2::2], strict=True)}
     return found

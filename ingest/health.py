@@ -49,7 +49,7 @@ class Metrics:
         )
         self.lag_alarm = Gauge(f"{prefix}_lag_alarm", "1 while the lag is above lag_alarm_s.", registry=registry)
         self.up = Gauge(f"{prefix}_up", "1 while the connection stands.", ["to"], registry=registry)
-        self.retries = Counter(f"{prefix}_retries", "Groups tried again after a database error.", registry=registry)
+        self.retries = Counter(f"{prefix}_retries", "Failures of the database, each tried again.", registry=registry)
         self.http_refused = Counter(
             f"{prefix}_http_refused", "HTTP requests that were not taken, by problem code.", ["code"], registry=registry
         )

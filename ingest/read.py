@@ -17,7 +17,7 @@ from ingest.database import Connection, one_moment, statement
 from ingest.errors import IngestError
 from ingest.retention import refuse_dropped
 from ingest.rows import PG_EPOCH_US
-from verification.model import MAX_TIME_US, NULL_TIME_US, PointKind
+from verification.model import MAX_TIME_US, NULL_TIME_US, Grade, PointKind
 
 PAGE = 64  # batches fetched at a time: at most 16 MiB
 END_OF_TIME_US = MAX_TIME_US + 1
@@ -46,6 +46,7 @@ class StoredPoint:
     unit: str
     kind: PointKind
     meter: str
+    grade: Grade
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +84,8 @@ def points(conn: Connection, device: str) -> list[StoredPoint]:
     """Every point that the device has ever named, by name."""
     rows = conn.execute(statement("points"), {"device": device}).fetchall()
     return [
-        StoredPoint(point_id, name, address, unit, PointKind(kind), meter)
-        for point_id, name, address, unit, kind, meter in rows
+        StoredPoint(point_id, name, address, unit, PointKind(kind), meter, Grade(grade))
+        for point_id, name, address, unit, kind, meter, grade in rows
     ]
 
 
@@ -95,10 +96,11 @@ def load_window(
     start_us: int = NULL_TIME_US,
     end_us: int = END_OF_TIME_US,
 ) -> dict[str, Columns]:
-    """The readings of the points with these names, by name; an unknown name has no readings.
+    """The signed readings of the points with these names, by name; an unknown name has no readings.
 
-    Raises IngestError when one name stands for points of different unit or kind, whose values must not be mixed, and
-    when readings of the window were dropped by `retroproof db retain`.
+    Those of gateways that sign nothing have a way of their own (ingest.gateway.read), which shows their grade. Raises
+    IngestError when one name stands for points of different unit or kind, whose values must not be mixed, and when
+    readings of the window were dropped by `retroproof db retain`.
     """
     with one_moment(conn):
         refuse_dropped(conn, device, start_us, end_us)

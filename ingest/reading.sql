@@ -2,7 +2,9 @@
 -- since 1970.
 
 -- name: points
-SELECT id, name, address, unit, kind, meter FROM telemetry.point WHERE device = %(device)s ORDER BY name, id;
+SELECT p.id, p.name, p.address, p.unit, p.kind, p.meter, d.grade
+FROM telemetry.point AS p JOIN telemetry.device AS d ON d.id = p.device
+WHERE p.device = %(device)s ORDER BY p.name, p.id;
 
 -- name: window
 -- A row per point, status, flags and day, its readings as two strings of bytes: a message of the protocol for each

@@ -11,25 +11,23 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-import psycopg
-
 from ingest import asked, migrate
 from ingest.admission import Code, Decision
 from ingest.clock import SteadyClock
 from ingest.config import IngestConfig
-from ingest.database import Connection, connect
+from ingest.database import Connection
 from ingest.errors import IngestError
 from ingest.health import Health
 from ingest.inbox import Inbox
 from ingest.intake import Asked, Intake, Item, Parcel, Reply
 from ingest.ledger import EpochKey
+from ingest.steady import SteadyDatabase
 from ingest.writer import Outcome, write_group
 from verification import ack
 
 MAX_GROUP = 64  # batches to a transaction: past this a larger one is no faster, and holds locks and memory longer
 MAX_GROUP_BYTES = 8 << 20
 POLL_S = 0.5
-RETRY_MIN_S, RETRY_MAX_S = 0.5, 5.0  # seconds: a server that is back should not wait for us
 QUIET_CODES = frozenset({Code.ACCEPTED, Code.DUPLICATE, Code.DEFERRED})
 
 log = logging.getLogger(__name__)
@@ -52,14 +50,16 @@ class Worker:
         self._intake = intake
         self._health = health
         self._inbox = Inbox(config.broker, intake, health) if config.broker else None
-        self._conn: Connection | None = None
+        self._database = SteadyDatabase(
+            config.db, stop, self._note_database, statement_timeout_s=config.statement_timeout_s
+        )
 
     def run(self) -> None:
         """Work until stopped. Raises IngestError when the database was not migrated."""
-        conn = self._connected()
-        if conn is None:
+        pending = self._database.attempt("the start", migrate.pending)
+        if pending is None:
             return
-        if migrate.pending(conn):
+        if pending:
             raise IngestError("the database lacks tables of this release; make them with: retroproof db migrate")
         if self._inbox is not None:
             self._inbox.start()
@@ -72,11 +72,15 @@ class Worker:
         finally:
             if self._inbox is not None:
                 self._inbox.stop()
-            if self._conn is not None:
-                self._conn.close()
+            self._database.close()
+
+    def _note_database(self, up: bool) -> None:  # noqa: FBT001 - the callback's one argument
+        self._health.database = up
+        if not up:
+            self._health.metrics.retries.inc()
 
     def _handle(self, group: list[Item]) -> None:
-        committed = self._commit(group)
+        committed = self._database.attempt(f"the group of {len(group)}", lambda conn: self._commit(conn, group))
         if committed is None:
             return
         outcome, refusals = committed
@@ -96,47 +100,16 @@ class Worker:
                 found = (acks.get((item.device, epoch)) for epoch in item.epochs)
                 item.answer(Reply(Code.ACCEPTED, acks=tuple(said for said in found if said is not None)))
 
-    def _commit(self, group: list[Item]) -> tuple[Outcome, dict[Asked, Reply]] | None:
-        """Write the group, trying again for as long as the database is away; None if stopped meanwhile."""
+    def _commit(self, conn: Connection, group: list[Item]) -> tuple[Outcome, dict[Asked, Reply]]:
+        """Write the group; also the questions that get no answer, each with its reason."""
         arrivals = [item.arrival for item in group if isinstance(item, Parcel)]
         questions = [item for item in group if isinstance(item, Asked)]
-        delay_s = RETRY_MIN_S
-        while True:
-            conn = self._connected()
-            if conn is None:
-                return None
-            try:
-                now_us, begin_s = self._now_us(), time.monotonic()
-                refusals = asked.refusals(conn, questions, now_us)
-                chains = [(item.device, epoch) for item in questions if item not in refusals for epoch in item.epochs]
-                outcome = write_group(conn, arrivals, received_at_us=now_us, asked=chains)
-            except psycopg.Error as err:
-                log.error("database: %s; the group of %s waits %.1f s", _one_line(err), len(group), delay_s)
-            else:
-                commit_s, at_us = time.monotonic() - begin_s, self._now_us()
-                self._health.note_group(outcome.decisions, commit_s=commit_s, committed_at_us=at_us)
-                return outcome, refusals
-            self._health.database = False
-            self._health.metrics.retries.inc()
-            conn.close()
-            if self._stop.wait(delay_s):
-                return None
-            delay_s = min(2 * delay_s, RETRY_MAX_S)
-
-    def _connected(self) -> Connection | None:
-        """The connection, made anew if it is gone, trying until it works; None if stopped meanwhile."""
-        delay_s = RETRY_MIN_S
-        while self._conn is None or self._conn.closed:
-            try:
-                self._conn = connect(self._config.db, statement_timeout_s=self._config.statement_timeout_s)
-                self._health.database = True
-                log.info("database connected")
-            except psycopg.Error as err:
-                log.error("database not reachable: %s; next try in %.1f s", _one_line(err), delay_s)
-                if self._stop.wait(delay_s):
-                    return None
-                delay_s = min(2 * delay_s, RETRY_MAX_S)
-        return self._conn
+        now_us, begin_s = self._now_us(), time.monotonic()
+        refusals = asked.refusals(conn, questions, now_us)
+        chains = [(item.device, epoch) for item in questions if item not in refusals for epoch in item.epochs]
+        outcome = write_group(conn, arrivals, received_at_us=now_us, asked=chains)
+        self._health.note_group(outcome.decisions, commit_s=time.monotonic() - begin_s, committed_at_us=self._now_us())
+        return outcome, refusals
 
 
 def _chains_over_mqtt(group: Sequence[Item]) -> set[EpochKey]:
@@ -161,7 +134,3 @@ def _tell_of_refusal(decision: Decision) -> None:
     if decision.code not in QUIET_CODES:
         sender = decision.arrival.topic_device
         log.warning("refused: topic=%s code=%s detail=%s", sender, decision.code, decision.detail)
-
-
-def _one_line(err: psycopg.Error) -> str:
-    return " ".join(str(err).split())

@@ -29,6 +29,13 @@ class PointKind(StrEnum):
     EVENT = "event"
 
 
+class Grade(StrEnum):
+    """How far a reading can be trusted, by who answers for it."""
+
+    SIGNED = "signed"  # sealed at the edge by a registered key; anyone can check it
+    TRANSPORT = "transport"  # from somebody else's gateway: a broker checked its name, and nothing more
+
+
 class RowFlag(IntFlag):
     """How a reading came to us, where that differs from a live subscription."""
 

@@ -1,0 +1,224 @@
+"""A Sparkplug host application, and a plain MQTT subscriber, that keeps what configured gateways publish.
+
+It says that it is there as the specification wants it (Eclipse Sparkplug 3.0.0, chapter 5, host applications): the
+retained STATE message says online with the timestamp of this connection, and the will says offline with the same one.
+It keeps the session state of each node, so exactly one runs for a host id; it is not part of the shared subscription.
+Messages of QoS 1 are acknowledged after the commit.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+import queue
+import threading
+import time
+from dataclasses import dataclass
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from ingest.gateway.config import GatewayConfig
+from ingest.gateway.messages import Gateways, Kept
+from ingest.gateway.store import PointIds, register, store
+from ingest.steady import SteadyDatabase
+from verification import sparkplug
+from verification.errors import RetroProofError
+
+MAX_WAITING = 4_096
+MAX_GROUP = 1_000
+MAX_UNACKNOWLEDGED = 256
+POLL_S = 0.5
+KEEPALIVE_S = 30
+RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 4
+FAILURE = 0x80  # reason codes from here on are refusals (MQTT 5.0, 2.4)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    topic: str
+    payload: bytes
+    arrived_us: int
+    mid: int
+    qos: int
+    connection: int
+
+
+class Host:
+    """`run` until stopped; one broker, one database."""
+
+    def __init__(self, config: GatewayConfig, stop: threading.Event) -> None:
+        self._config = config
+        self._stop = stop
+        self._database = SteadyDatabase(config.db, stop)
+        self._gateways = Gateways(config.gateways)
+        self._state_topic = f"{sparkplug.NAMESPACE}/STATE/{config.host_id}"
+        self._waiting: queue.Queue[_Message | None] = queue.Queue(MAX_WAITING)  # None: connected anew
+        self._connection = 0
+        self._since_ms = 0
+        self._client = self._make_client()
+
+    def run(self) -> None:
+        """Register the gateways and keep what they publish. Raises IngestError where that cannot be."""
+        ids = self._database.attempt("the start", lambda conn: register(conn, self._config.gateways))
+        if ids is None:
+            return
+        wanted = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it untyped
+        wanted.ReceiveMaximum = MAX_UNACKNOWLEDGED
+        wanted.MaximumPacketSize = sparkplug.MAX_PAYLOAD_BYTES
+        where = self._config.broker
+        self._client.connect_async(where.host, where.port, KEEPALIVE_S, clean_start=True, properties=wanted)
+        self._client.loop_start()
+        try:
+            while not self._stop.is_set():
+                self._keep_what_came(ids)
+        finally:
+            self._client.publish(self._state_topic, self._state(online=False), qos=1, retain=True)
+            self._client.disconnect()
+            self._client.loop_stop()
+            self._database.close()
+
+    def _keep_what_came(self, ids: PointIds) -> None:
+        messages, kept = self._take(), Kept()
+        for message in messages:
+            try:
+                self._gateways.take(message.topic, message.payload, message.arrived_us, kept)
+            except RetroProofError as err:
+                kept.refused.append(f"{message.topic}: {err}")
+        for topic in self._gateways.births_wanted(time.time_ns() // 1000, kept) if self._connection else ():
+            self._client.publish(str(topic), _rebirth(), qos=0)
+        for line in kept.refused:
+            log.warning("not taken: %s", line)
+        if kept.readings or kept.events:
+            at = dt.datetime.now(dt.UTC)
+            done = self._database.attempt(
+                f"a group of {len(kept.readings)} readings", lambda conn: store(conn, kept, ids, at)
+            )
+            if done is None:
+                return
+        for message in messages:
+            if message.qos and message.connection == self._connection:
+                self._client.ack(message.mid, message.qos)
+
+    def _take(self) -> list[_Message]:
+        taken: list[_Message] = []
+        try:
+            found = self._waiting.get(timeout=POLL_S)
+            while len(taken) < MAX_GROUP:
+                if found is None:
+                    self._gateways.disconnected()
+                else:
+                    taken.append(found)
+                found = self._waiting.get_nowait()
+        except queue.Empty:
+            pass
+        return taken
+
+    def _make_client(self) -> mqtt.Client:
+        broker = self._config.broker
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"host-{self._config.host_id}",
+            protocol=mqtt.MQTTv5,
+            manual_ack=True,
+        )
+        client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)
+        client.username_pw_set(broker.user, broker.password)
+        if broker.tls:
+            files = (broker.ca_file, broker.cert_file, broker.key_file)
+            ca, cert, key = (str(path) if path else None for path in files)
+            client.tls_set(ca_certs=ca, certfile=cert, keyfile=key)
+        client.on_pre_connect = self._on_pre_connect
+        client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _state(self, *, online: bool) -> str:
+        return json.dumps({"online": online, "timestamp": self._since_ms})
+
+    # ---- paho's callbacks, in its thread
+
+    def _on_pre_connect(self, client: mqtt.Client, _userdata: object) -> None:
+        """The will of each connection carries the time of its own CONNECT (tck-id-host-topic-phid-death-payload)."""
+        self._since_ms = time.time_ns() // 1_000_000
+        client.will_set(self._state_topic, self._state(online=False), qos=1, retain=True)
+
+    def _on_connect(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            log.error("broker refuses the connection: %s; check user and password_file", reason)
+            return
+        self._connection += 1
+        self._waiting.put(None)
+        topics = [self._state_topic, *self._gateways.topics]
+        client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+
+    def _on_subscribe(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        if any(reason.value >= FAILURE for reason in reasons):
+            log.error("broker refuses a subscription: %s; its access list must let this user read", reasons)
+        client.publish(self._state_topic, self._state(online=True), qos=1, retain=True)
+        log.info("ready: host %s listens to %s gateways", self._config.host_id, len(self._config.gateways))
+
+    def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
+        log.warning("broker not reachable at %s:%s; trying again", self._config.broker.host, self._config.broker.port)
+
+    def _on_disconnect(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            log.warning("broker connection lost: %s; trying again", reason)
+
+    def _on_message(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        if message.topic == self._state_topic:
+            self._on_own_state(client, message)
+        elif message.retain:
+            client.ack(message.mid, message.qos)
+        else:
+            arrived_us = time.time_ns() // 1000
+            taken = _Message(
+                message.topic, bytes(message.payload), arrived_us, message.mid, message.qos, self._connection
+            )
+            try:
+                self._waiting.put_nowait(taken)
+            except queue.Full:
+                log.warning("queue full: a message on %s dropped; the database is too slow or away", message.topic)
+
+    def _on_own_state(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
+        """An old will may come after our word: as long as we are here, we say so again."""
+        client.ack(message.mid, message.qos)
+        if message.payload != self._state(online=True).encode() and not self._stop.is_set():
+            client.publish(self._state_topic, self._state(online=True), qos=1, retain=True)
+
+
+def _rebirth() -> bytes:
+    """The command that asks a node for its births."""
+    wanted = sparkplug.Metric(sparkplug.REBIRTH, True, sparkplug.DataType.BOOLEAN)  # noqa: FBT003 - the metric's value
+    return sparkplug.encode(sparkplug.Payload((wanted,), time.time_ns() // 1_000_000))
