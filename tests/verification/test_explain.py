@@ -87,7 +87,7 @@ def test_panel_placebo_checks_and_sensitivity_are_told():
     assert "ratio: not admissible (a further term matters)" in text
     assert "placebo retrofits at 20 dates inside the baseline: 1 certified" in text
     assert "AR(1) generalised least squares: -234.9000 ± 14.5000 kWh/t" in text
-    assert "without 2026-08 of the reporting period: -236.2000" in text
+    assert "Without 2026-08 of the reporting period: -236.2000" in text
     short = render(with_robustness())
     assert "Admissible models: 2 of 3, from -235.1 to -180.5 kWh/t" in short
     assert "1 of 20 would have been certified" in short

@@ -20,7 +20,6 @@ from verification.engine.result import (
     Coefficient,
     ConstantInfo,
     Effect,
-    IntervalRow,
     Limit,
     MetricInfo,
     ModelStatistics,
@@ -30,7 +29,6 @@ from verification.engine.rounding import counted, fixed, reported, round_to_sum,
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Window
 from verification.quality.window import WindowData
-from verification.series.columns import Floats
 from verification.units import scale_factor
 
 FIGURE_DIGITS = 9  # of coefficients, drivers and predictions
@@ -83,28 +81,6 @@ def totals(window: Window, data: WindowData) -> WindowTotals:
         denominator=_total(data.total_denominator, spec.denominator.decimals) if spec.denominator else None,
         ratio=None if ratio is None else f"{in_metric_unit(spec, float(ratio), spec.kernel_unit):f}",
     )
-
-
-def interval_rows(data: WindowData, predicted: Floats | None) -> list[IntervalRow]:
-    """The intervals of one window, for tables and charts."""
-    spec = data.spec
-    rows = []
-    for index, start in enumerate(data.calendar.starts):
-        known = bool(data.known[index])
-        output = data.denominator[index] if known and spec.denominator else None
-        rows.append(
-            IntervalRow(
-                start=start,
-                window=data.label,
-                used=bool(data.used[index]),
-                coverage_percent=int(data.coverage_percent[index]),
-                numerator=counted(int(data.numerator[index]), spec.numerator.decimals) if known else None,
-                denominator=None if output is None else counted(int(output), data.denominator_decimals),
-                drivers=[_figure(float(value)) for value in data.drivers[index]],
-                predicted=_figure(float(predicted[index])) if known and predicted is not None else None,
-            )
-        )
-    return rows
 
 
 def effect(spec: MeasureSpec, analysis: Analysis, confidence: float) -> Effect:
@@ -220,10 +196,6 @@ def _coefficient_units(spec: MeasureSpec, model: BaselineModel) -> list[str]:
 
 def _total(value: Fraction, decimals: int) -> str:
     return counted(int(value * 10**decimals), decimals)
-
-
-def _figure(value: float) -> str | None:
-    return significant(value, FIGURE_DIGITS) if math.isfinite(value) else None
 
 
 def _fixed(value: float, decimals: int) -> str | None:

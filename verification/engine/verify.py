@@ -14,6 +14,7 @@ from verification.engine import present
 from verification.engine.analysis import Windows, analyse
 from verification.engine.meters import meters_in_use
 from verification.engine.result import ClaimAssessment, Context, Effect, MeasureResult, Result
+from verification.engine.rows import interval_rows
 from verification.engine.step6 import Step6
 from verification.engine.verdict import assess_claim, decide, overall
 from verification.engine.worth import annual_findings
@@ -93,8 +94,8 @@ def _measure(
         baseline=present.totals(plan.baseline, baseline),
         reporting=present.totals(plan.reporting, reporting),
         rows=[
-            *present.interval_rows(baseline, analysis.predicted_baseline if analysis else None),
-            *present.interval_rows(reporting, analysis.predicted_reporting if analysis else None),
+            *interval_rows(baseline, analysis.predicted_baseline if analysis else None),
+            *interval_rows(reporting, analysis.predicted_reporting if analysis else None),
         ],
         model=present.model_statistics(spec, analysis) if analysis else None,
         effect=effect,

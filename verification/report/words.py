@@ -141,12 +141,12 @@ REPORT: dict[str, Text] = {
         "Without any one month: {low} to {high} {unit}",
         "逐月剔除后：{low} 至 {high} {unit}",
     ),
-    "case_without": Text("without {what} of the {window}", "剔除{window}的 {what}"),
+    "case_without": Text("Without {what} of the {window}", "剔除{window}的 {what}"),
     "case_most_influential": Text(
-        "without {what} of the {window}, the interval that matters most", "剔除影响最大的区间（{window} {what}）"
+        "Without {what} of the {window}, the interval that matters most", "剔除影响最大的区间（{window} {what}）"
     ),
-    "case_with_excluded_intervals": Text("with the intervals that were excluded", "计入被剔除的区间"),
-    "case_matched_load": Text("among intervals of like load", "负荷相近的区间之间"),
+    "case_with_excluded_intervals": Text("With the intervals that were excluded", "计入被剔除的区间"),
+    "case_matched_load": Text("Among intervals of like load", "负荷相近的区间之间"),
     "change_point_line": Text(
         "The distance from the model shifts by {shift} {unit} in the {window}, from {start}",
         "{window}自 {start} 起与模型的偏差变化 {shift} {unit}",
