@@ -46,6 +46,12 @@ SUBCOMMANDS = {
     "up": Subcommand("deploy.cli", "up", "all", "Run the whole stack with a live simulated plant until Ctrl-C."),
     "verify": Subcommand("verification.cli", "verify", "analysis", "Judge a plan against a table of readings."),
 }
+# A subcommand of another room's group: the plants know nothing of the platform that `truth` runs them against.
+GUESTS = {
+    "simulate": {
+        "truth": Subcommand("deploy.truth.cli", "truth", "all", "Run every scenario end to end against its truth.")
+    }
+}
 
 
 class MissingPackageError(click.ClickException):
@@ -75,6 +81,9 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as err:
             raise MissingPackageError(err.name or sub.module, sub.extra) from err
         command: click.Command = getattr(module, sub.attribute)
+        if isinstance(command, click.Group):
+            for name, guest in GUESTS.get(cmd_name, {}).items():
+                command.add_command(getattr(importlib.import_module(guest.module), guest.attribute), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -44,7 +44,7 @@ def run_demo(plant: Sequence[str]) -> None:
         _say_servers(narrator, servers)
     folder = home / "demo"
     with only_one(folder), Supervisor() as supervisor:
-        _remove(folder)
+        remove(folder)
         stack = Stack(folder, servers, supervisor, progress)
         line = demonstration_line(stack, plant)
         with narrator.stage("Platform: tables, keys, enrolled device, ingest, API", "平台启动"):
@@ -77,7 +77,7 @@ def run_demo(plant: Sequence[str]) -> None:
     progress.step(f"Check it yourself:  .venv/bin/retroproof check {package} --recompute")
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove what the last demonstration left; a server's folder may be a link to where its account can reach it."""
     if folder.is_dir():
         for link in (path for path in folder.iterdir() if path.is_symlink()):

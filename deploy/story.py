@@ -114,7 +114,7 @@ def meter_the_baseline(line: Line, narrator: Narrator) -> None:
 def lock_the_plan(line: Line, narrator: Narrator) -> None:
     """File the plan; plan and baseline go into the log before a reporting reading exists."""
     enterprise = line.stack.client("enterprise")
-    plan = line.simulate("plan")
+    plan = line.simulate("plan", "--project", PROJECT)
     (line.folder / "plan.yaml").write_text(plan, encoding="utf-8")
     locked = enterprise.json(f"/api/v1/projects/{PROJECT}/plan", yaml=plan)
     narrator.say(f"plan {locked['plan_sha256'][:16]}… is log entry {locked['plan_log_index']}")

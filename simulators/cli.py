@@ -8,12 +8,10 @@ import functools
 import json
 import logging
 import signal
-import string
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -25,6 +23,7 @@ from simulators.faults import KINDS as FAULT_KINDS
 from simulators.faults import Fault, Faults
 from simulators.ledger import Ledger, read_plant
 from simulators.opcua_server import PlantServer, node_name
+from simulators.plans import plan_text
 from simulators.plant import Settings, gate_name, now_us, produced, rows_of, run_plant
 from simulators.plants import KINDS, Plant
 from simulators.scenarios import Scenario, scenario, scenarios, with_parameters
@@ -43,13 +42,14 @@ class PlantOptions:
     changes: tuple[str, ...]
     befalling: tuple[str, ...]
     first_day: datetime | None
-    baseline_days: int
-    works_days: int
-    reporting_days: int
+    baseline_days: int | None
+    works_days: int | None
+    reporting_days: int | None
 
     def faults(self) -> Faults:
-        """The faults of the command line, on the default points of the plant where none is named."""
-        return Faults(tuple(_fault(self.scenario(), text) for text in self.befalling), self.seed)
+        """The scenario's faults and those of the command line, on the plant's first point where none is named."""
+        chosen = self.scenario()
+        return Faults((*chosen.faults, *(_fault(chosen, text) for text in self.befalling)), self.seed)
 
     def scenario(self) -> Scenario:
         """The scenario with the parameters that were set on the command line."""
@@ -58,10 +58,11 @@ class PlantOptions:
 
     def plant(self, *, noted_first_day: date | None = None) -> Plant:
         """The plant; without --first-day, the day that its ledger noted, else its reporting period ended yesterday."""
-        days = self.baseline_days + self.works_days + self.reporting_days
-        yesterday_ended_it = datetime.now(ZoneInfo(TIME_ZONE)).date() - timedelta(days=days)
+        asked = (self.baseline_days, self.works_days, self.reporting_days)
+        before, works, after = (given or usual for given, usual in zip(asked, self.scenario().days, strict=True))
+        yesterday_ended_it = datetime.now(ZoneInfo(TIME_ZONE)).date() - timedelta(days=before + works + after)
         first_day = self.first_day.date() if self.first_day else noted_first_day or yesterday_ended_it
-        timeline = Timeline(first_day, self.baseline_days, self.works_days, self.reporting_days)
+        timeline = Timeline(first_day, before, works, after)
         return self.scenario().plant(self.seed, timeline)
 
 
@@ -112,9 +113,9 @@ def of_a_plant(command: Command) -> Command:
 
     decorated: Command = wrapped
     for decorate in (
-        click.option("--reporting-days", type=click.IntRange(1, 3650), default=120, show_default=True),
-        click.option("--works-days", type=click.IntRange(1, 3650), default=10, show_default=True),
-        click.option("--baseline-days", type=click.IntRange(1, 3650), default=120, show_default=True),
+        click.option("--reporting-days", type=click.IntRange(1, 3650), help="Default: the scenario's."),
+        click.option("--works-days", type=click.IntRange(1, 3650), help="Default: the scenario's."),
+        click.option("--baseline-days", type=click.IntRange(1, 3650), help="Default: the scenario's."),
         click.option(
             "--first-day", type=DATE, help="First baseline day. Default: the reporting period ended yesterday."
         ),
@@ -148,7 +149,13 @@ def simulate() -> None:
 def list_scenarios() -> None:
     """List the plants that can be run."""
     for known in scenarios().values():
-        click.echo(f"{known.name:<20} {known.verdict:<15} {known.title_en}")
+        click.echo(f"{known.group:<7} {known.name:<22} {' or '.join(known.verdicts):<28} {known.title_en}")
+
+
+@simulate.command("names")
+def names() -> None:
+    """Print the names of all scenarios, one a line."""
+    click.echo("\n".join(scenarios()))
 
 
 @simulate.command("faults")
@@ -247,14 +254,11 @@ def table(plant: PlantOptions, out: Path) -> None:
 @simulate.command("plan")
 @of_a_plant
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file; printed otherwise.")
-def plan(plant: PlantOptions, out: Path | None) -> None:
+@click.option("--project", help="Name of the project in the plan. Default: the scenario's.")
+def plan(plant: PlantOptions, out: Path | None, project: str | None) -> None:
     """Write the plan under which SCENARIO is judged, with the plant's own dates."""
-    timeline = plant.plant().timeline
-    template = string.Template(
-        (resources.files("simulators.plans") / f"{plant.scenario().plan}.yaml").read_text(encoding="utf-8")
-    )
-    instants = ("baseline_start", "baseline_end", "reporting_start", "reporting_end")
-    text = template.substitute({name: getattr(timeline, name).date() for name in instants})
+    chosen = plant.scenario()
+    text = plan_text(chosen.plan, project or chosen.name, plant.plant().timeline, chosen.amend)
     if out:
         out.write_text(text, encoding="utf-8")
     else:
@@ -329,7 +333,9 @@ def _identity(options: PlantOptions, plant: Plant) -> dict[str, object]:
 def _truth(options: PlantOptions, plant: Plant) -> dict[str, object]:
     """The identity of the plant, the true effects, and the periods as instants."""
     truth = {measure: dataclasses.asdict(effect) for measure, effect in plant.truth().items()}
-    return _identity(options, plant) | {"true_effects": truth} | plant.timeline.as_dict()
+    chosen = options.scenario()
+    expected = {name: getattr(chosen, name) for name in ("group", "tale", "verdicts", "findings")}
+    return _identity(options, plant) | {"true_effects": truth} | expected | plant.timeline.as_dict()
 
 
 async def _serve(plant: Plant, ledger: Ledger, settings: Settings) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from simulators.errors import SimulatorError
 from simulators.plants.base import Plant
-from simulators.points import Floats, Instants, Kind
+from simulators.points import Floats, Instants, Kind, Point
 from simulators.timeline import CADENCE_US
 
 DAY_US = 86_400_000_000
@@ -129,6 +129,11 @@ def _stuck(readings: Readings, _fault: Fault, context: _Context) -> Readings:
     return replace(readings, value=np.where(inside, readings.value[first], readings.value))
 
 
+def _forced(readings: Readings, fault: Fault, context: _Context) -> Readings:
+    """Somebody writes `size` in place of what the device says."""
+    return replace(readings, value=np.where(context.inside(readings), fault.size, readings.value))
+
+
 def _spikes(readings: Readings, fault: Fault, context: _Context) -> Readings:
     """One reading in a thousand is multiplied by `size`."""
     hit = context.inside(readings) & (context.rng.random(len(readings)) < SPIKE_SHARE)
@@ -141,26 +146,37 @@ def _noise(readings: Readings, fault: Fault, context: _Context) -> Readings:
     return replace(readings, value=np.where(context.inside(readings), readings.value * error, readings.value))
 
 
-def _scaled_increase(readings: Readings, factor: Floats, kind: Kind) -> Floats:
+def _steps(readings: Readings, point: Point) -> Floats:
+    """What a counter counted from each reading to the next, the first 0, whole turns of its register included."""
+    steps: Floats = np.diff(readings.value, prepend=readings.value[0])
+    return steps if point.modulus is None else np.mod(steps, point.modulus)
+
+
+def _register(start: float, steps: Floats, point: Point) -> Floats:
+    """The register that counts `steps` from `start` on, in the whole steps of its last digit."""
+    fine = 10**point.decimals
+    count: Floats = np.floor((start + np.cumsum(steps)) * fine + 1e-6) / fine
+    return count if point.modulus is None else np.mod(count, point.modulus)
+
+
+def _scaled_values(readings: Readings, factor: Floats, point: Point) -> Floats:
     """The values of a meter whose scale is `factor` at each reading: a counter's steps are scaled, a gauge's values."""
-    if kind is not Kind.COUNTER:
+    if point.kind is not Kind.COUNTER:
         return readings.value * factor
-    steps = np.diff(readings.value, prepend=readings.value[0])
-    scaled: Floats = readings.value[0] + np.cumsum(steps * factor)
-    return scaled
+    return _register(readings.value[0], _steps(readings, point) * factor, point)
 
 
 def _drift(readings: Readings, fault: Fault, context: _Context) -> Readings:
     """The scale grows by `size` every 30 days."""
     since_days = np.clip((readings.produced_us - context.window_us[0]) / DAY_US, 0, None)
-    kind = context.plant.points[fault.point].kind
-    return replace(readings, value=_scaled_increase(readings, 1 + fault.size * since_days / 30, kind))
+    point = context.plant.points[fault.point]
+    return replace(readings, value=_scaled_values(readings, 1 + fault.size * since_days / 30, point))
 
 
 def _scaled(readings: Readings, fault: Fault, context: _Context) -> Readings:
     """The scale is `size` while the fault lasts: a recalibration, a wrong CT ratio, or a meter that was seen to."""
     factor = np.where(context.inside(readings), fault.size, 1.0)
-    return replace(readings, value=_scaled_increase(readings, factor, context.plant.points[fault.point].kind))
+    return replace(readings, value=_scaled_values(readings, factor, context.plant.points[fault.point]))
 
 
 def _reset(readings: Readings, _fault: Fault, context: _Context) -> Readings:
@@ -238,12 +254,13 @@ def _copied(readings: Readings, fault: Fault, context: _Context) -> Readings:
     shift = round(fault.size * DAY_US / CADENCE_US)
     chosen = np.flatnonzero(context.inside(readings))
     chosen = chosen[chosen >= shift]
-    if context.plant.points[fault.point].kind is not Kind.COUNTER:
+    point = context.plant.points[fault.point]
+    if point.kind is not Kind.COUNTER:
         values[chosen] = readings.value[chosen - shift]
         return replace(readings, value=values)
-    steps = np.diff(readings.value, prepend=readings.value[0])
+    steps = _steps(readings, point)
     steps[chosen] = steps[chosen - shift]
-    return replace(readings, value=readings.value[0] + np.cumsum(steps))
+    return replace(readings, value=_register(readings.value[0], steps, point))
 
 
 def _withheld(readings: Readings, _fault: Fault, context: _Context) -> Readings:
@@ -262,6 +279,7 @@ class FaultKind(NamedTuple):
 KINDS: Mapping[str, FaultKind] = {
     "dropouts": FaultKind(_dropouts, "share of readings that are never sent", 0.03),
     "stuck": FaultKind(_stuck, "(none)", 0.0),
+    "forced": FaultKind(_forced, "the value that is written", 1.0),
     "spikes": FaultKind(_spikes, "factor on one reading in a thousand", 10.0),
     "noise": FaultKind(_noise, "relative SD", 0.02),
     "drift": FaultKind(_drift, "relative change of scale in 30 days", 0.005),

@@ -5,6 +5,7 @@ Pure: no I/O, no knowledge of any plant. Shapes: n slots of 15 minutes, d local 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,8 +84,17 @@ def ar1(rng: np.random.Generator, n: int, *, rho: float, sd: float) -> Floats:
 
 
 def daily_load(rng: np.random.Generator, days: int, *, rho: float, sd: float) -> Floats:
-    """The dispatcher's set point of each day as a share of the rated load, shape (d,), within 2.5 SD of 1."""
-    return 1 + np.clip(ar1(rng, days, rho=rho, sd=sd), -2.5 * sd, 2.5 * sd)
+    """The dispatcher's set point of each day as a share of the rated load, shape (d,): it wanders inside a band.
+
+    Every level of the band is as likely as another, so that a few months show most of it; its SD is `sd`.
+    """
+    return 1 + math.sqrt(3) * sd * in_band(ar1(rng, days, rho=rho, sd=1.0))
+
+
+def in_band(normal: Floats) -> Floats:
+    """Standard normal deviates spread evenly over (-1, 1), in the same order."""
+    evenly: Floats = np.array([math.erf(deviate / math.sqrt(2)) for deviate in normal])
+    return evenly
 
 
 def counted(per_slot: Floats, start: float = 0.0) -> Floats:

@@ -73,7 +73,10 @@ def variant_type(point: Point) -> ua.VariantType:
     """Registers of whole steps and states are integers on the wire; what is measured is a Double."""
     if not point.is_integer or point.kind is Kind.GAUGE:
         return ua.VariantType.Double
-    return ua.VariantType.UInt32 if point.kind is Kind.COUNTER else ua.VariantType.Int32
+    if point.kind is Kind.STATE:
+        return ua.VariantType.Int32
+    fits = point.modulus is not None and point.modulus <= 2**32
+    return ua.VariantType.UInt32 if fits else ua.VariantType.UInt64
 
 
 def engineering_units(unit: str) -> ua.EUInformation:

@@ -21,6 +21,7 @@ from simulators.timeline import Timeline, micros
 
 ALERT_FIRST_DAY = 40
 ALERT_LOAD = 0.6
+STOP_FIRST_DAY = 10
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,19 @@ class Works:
     effect_share: float = 1.0
     load_after: float = 1.0
     curtailed_days: int = 0
+    stopped_days: int = 0
 
     def demand(self, grid: Grid) -> Floats:
-        """The share of its usual load at which the line is asked to run, shape (n,): after the works `load_after`, and
-        60 % during a heavy-pollution alert (重污染天气应急) that begins on day 40 and lasts `curtailed_days`.
+        """The share of its usual load at which the line works, shape (n,).
+
+        After the works `load_after`; 60 % in a heavy-pollution alert (重污染天气应急) that begins on day 40 and lasts
+        `curtailed_days`; nothing for `stopped_days` from the tenth day after the works on, although its state says that
+        it runs.
         """
+        since_works = grid.day - np.argmax(grid.after[np.searchsorted(grid.slots_us, grid.day_starts_us[:-1])])
         curtailed = (grid.day >= ALERT_FIRST_DAY) & (grid.day < ALERT_FIRST_DAY + self.curtailed_days)
-        return grid.stepped(1.0, self.load_after) * np.where(curtailed, ALERT_LOAD, 1.0)
+        stopped = (since_works >= STOP_FIRST_DAY) & (since_works < STOP_FIRST_DAY + self.stopped_days)
+        return grid.stepped(1.0, self.load_after) * np.where(curtailed, ALERT_LOAD, 1.0) * ~stopped
 
     def reached(self, before: float, promised: float) -> float:
         """What a quantity is after the works that were to bring it from `before` to `promised`."""

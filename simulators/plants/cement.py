@@ -4,19 +4,21 @@ Relations, and where they come from:
 - A dry kiln of 2,500 t of clinker a day. Electricity: a base load (fans, cooler) and so many kWh for each ton. Heat:
   the shell's loss by the hour, and 3,250 MJ for each ton at 6 % raw-meal moisture; each further point of moisture takes
   what its water needs to evaporate, about 42 MJ a ton of clinker (1.55 t of raw meal a ton, 2.7 MJ/kg of water).
-- Coal burns at its net calorific value [MJ/kg], which the laboratory gives once a day; heat = coal * calorific value.
+- Coal burns at its net calorific value [MJ/kg]; heat = coal * calorific value. Analysers on the belts follow coal and
+  raw meal.
 - The default retrofit (a cooler and fans with frequency converters) takes 4 kWh and 90 MJ (3.1 kgce) off each ton.
 
-Simplifications: the laboratory's value is exact; coal and clinker leave no stock.
+Simplifications: the analysers are exact; coal and clinker leave no stock.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.grid import SLOT_H, ar1, counted, daily_load, short_stops, streams
+from simulators.grid import SLOT_H, ar1, counted, daily_load, in_band, short_stops, streams
 from simulators.plants.base import Effect, Plant, Works
 from simulators.points import Floats, Kind, Point, by_name
 
@@ -53,8 +55,8 @@ class Cement(Plant):
         Point("electricity", "kWh", Kind.COUNTER, 0, meter="M-01"),
         Point("clinker", "t", Kind.COUNTER, 1, meter="SCALE-01"),
         Point("coal", "t", Kind.COUNTER, 2, meter="SCALE-02"),
-        Point("coal_calorific", "MJ/kg", Kind.STATE, 3),
-        Point("raw_moisture", "%", Kind.STATE, 2),
+        Point("coal_calorific", "MJ/kg", Kind.GAUGE, 3, meter="ANALYSER-01"),
+        Point("raw_moisture", "%", Kind.GAUGE, 2),
         Point("line_state", "1", Kind.STATE, 0),
         Point("ambient", "degC", Kind.GAUGE, 1),
     )
@@ -70,19 +72,24 @@ class Cement(Plant):
 
     def _draw(self) -> dict[str, Floats]:
         p, grid = self.parameters, self.grid
-        load_rng, power_rng, heat_rng, lab, weather, stops = streams(self.seed, 6)
+        load_rng, power_rng, heat_rng, analysers, weather, stops = streams(self.seed, 6)
         running = short_stops(stops, grid, per_year=p.stops_per_year, slots=(8, 65))
         load = daily_load(load_rng, grid.days, rho=p.load_rho_daily, sd=p.load_sd)[grid.day] * p.demand(grid)
         made_t = p.clinker_t_per_h * load * SLOT_H * running
         power = 1 + ar1(power_rng, grid.days, rho=p.rho_daily, sd=p.electricity_sd)[grid.day]
         per_t = p.electricity_kwh_per_t * power + grid.stepped(0.0, p.effect_share * p.electricity_effect_kwh_per_t)
-        moisture = p.reference_moisture_percent + ar1(lab, grid.days, rho=0.6, sd=p.moisture_sd_percent)
-        moisture = np.round(np.maximum(moisture, 1.0), 2).astype(np.float64)[grid.day]
-        wet = p.heat_mj_per_t_and_point * (moisture - p.reference_moisture_percent)
+        wet = math.sqrt(3) * p.moisture_sd_percent * in_band(ar1(analysers, grid.days, rho=0.6, sd=1.0))
+        flicker = analysers.standard_normal((2, len(grid.slots_us)))
+        moisture = p.reference_moisture_percent + np.interp(grid.slots_us, grid.day_starts_us[:-1], wet)
+        moisture = np.round(moisture + 0.05 * flicker[0], 2)
+        water_mj_per_t = p.heat_mj_per_t_and_point * (moisture - p.reference_moisture_percent)
         burning = 1 + ar1(heat_rng, grid.days, rho=p.rho_daily, sd=p.heat_sd)[grid.day]
-        mj_per_t = p.heat_mj_per_t * burning + wet + grid.stepped(0.0, p.effect_share * p.heat_effect_mj_per_t)
+        mj_per_t = (
+            p.heat_mj_per_t * burning + water_mj_per_t + grid.stepped(0.0, p.effect_share * p.heat_effect_mj_per_t)
+        )
         heat_mj = made_t * mj_per_t + p.shell_loss_mj_per_h * SLOT_H * running
-        calorific = np.round(p.calorific_mj_per_kg * (1 + p.calorific_sd * lab.standard_normal(grid.days)), 3)[grid.day]
+        burned = p.calorific_mj_per_kg * (1 + p.calorific_sd * ar1(analysers, grid.days, rho=0.7, sd=1.0))
+        calorific = np.round(np.interp(grid.slots_us, grid.day_starts_us[:-1], burned) + 0.02 * flicker[1], 3)
         return {
             "electricity": counted(made_t * per_t + p.base_load_kw * SLOT_H),
             "clinker": counted(made_t),

@@ -12,11 +12,12 @@ Relations, and where they come from:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from simulators.grid import SLOT_H, Grid, ar1, counted, daily_load, short_stops, streams
+from simulators.grid import SLOT_H, Grid, ar1, counted, daily_load, in_band, short_stops, streams
 from simulators.plants.base import Effect, Plant, Works
 from simulators.points import Floats, Kind, Point, by_name
 
@@ -30,7 +31,7 @@ class FoilParameters(Works):
     effect_kwh_per_t: float = -350.0
     energy_kwh_per_t: tuple[float, float, float] = (9_300.0, 8_000.0, 6_900.0)
     mix_before: tuple[float, float, float] = (0.30, 0.45, 0.25)
-    mix_after: tuple[float, float, float] = (0.42, 0.40, 0.18)
+    mix_after: tuple[float, float, float] = (0.36, 0.43, 0.21)
     mix_sd: float = 0.25
     foil_t_per_h: float = 3.2
     base_load_kw: float = 2_400.0
@@ -77,7 +78,8 @@ class Foil(Plant):
 
 def _mix(p: FoilParameters, grid: Grid, rng: np.random.Generator) -> Floats:
     """The share of each grade in a slot's foil, shape (n, 3): the order book of the day around the period's mix."""
-    wander = np.exp(np.column_stack([ar1(rng, grid.days, rho=0.6, sd=p.mix_sd) for _ in GRADES_UM]))
+    moods = [in_band(ar1(rng, grid.days, rho=0.6, sd=1.0)) for _ in GRADES_UM]
+    wander = np.exp(math.sqrt(3) * p.mix_sd * np.column_stack(moods))
     raw = np.where(grid.after[:, None], p.mix_after, p.mix_before) * wander[grid.day]
     shares: Floats = raw / raw.sum(axis=1, keepdims=True)
     return shares

@@ -52,10 +52,9 @@ class Materials(Plant):
     line = "Materials1"
     points = by_name(
         Point("output", "t", Kind.COUNTER, 2),
-        Point("running_hours", "h", Kind.COUNTER, 2),
-        Point("records", "piece", Kind.COUNTER, 0),
-        Point("records_auto", "piece", Kind.COUNTER, 0),
-        Point("records_wrong", "piece", Kind.COUNTER, 0),
+        Point("records", "1", Kind.COUNTER, 0),
+        Point("records_auto", "1", Kind.COUNTER, 0),
+        Point("records_wrong", "1", Kind.COUNTER, 0),
         Point("labour_cost", "CNY", Kind.COUNTER, 0),
         Point("line_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 0),
@@ -97,7 +96,6 @@ class Materials(Plant):
         paid = cost * (1 + ar1(cost_rng, grid.days, rho=p.rho_daily, sd=p.labour_sd))[grid.day] / SLOTS_PER_DAY
         return {
             "output": counted(made_t),
-            "running_hours": counted(np.where(running, SLOT_H, 0.0)),
             "records": records,
             "records_auto": counted(counts.binomial(new, auto).astype(np.float64)),
             "records_wrong": counted(counts.binomial(new, np.clip(wrong, 0, 1)).astype(np.float64)),

@@ -4,8 +4,8 @@ Relations, and where they come from:
 - 16 lines, 1,800 bottles/h each, 25,000 t of packed liquor a year: at half a litre a bottle that is 7 hours on some 250
   days, so the hall works one shift (08:00 to 16:00, an hour of it breaks) from Monday to Friday.
 - The lines were manual before: a tenth of the rate, which is the factor in the public document.
-- A line that is down for the day (change-over, lack of bottles) counts neither hours nor bottles; the line-hours are
-  what a rate per line stands on.
+- A line that is down for the day (change-over, lack of bottles) does not run and makes no bottles; the hours of
+  the lines that run are what a rate per line stands on.
 - People come by badge; the roster is what the shift leader wrote, badge plus the late and the forgotten.
 
 Simplifications: all running lines share one day's pace; bottles that break are not counted.
@@ -49,7 +49,7 @@ class Packaging(Plant):
     line = "Packaging1"
     points = by_name(
         Point("bottles", "piece", Kind.COUNTER, 0),
-        Point("line_hours", "h", Kind.COUNTER, 2),
+        Point("lines_running", "1", Kind.STATE, 0),
         Point("hall_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 1),
         Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
@@ -91,7 +91,7 @@ class Packaging(Plant):
         bottles = np.sum(per_line, axis=0)
         raw = {
             "bottles": bottles,
-            "line_hours": counted(up.sum(axis=0) * SLOT_H),
+            "lines_running": up.sum(axis=0).astype(np.float64),
             "hall_state": working.astype(np.float64),
             "energy": p.kwh_per_bottle * bottles + counted(np.full(len(grid.slots_us), p.standby_kw * SLOT_H)),
             "staff_on_shift": np.where(on_shift, came, 0.0),

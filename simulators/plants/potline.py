@@ -9,6 +9,7 @@ Relations, and where they come from:
   every interval by exactly effect * tons produced in it: the effect is exact by construction, at any load.
 - The day-to-day noise of the specific energy is AR(1) and acts through the pot voltage; it is the same with and without
   the effect.
+- The main meter at the grid counts the potline and the rest of the site, so the three registers must add up.
 - Alumina is fed at 1.93 t per ton of metal (Al2O3 to Al needs 1.889; the rest is lost with the bath and as dust).
 - An anode effect is a pot that ran short of alumina; pots that run well have 0.05 to 0.2 a pot and day.
 - The stack's SO2 reading is at the gas treatment's own oxygen, near that of air, since pot gas is thinned by some 20
@@ -29,7 +30,18 @@ from datetime import datetime
 
 import numpy as np
 
-from simulators.grid import SLOT_H, Grid, ar1, counted, counted_pieces, daily_load, present, short_stops, streams
+from simulators.grid import (
+    SLOT_H,
+    Grid,
+    ar1,
+    counted,
+    counted_pieces,
+    daily_load,
+    in_band,
+    present,
+    short_stops,
+    streams,
+)
 from simulators.plants.base import Effect, Plant, Works
 from simulators.points import Floats, Kind, Point, by_name
 from simulators.timeline import micros
@@ -37,6 +49,7 @@ from simulators.timeline import micros
 FARADAY_KWH_PER_T_PER_V = 2980.0  # 1 / (0.3356 g/Ah), rounded as the industry rounds it
 ALUMINA_T_PER_T = 1.93
 REGISTER_MODULUS_KWH = 10**9  # nine digits
+MAIN_MODULUS_KWH = 10**12
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,7 @@ class PotlineParameters(Works):
     current_efficiency: float = 0.925
     rectifier_efficiency: float = 0.978
     auxiliary_kw: float = 3000.0
+    site_kw: float = 5000.0  # casting house, workshops, offices: metered beside the potline
     load_sd: float = 0.04
     load_rho_daily: float = 0.867  # exp(-1/7): the dispatcher's set point is remembered for about a week
     works_load: float = 0.7  # during the works the pots run at partial load, with the old voltage
@@ -108,6 +122,8 @@ class Potline(Plant):
         Point("ambient", "degC", Kind.GAUGE, 1),
         Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
         Point("dc_energy", "kWh", Kind.COUNTER, 0, modulus=REGISTER_MODULUS_KWH, meter="M-DC-01"),
+        Point("main_energy", "kWh", Kind.COUNTER, 0, modulus=MAIN_MODULUS_KWH, meter="M-GRID-01"),
+        Point("site_energy", "kWh", Kind.COUNTER, 0, meter="M-SITE-01"),
         Point("alumina_fed", "t", Kind.COUNTER, 1),
         Point("anode_effects", "1", Kind.COUNTER, 0),
         Point("stack_flow", "m3/h", Kind.GAUGE, 0),
@@ -134,7 +150,7 @@ class Potline(Plant):
 
     def _draw(self) -> dict[str, Floats]:
         p, grid = self.parameters, self.grid
-        electric, metal, so2, weather, people, stops, alumina, pots, stack = streams(self.seed, 9)
+        electric, metal, so2, weather, people, stops, alumina, pots, stack, site = streams(self.seed, 10)
         running = short_stops(stops, grid, per_year=p.stops_per_year, slots=(4, 17))  # longer ones freeze the pots
         if p.idle_before:
             running &= grid.after
@@ -142,6 +158,7 @@ class Potline(Plant):
         produced_t = p.pots * current_ka * p.current_efficiency / FARADAY_KWH_PER_T_PER_V * SLOT_H
         dc_kwh = p.pots * current_ka * voltage_v * SLOT_H
         ac_kwh = dc_kwh / p.rectifier_efficiency + p.auxiliary_kw * SLOT_H
+        site_kwh = p.site_kw * SLOT_H * (1 + 0.05 * ar1(site, grid.days, rho=0.5, sd=1.0))[grid.day]
         self._energy_kwh, self._produced_t = ac_kwh, produced_t
         fed_t = produced_t * ALUMINA_T_PER_T * (1 + 0.01 * ar1(alumina, grid.days, rho=0.3, sd=1.0)[grid.day])
         few, fewer = p.anode_effects_per_pot_day
@@ -157,6 +174,8 @@ class Potline(Plant):
             "ambient": grid.ambient_c(weather, p.ambient_mean_c),
             "staff_on_shift": present(people, grid, p.shift_heads, p.absence_share),
             "dc_energy": counted(dc_kwh, p.energy_register_start_kwh),
+            "main_energy": counted(ac_kwh + site_kwh),
+            "site_energy": counted(site_kwh),
             "alumina_fed": counted(fed_t),
             "anode_effects": counted_pieces(pots, effects),
             "stack_flow": flow[grid.day],
@@ -190,8 +209,8 @@ def _tapped_t(p: PotlineParameters, grid: Grid, rng: np.random.Generator, produc
 
 def _so2_mg_m3(p: PotlineParameters, grid: Grid, rng: np.random.Generator) -> Floats:
     """SO2 in the cleaned gas [mg/m3], wandering inside its range before and after the works."""
-    daily = ar1(rng, grid.days, rho=0.6, sd=0.45)
-    position = np.clip(daily[grid.day] + 0.1 * rng.standard_normal(len(grid.slots_us)), -1, 1)
+    daily = 0.9 * in_band(ar1(rng, grid.days, rho=0.6, sd=1.0))
+    position = daily[grid.day] + 0.03 * np.clip(rng.standard_normal(len(grid.slots_us)), -3, 3)
     low = grid.stepped(p.so2_before_mg_m3[0], p.so2_reached_mg_m3[0])
     high = grid.stepped(p.so2_before_mg_m3[1], p.so2_reached_mg_m3[1])
     reading: Floats = (low + high) / 2 + position * (high - low) / 2

@@ -47,7 +47,6 @@ class Vehicles(Plant):
     line = "Assembly1"
     points = by_name(
         Point("vehicles", "piece", Kind.COUNTER, 0),
-        Point("worked_hours", "h", Kind.COUNTER, 2),
         Point("takt", "min", Kind.GAUGE, 2),
         Point("robots_running", "1", Kind.STATE, 0),
         Point("line_state", "1", Kind.STATE, 0),
@@ -87,7 +86,6 @@ class Vehicles(Plant):
         came = people.binomial(heads[slot_of_shift], 1 - p.absence_share, size=(3, grid.days)).T
         return {
             "vehicles": vehicles,
-            "worked_hours": counted(working * SLOT_H),
             "takt": 60 / rate,
             "robots_running": working * grid.stepped(0.0, p.robots * p.effect_share),
             "line_state": working.astype(np.float64),

@@ -1,35 +1,54 @@
 """The plants that can be run by name: one file a scenario, beside this module. Add a file to add a scenario.
 
-A scenario names a kind of plant, the parameters that differ from its defaults, the plan under which it is judged
-(simulators/plans) and the verdict that it deserves.
+A scenario names a kind of plant, the parameters that differ from its defaults, what goes wrong, the plan under which it
+is judged (simulators/plans), and what an honest judge would say: the verdicts and the findings that must appear.
+Folders: `plants` are those of the public documents, clean; `faults` and `frauds` are what must not pass for clean.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import yaml
 
 from simulators.errors import SimulatorError
+from simulators.faults import Fault
 from simulators.plants import KINDS, Plant
 from simulators.timeline import Timeline
+
+GROUPS = ("plants", "faults", "frauds")
+DAYS = (120, 10, 120)
+KEYS = {"plant", "title", "parameters", "faults", "days", "plan", "amend", "tale", "verdicts", "findings"}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A named plant: its kind and parameters, its plan, and the verdict that an honest judge would give."""
+    """A named plant: its kind, parameters and faults, its plan, and what an honest judge would say.
+
+    group: the folder. days: of baseline, works and reporting period. amend: put into the plan, key by key. tale: how
+    the platform is used, `honest` or one of the frauds that are not in the readings. verdicts: those that are right.
+    findings: the codes that must appear; a clean scenario has none.
+    """
 
     name: str
+    group: str
     kind: str
     title_en: str
     title_zh: str
     parameters: Any
+    faults: tuple[Fault, ...]
+    days: tuple[int, int, int]
     plan: str
-    verdict: str
+    amend: Mapping[str, Any]
+    tale: str
+    verdicts: tuple[str, ...]
+    findings: tuple[str, ...]
 
     def plant(self, seed: int, timeline: Timeline) -> Plant:
         """The plant of this scenario."""
@@ -38,9 +57,9 @@ class Scenario:
 
 @functools.cache
 def scenarios() -> dict[str, Scenario]:
-    """Every scenario by name, in the order of the files' names."""
-    files = sorted(resources.files(__name__).iterdir(), key=lambda file: file.name)
-    found = [_read(file.name, file.read_text(encoding="utf-8")) for file in files if file.name.endswith(".yaml")]
+    """Every scenario by name: the plants, then the faults, then the frauds."""
+    here = resources.files(__name__)
+    found = [_read(group, file) for group in GROUPS for file in sorted((here / group).iterdir(), key=lambda f: f.name)]
     return {scenario.name: scenario for scenario in found}
 
 
@@ -60,22 +79,35 @@ def with_parameters(chosen: Scenario, **changes: float) -> Scenario:
     return dataclasses.replace(chosen, parameters=dataclasses.replace(chosen.parameters, **changes))
 
 
-def _read(file: str, text: str) -> Scenario:
+def _refuse_unknown(said: Mapping[str, object]) -> None:
+    unknown = said.keys() - KEYS
+    if unknown:
+        raise KeyError(f"unknown key {min(unknown)}")
+
+
+def _read(group: str, file: Traversable) -> Scenario:
     try:
-        said = yaml.safe_load(text)
+        said = yaml.safe_load(file.read_text(encoding="utf-8"))
+        _refuse_unknown(said)
         kind = KINDS[said["plant"]]
         given = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in (said.get("parameters") or {}).items()
         }
         return Scenario(
-            name=file.removesuffix(".yaml"),
+            name=file.name.removesuffix(".yaml"),
+            group=group,
             kind=said["plant"],
             title_en=said["title"]["en"],
             title_zh=said["title"]["zh"],
             parameters=kind.parameters(**given),
+            faults=tuple(Fault(**fault) for fault in said.get("faults", ())),
+            days=tuple(said.get("days", DAYS)),
             plan=said["plan"],
-            verdict=said["verdict"],
+            amend=said.get("amend", {}),
+            tale=said.get("tale", "honest"),
+            verdicts=tuple(said["verdicts"]),
+            findings=tuple(said.get("findings", ())),
         )
     except (KeyError, TypeError, yaml.YAMLError) as err:
-        raise SimulatorError(f"scenarios/{file}: {type(err).__name__}: {err}") from err
+        raise SimulatorError(f"scenarios/{group}/{file.name}: {type(err).__name__}: {err}") from err

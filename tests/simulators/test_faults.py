@@ -78,9 +78,9 @@ def test_spikes_are_few_and_large():
 def test_scaled_meter_counts_less_from_then_on_and_keeps_its_register():
     true, seen = plain("metal_tapped").value, disturbed("scaled", "metal_tapped", 0.97).value
     steps = np.diff(true)[OF_THE_FAULT]
-    assert np.diff(seen)[OF_THE_FAULT][:-1] == pytest.approx(0.97 * steps[:-1])
+    assert np.diff(seen)[OF_THE_FAULT][:-1] == pytest.approx(0.97 * steps[:-1], abs=0.011)
     assert seen[: FIRST * 96] == pytest.approx(true[: FIRST * 96])
-    assert np.diff(seen)[-100:] == pytest.approx(np.diff(true)[-100:])
+    assert np.diff(seen)[-100:] == pytest.approx(np.diff(true)[-100:], abs=0.011)
 
 
 def test_drift_reaches_its_size_after_thirty_days():
@@ -97,7 +97,7 @@ def test_register_that_is_reset_begins_at_zero_and_one_that_is_replaced_counts_o
     assert np.diff(reset)[FIRST * 96 :] == pytest.approx(np.diff(true)[FIRST * 96 :])
     assert replaced.value[FIRST * 96] == 0
     assert np.diff(replaced.value)[FIRST * 96 : FIRST * 96 + 50] == pytest.approx(
-        0.5 * np.diff(true)[FIRST * 96 : FIRST * 96 + 50]
+        0.5 * np.diff(true)[FIRST * 96 : FIRST * 96 + 50], abs=0.011
     )
 
 
@@ -141,7 +141,7 @@ def test_copied_days_repeat_and_a_copied_counter_still_looks_whole():
     copy = np.arange(OF_THE_FAULT.start, OF_THE_FAULT.stop)
     assert np.array_equal(gauge[copy], gauge[copy - shift])
     steps = np.diff(counter, prepend=counter[0])
-    assert steps[copy] == pytest.approx(steps[copy - shift], abs=1e-6)
+    assert steps[copy] == pytest.approx(steps[copy - shift], abs=0.011)
     assert np.all(steps >= 0)
 
 

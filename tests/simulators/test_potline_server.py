@@ -263,7 +263,9 @@ def test_plant_that_was_down_fills_its_absence_by_quarter_hours_and_goes_on(tmp_
 
         async def during(_server: PlantServer) -> None:
             before = ledger.count()
-            await wait_in_loop_for(lambda: ledger.count() >= before + 14, "14 live values")
+            await wait_in_loop_for(
+                lambda: ledger.count() >= before + 3 * len(POINT_NAMES), "three live values of each point"
+            )
 
         asyncio.run(live_run(potline, ledger, during))
     by_point: dict[str, list[int]] = {}

@@ -10,9 +10,7 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
-from click.testing import CliRunner
 
-from simulators.cli import simulate
 from simulators.scenarios import scenario
 from simulators.timeline import Timeline
 from tests.verification.lines import PLAN_BYTES, hengkang_plan, only
@@ -59,8 +57,3 @@ def test_at_least_17_of_20_seeds_cover_the_truth(name: str, truth: float):
 @pytest.mark.slow
 def test_a_plant_without_an_effect_is_never_certified():
     assert "met" not in {judge("hengkang-unchanged", seed).verdict.state for seed in SEEDS}
-
-
-def test_the_plan_of_these_tests_is_the_one_that_the_scenario_prints():
-    printed = CliRunner().invoke(simulate, ["plan", "hengkang", "--first-day", "2026-03-01"])
-    assert printed.output.encode() == PLAN_BYTES

@@ -1,0 +1,169 @@
+"""How the platform is used in a scenario: honestly, or in one of the ways that must not pass.
+
+Each tale drives one line and its project from the first reading to the last run, through the same commands and calls
+as an enterprise, an expert and an auditor would use. It returns what must be judged: the last run's result, and what
+else was found.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from deploy.line import Line
+from deploy.local.errors import DeployError
+from deploy.local.state import HOST
+from deploy.stack import RETROPROOF
+from deploy.tally import produced_so_far
+
+COLLECT_DEADLINE_S = 300.0
+POLL_S = 0.5
+REPLAYED = 5
+REFUTED = 1
+Found = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A line's project at the platform."""
+
+    line: Line
+    name: str
+
+    @classmethod
+    def entered(cls, line: Line) -> Project:
+        """Enrol the device and enter the project."""
+        line.enrol()
+        project = cls(line, line.scenario)
+        title = {"title_en": line.scenario, "title_zh": line.scenario}
+        owner = {"id": project.name, "enterprise": line.enterprise, "device": line.device}
+        line.stack.client("enterprise").json("/api/v1/projects", owner | title)
+        return project
+
+    def meter_until(self, period: str) -> None:
+        """Have the plant's present at the end of `period`, and wait until all that it produced is stored."""
+        if "plant" in self.line.children:
+            self.line.stop("plant")
+        self.line.start_plant(period)
+        if "agent" not in self.line.children:
+            self.line.start_agent()
+        late = time.monotonic() + COLLECT_DEADLINE_S
+        while (stored := self._call("auditor", "/coverage")["readings"]) < produced_so_far(self.line.ledger):
+            if time.monotonic() > late:
+                tail = self.line.children["agent"].log_tail()
+                raise DeployError(f"{self.name}: only {stored:,} readings were stored in time.{tail}")
+            time.sleep(POLL_S)
+
+    def lock(self, plan: str | None = None) -> None:
+        """File `plan`, or the scenario's own, and with it the baseline."""
+        text = plan if plan is not None else self.plan()
+        self.line.stack.client("enterprise").json(f"/api/v1/projects/{self.name}/plan", yaml=text)
+
+    def plan(self) -> str:
+        """The scenario's plan."""
+        return self.line.simulate("plan", "--project", self.name)
+
+    def run(self) -> dict[str, Any]:
+        """Have the plan in force judged; returns the result."""
+        number = self._call("expert", "/runs", {})["number"]
+        result: dict[str, Any] = self._call("expert", f"/runs/{number}/result")
+        return result | {"number": number}
+
+    def package(self, number: int) -> Path:
+        """Download a run's evidence package and the keys to trust, and unpack it; returns its folder."""
+        auditor = self.line.stack.client("auditor")
+        archive = self.line.folder / "package.zip"
+        archive.write_bytes(auditor.bytes(f"/api/v1/projects/{self.name}/runs/{number}/package.zip"))
+        folder = self.line.folder / "package"
+        shutil.unpack_archive(archive, folder)
+        (self.line.folder / "trusted-keys.txt").write_text(auditor.text("/api/v1/keys"), encoding="utf-8")
+        return folder
+
+    def _call(self, role: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
+        return self.line.stack.client(role).json(f"/api/v1/projects/{self.name}{path}", body)
+
+
+def honest(project: Project) -> tuple[dict[str, Any], Found]:
+    """Meter the baseline, lock the plan, retrofit, meter, judge."""
+    project.meter_until("baseline")
+    project.lock()
+    project.meter_until("reporting")
+    return project.run(), []
+
+
+def backdated(project: Project) -> tuple[dict[str, Any], Found]:
+    """Everything is metered before anybody says what the baseline is."""
+    project.meter_until("reporting")
+    project.lock()
+    return project.run(), []
+
+
+def cherry_picked(project: Project) -> tuple[dict[str, Any], Found]:
+    """Judge, shift the reporting period, judge again, until it pleases."""
+    result, _ = honest(project)
+    for days in (5, 10):
+        plan = yaml.safe_load(project.plan())
+        plan["reporting"]["start"] += dt.timedelta(days=days)
+        project.lock(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False))
+        result = project.run()
+    return result, []
+
+
+def replayed(project: Project) -> tuple[dict[str, Any], Found]:
+    """Send recorded batches again, as their own device and as another one, then judge again."""
+    first, _ = honest(project)
+    folder = project.package(first["number"])
+    batches = sorted((folder / "batches").rglob("*"))
+    recorded = [path.read_bytes() for path in batches if path.is_file()][:REPLAYED]
+    other = f"{project.line.device}-other"
+    for device in (project.line.device, other):
+        publish(project.line, device, recorded)
+    project.meter_until("reporting")
+    return project.run(), []
+
+
+def edited_package(project: Project) -> tuple[dict[str, Any], Found]:
+    """Change one digit of the package's readings and have it checked."""
+    result, _ = honest(project)
+    folder = project.package(result["number"])
+    readings = folder / "readings.csv"
+    text = bytearray(readings.read_bytes())
+    middle = next(n for n in range(len(text) // 2, len(text)) if chr(text[n]).isdigit())
+    text[middle] = ord("1") if text[middle] != ord("1") else ord("2")
+    readings.write_bytes(bytes(text))
+    trust = project.line.folder / "trusted-keys.txt"
+    command = [*RETROPROOF, "check", str(folder), "--trust", str(trust)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    refuted = done.returncode == REFUTED and "readings.csv" in done.stdout
+    return result, [("REFUTED", "error")] if refuted else []
+
+
+def publish(line: Line, device: str, batches: list[bytes]) -> None:
+    """Publish batches on the uplink as `device`; returns when the broker has taken them."""
+    client = Client(CallbackAPIVersion.VERSION2, client_id=f"replay-{device}", protocol=MQTTProtocolVersion.MQTTv5)
+    client.username_pw_set(device, line.stack.uplink.add_device(device))
+    client.connect(HOST, line.stack.uplink.port)
+    client.loop_start()
+    for data in batches:
+        client.publish(f"plant/{device}/batch", data, qos=1).wait_for_publish(30)
+    client.disconnect()
+    client.loop_stop()
+
+
+TALES: dict[str, Callable[[Project], tuple[dict[str, Any], Found]]] = {
+    "honest": honest,
+    "backdated": backdated,
+    "cherry_picked": cherry_picked,
+    "replayed": replayed,
+    "edited_package": edited_package,
+}

@@ -1,0 +1,81 @@
+"""What counts as right in the truth table: both sides of every rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from deploy.tally import Tally
+from deploy.truth.outcome import Measured, Outcome, Truth, measured, table
+
+EXACT = Tally(produced=10, stored=10, lost=0, doubled=0)
+PLANT = Truth("hengkang", "plants", "honest", 1, ("met",), (), {"energy": (-260.0, "kWh/t")})
+FRAUD = replace(PLANT, name="scaled-meter", group="frauds", findings=("BALANCE_OPEN",))
+COVERED = Measured("energy", -260.0, -255.0, 25.0, "kWh/t")
+
+
+def outcome(truth: Truth = PLANT, **changes: object) -> Outcome:
+    usual = {"measures": (COVERED,), "verdict": "met", "found": (), "tally": EXACT, "seconds": 1.0}
+    return Outcome(truth=truth, **(usual | changes))
+
+
+def test_clean_plant_that_comes_out_as_it_should_misses_nothing():
+    assert outcome().misses == []
+    assert outcome(found=(("COUNTER_ROLLOVER", "info"), ("BACKFILLED_SHARE", "warning"))).misses == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"found": (("SPIKES", "warning"), ("SPIKES", "warning"))}, "SPIKES (warning)"),
+        ({"verdict": "inconclusive"}, "the verdict is inconclusive, not met"),
+        ({"measures": (replace(COVERED, delta=-234.9),)}, "energy: the interval misses the truth"),
+        (
+            {"tally": Tally(produced=10, stored=9, lost=1, doubled=0)},
+            "readings: 10 produced, 9 stored, 1 lost, 0 doubled",
+        ),
+        (
+            {"tally": Tally(produced=10, stored=11, lost=0, doubled=1)},
+            "readings: 10 produced, 11 stored, 0 lost, 1 doubled",
+        ),
+    ],
+)
+def test_clean_plant_must_be_met_covered_whole_and_without_a_warning(changes, said):
+    assert outcome(**changes).misses == [said]
+
+
+def test_interval_that_just_reaches_the_truth_covers_it():
+    assert outcome(measures=(replace(COVERED, delta=-235.0),)).misses == []
+
+
+def test_measure_without_a_figure_is_neither_covered_nor_missed():
+    idle = replace(PLANT, verdicts=("not_verifiable",))
+    assert outcome(idle, verdict="not_verifiable", measures=(replace(COVERED, delta=None, expanded=None),)).misses == []
+
+
+def test_fraud_must_show_its_finding_whatever_the_verdict():
+    assert outcome(FRAUD, found=(("BALANCE_OPEN", "warning"), ("SPIKES", "warning"))).misses == []
+    assert outcome(FRAUD).misses == ["BALANCE_OPEN was not found"]
+
+
+def test_scenario_that_stands_for_no_finding_is_no_fault_and_no_fraud():
+    assert outcome(replace(FRAUD, findings=())).misses == ["the scenario stands for no finding"]
+
+
+def test_figures_are_read_from_the_result_beside_their_truth():
+    result = {
+        "measures": [
+            {"name": "energy", "effect": {"delta": "-254.9", "expanded_uncertainty": "24.6"}},
+            {"name": "unknown", "effect": None},
+        ]
+    }
+    assert measured(PLANT, result) == (Measured("energy", -260.0, -254.9, 24.6, "kWh/t"),)
+    assert measured(PLANT, {"measures": [{"name": "energy", "effect": None}]})[0].covered is None
+
+
+def test_table_has_a_row_for_each_measure_and_says_what_is_wrong():
+    rows = table([outcome(measures=(COVERED, COVERED)), outcome(FRAUD, measures=())]).splitlines()
+    assert len(rows) == 2 + 2 + 1
+    assert "| yes |" in rows[2]
+    assert "NO: BALANCE_OPEN was not found" in rows[4]
