@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo up test check bench soak edge-bundle lock doctor clean
+.PHONY: help setup demo up test check bench coverage soak edge-bundle lock doctor clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ bench: setup ## Measure, as ratios in one run; writes build/bench.json
 
 edge-bundle: setup ## Pack the edge agent for plants without a network: build/edge-bundle installs by itself
 	@deploy/edge/bundle.sh .venv build/edge-bundle
+
+coverage: setup ## Simulate how often the interval holds the truth; writes docs/reference/coverage.md (about half an hour)
+	@$(BIN)/python -m tests.coverage
 
 lock: setup ## Pin every dependency anew: requirements.lock with hashes, constraints.txt without
 	@$(BIN)/python -m pip install --quiet uv

@@ -149,7 +149,7 @@ def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: fl
 def quadratic_form(weights: Floats, rho: Floats) -> Floats:
     """a'R a for each rho, R the AR(1) correlation matrix: sum over lags of rho^lag times the autocorrelation of a."""
     n = len(weights)
-    length = 1 << (2 * n - 1).bit_length()
+    length = _fast_length(2 * n - 1)
     spectrum = np.fft.rfft(weights, length)
     products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)
     largest = float(rho.max())
@@ -158,6 +158,14 @@ def quadratic_form(weights: Floats, rho: Floats) -> Floats:
         powers = np.exp(np.outer(np.log(rho), np.arange(1, lags)))
     form: Floats = products[0] + 2 * powers @ products[1:lags]
     return np.maximum(form, 0.0)
+
+
+def _fast_length(least: int) -> int:
+    """The smallest 2^k times 1, 9/8, 5/4 or 3/2 that is at least `least`: lengths that the transform is quick at."""
+    power = 1 << max(3, (least - 1).bit_length() - 1)
+    return next(
+        length for length in (power, power * 9 // 8, power * 5 // 4, power * 3 // 2, power * 2) if length >= least
+    )
 
 
 def _half_width(noise: Noise, scales: Floats, confidence: float) -> float:

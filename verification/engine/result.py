@@ -83,7 +83,7 @@ class WindowTotals(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ratio: Decimals | None
 
 
-class IntervalRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class IntervalRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """One interval, by the local time at which it begins. Values are null where unknown; `predicted` is the baseline
     model's numerator.
     """

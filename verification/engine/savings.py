@@ -9,8 +9,9 @@ units. Not handled: meters and adjustments (`budget.py`).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -35,14 +36,20 @@ class Share:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Estimate:
-    """`after` and `before` [numerator] are the totals whose difference is the change, over `output` [denominator];
-    `shares` is how noise reaches it, per unit of output.
+    """`after` and `before` [numerator] are the totals whose difference is the change, over `output` [denominator].
+
+    `sharing` makes `shares`, which only an interval needs and a change without one does not.
     """
 
     after: float
     before: float
     output: float
-    shares: tuple[Share, ...]
+    sharing: Callable[[], tuple[Share, ...]]
+
+    @functools.cached_property
+    def shares(self) -> tuple[Share, ...]:
+        """How noise reaches the change, per unit of output."""
+        return self.sharing()
 
     @property
     def delta(self) -> float:
@@ -99,9 +106,9 @@ def avoided(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sam
     output = reporting.total_w
     return Estimate(
         after=reporting.total_y,
-        before=math.fsum(model.predict(reporting)),
+        before=model.predict_sum(reporting),
         output=output,
-        shares=(
+        sharing=lambda: (
             Share(noise, baseline.in_calendar(model.sum_weights(reporting) / output), "before"),
             _metered(noise, reporting, output, "after"),
         ),
@@ -112,10 +119,10 @@ def backcast(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sa
     """sum_base(yhat - y) / sum_base(w), yhat by the reporting period's model."""
     output = baseline.total_w
     return Estimate(
-        after=math.fsum(model.predict(baseline)),
+        after=model.predict_sum(baseline),
         before=baseline.total_y,
         output=output,
-        shares=(
+        sharing=lambda: (
             Share(noise, reporting.in_calendar(model.sum_weights(baseline) / output), "after"),
             _metered(noise, baseline, output, "before"),
         ),
@@ -130,10 +137,10 @@ def normalised(
     model_before, noise_before, baseline = before
     model_after, noise_after, reporting = after
     return Estimate(
-        after=math.fsum(model_after.predict(standard)),
-        before=math.fsum(model_before.predict(standard)),
+        after=model_after.predict_sum(standard),
+        before=model_before.predict_sum(standard),
         output=output,
-        shares=(
+        sharing=lambda: (
             Share(noise_before, baseline.in_calendar(model_before.sum_weights(standard) / output), "before"),
             Share(noise_after, reporting.in_calendar(model_after.sum_weights(standard) / output), "after"),
         ),
@@ -146,13 +153,12 @@ def chained(model: BaselineModel, noise: Noise, between: Sample, baseline: Sampl
     `before` is stated for the reporting period's output: what it would have needed with the plant of the baseline.
     """
     later, earlier = (avoided(model, noise, between, window) for window in (reporting, baseline))
-    link = later.shares[0].weights - earlier.shares[0].weights
     return Estimate(
         after=later.after,
         before=later.after - (later.delta - earlier.delta) * later.output,
         output=later.output,
-        shares=(
-            Share(noise, link, "before"),
+        sharing=lambda: (
+            Share(noise, later.shares[0].weights - earlier.shares[0].weights, "before"),
             later.shares[1],
             dataclasses.replace(earlier.shares[1], of="before"),
         ),

@@ -118,7 +118,6 @@ class Step6:
             met=state == "met",
             significant_sign=abs(delta) > self.analysis.budget.expanded,
             passes=lambda other: self._passes(other * self._scale),
-            distance=abs(delta - float(self.limit.value) / self._scale),
             limit=f"{Decimal(self.limit.value).normalize():f}",
             limit_unit=self.limit.unit,
         )

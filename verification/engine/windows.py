@@ -17,7 +17,6 @@ from verification.series.columns import Floats
 from verification.units import same_dimension
 
 OUTPUT = "output"  # the denominator among the drivers at hand, where the plan's model does not name it
-MONTHS_A_YEAR = 12
 
 
 def model_spec(spec: MeasureSpec) -> ModelSpec:
@@ -89,7 +88,6 @@ def sample_of(data: WindowData, columns: Columns) -> Sample:
     if output is not None and output not in names:
         names, drivers = (*names, output), np.column_stack([drivers, columns.w[used]])
     categories = {name: np.array(labels, dtype=np.str_)[used] for name, labels in (data.categories or {}).items()}
-    year, month = data.calendar.year_and_month
     sub_daily = data.calendar.interval in ("15min", "hour")
     return Sample(
         y=columns.y[used],
@@ -97,7 +95,7 @@ def sample_of(data: WindowData, columns: Columns) -> Sample:
         drivers=drivers,
         names=names,
         position=np.flatnonzero(used),
-        month=(year * MONTHS_A_YEAR + month)[used],
+        month=data.calendar.month_of[used],
         categories=categories,
         slot=data.calendar.hour_of_week[used] if sub_daily else None,
     )

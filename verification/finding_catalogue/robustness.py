@@ -44,15 +44,6 @@ ENTRIES = {
         "Look for what changed within the baseline.",
         "查找基准期内的变化。",
     ),
-    "PLACEBO_AS_LARGE": Entry(
-        "error", "inconclusive",
-        "At {claims} of {dates} pretended dates inside the baseline the method claims a change where there was none, "
-        "typically {typical} {unit}: as large as what separates the change from the limit.",
-        "在基准期内的 {dates} 个虚拟日期中，该方法有 {claims} 次误报变化，典型值 {typical} "
-        "{unit}，与变化量距限值的距离相当。",
-        "Find what changed within the baseline, and file it as an event or add the driver that explains it.",
-        "查明基准期内的变化，将其作为事件报备，或加入能解释它的驱动量。",
-    ),
     "CHANGE_POINT": Entry(
         "warning", None,
         "The level of the {window} window's distance from the model shifts with {first}, by {shift} {unit}.",

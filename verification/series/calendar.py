@@ -13,7 +13,7 @@ from verification.plan.edges import interval_edges_us
 from verification.plan.shape import EDGE_TOLERANCE_US, Interval, Plan, WindowName
 from verification.series.columns import Booleans, Integers
 
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+SECOND_US, HOUR_US, DAY_US = 1_000_000, 3_600_000_000, 86_400_000_000
 BY_DATE: frozenset[Interval] = frozenset(["day", "week", "month"])  # these are named by the date on which they begin
 
 
@@ -50,25 +50,40 @@ class Calendar:
     @functools.cached_property
     def starts(self) -> tuple[dt.datetime, ...]:
         """When each interval begins, in the plan's time zone."""
-        return tuple(self._local(int(start)) for start in self.edges_us[:-1])
+        return tuple(dt.datetime.fromtimestamp(start // SECOND_US, self.zone) for start in self.edges_us[:-1].tolist())
+
+    @functools.cached_property
+    def local_us(self) -> Integers:
+        """What the clock on the wall shows when each interval begins, int64[n]: microseconds since 1970-01-01 there."""
+        starts_us = self.edges_us[:-1]
+        # The offset is looked up once a day, and for each interval of a day on which it changes.
+        days_us = np.append(np.arange(starts_us[0], starts_us[-1], DAY_US), starts_us[-1])
+        offsets_us = np.array([self._offset_us(int(day_us)) for day_us in days_us], dtype=np.int64)
+        day = np.searchsorted(days_us, starts_us, side="right") - 1
+        offset_us = offsets_us[day]
+        for index in np.flatnonzero(offsets_us[day] != offsets_us[np.minimum(day + 1, len(days_us) - 1)]):
+            offset_us[index] = self._offset_us(int(starts_us[index]))
+        local: Integers = starts_us + offset_us
+        return local
 
     @functools.cached_property
     def day_of(self) -> Integers:
         """The number of the local day on which each interval begins, int64[n], from 0."""
-        _, day = np.unique([start.toordinal() for start in self.starts], return_inverse=True)
+        _, day = np.unique(self.local_us // DAY_US, return_inverse=True)
         days: Integers = day.astype(np.int64)
         return days
 
     @functools.cached_property
-    def year_and_month(self) -> tuple[Integers, Integers]:
-        """The local year and month (1 to 12) in which each interval begins, each int64[n]."""
-        years = np.array([start.year for start in self.starts], dtype=np.int64)
-        return years, np.array([start.month for start in self.starts], dtype=np.int64)
+    def month_of(self) -> Integers:
+        """The local month in which each interval begins, int64[n]: year * 12 + month, January being 1."""
+        months = self.local_us.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+        return months + 1970 * 12 + 1
 
     @functools.cached_property
     def hour_of_week(self) -> Integers:
         """The local hour of the week in which each interval begins, int64[n]: 0 is Monday's first hour."""
-        return np.array([start.weekday() * 24 + start.hour for start in self.starts], dtype=np.int64)
+        hours: Integers = (self.local_us // HOUR_US + 3 * 24) % (7 * 24)  # 1970-01-01 was a Thursday
+        return hours
 
     def name(self, index: int) -> str:
         """An interval's name: a date, or the local time at which it begins."""
@@ -84,5 +99,7 @@ class Calendar:
         """The name of the first interval of those marked."""
         return self.name(int(np.argmax(marked)))
 
-    def _local(self, time_us: int) -> dt.datetime:
-        return (EPOCH + dt.timedelta(microseconds=time_us)).astimezone(self.zone)
+    def _offset_us(self, time_us: int) -> int:
+        """What the clock on the wall is ahead of UTC."""
+        offset = dt.datetime.fromtimestamp(time_us // SECOND_US, self.zone).utcoffset()
+        return 0 if offset is None else round(offset.total_seconds()) * SECOND_US

@@ -44,6 +44,10 @@ class BaselineModel:
         """The modelled y of each interval."""
         return self.fit.predict(self._columns(sample))
 
+    def predict_sum(self, sample: Sample) -> float:
+        """The sum of the modelled y."""
+        return self.fit.predict_sum(self._columns(sample))
+
     def sum_weights(self, sample: Sample) -> Floats:
         """float64[n]: how much each y that was fitted moves the sum of the predictions for `sample`."""
         return self.fit.sum_weights(self._columns(sample))

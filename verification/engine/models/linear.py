@@ -163,11 +163,21 @@ class Fit:
         predicted: Floats = self.design_matrix(columns) @ self.solution
         return predicted
 
+    def predict_sum(self, columns: Floats) -> float:
+        """The sum of the predictions for `columns` float64[m, k]."""
+        return float(self._total(columns) @ self.solution)
+
     def sum_weights(self, columns: Floats) -> Floats:
         """float64[n]: how much each observation of y moves the sum of the predictions for `columns` float64[m, k]."""
-        total = np.sum(self.design_matrix(columns), axis=0)
+        total = self._total(columns)
         weights: Floats = self.basis @ np.linalg.solve(self.triangle.T, total)
         return weights
+
+    def _total(self, columns: Floats) -> Floats:
+        """The sum of the rows of the design matrix."""
+        slopes = (np.sum(columns, axis=0) - len(columns) * self.centre) / self.scale
+        total: Floats = np.append(float(len(columns)), slopes) if self.intercept else slopes
+        return total
 
     def design_matrix(self, columns: Floats) -> Floats:
         """float64[m, p]: the columns about the centre, in units of the scale, with the intercept; times `solution` it

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -48,13 +47,13 @@ class Sample:
 
     @functools.cached_property
     def total_y(self) -> float:
-        """The sum of the numerator, exactly rounded."""
-        return math.fsum(self.y)
+        """The sum of the numerator."""
+        return float(np.sum(self.y))
 
     @functools.cached_property
     def total_w(self) -> float:
-        """The sum of the denominator, exactly rounded."""
-        return math.fsum(self.w)
+        """The sum of the denominator."""
+        return float(np.sum(self.w))
 
     def column(self, name: str) -> Floats:
         """The driver `name`."""
