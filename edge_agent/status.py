@@ -47,8 +47,9 @@ class PointStatus(msgspec.Struct):
         self.state = "error"
         self.message = str(message)[:MAX_MESSAGE_CHARS]
 
-    def took(self, time_us: int, value: float, status: int) -> None:
-        """Note the row that came last; `rows` is counted by whoever took them."""
+    def took(self, time_us: int, value: float, status: int, *, rows: int = 1) -> None:
+        """Note the last of so many rows."""
+        self.rows += rows
         self.last_time_us, self.last_value, self.last_status = time_us, value, status
 
 

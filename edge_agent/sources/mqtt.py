@@ -207,7 +207,6 @@ class MqttSource:
         for index, time_us, value, status in zip(rows.point, rows.time_us, rows.value, rows.status, strict=True):
             point = self._status.points[names[index]]
             point.state = "live"
-            point.rows += 1
             point.took(time_us, value, status)
         if rows:
             self._status.now("connected")

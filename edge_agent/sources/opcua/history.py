@@ -167,8 +167,7 @@ class HistoryReader:
             )
         await self._spool.call(Spool.append, rows)
         item.status.backfilled += len(new)
-        item.status.rows += len(new)
-        item.status.took(new[-1].time_us, new[-1].value, new[-1].status)
+        item.status.took(new[-1].time_us, new[-1].value, new[-1].status, rows=len(new))
 
 
 def _resume(state: PointState | None, after_us: int | None, earliest_us: int) -> tuple[int, int]:

@@ -108,12 +108,11 @@ class Intake:
 
     def _note(self, values: Values) -> None:
         """Show what came last of each point, and what is odd about it."""
+        counts = Counter(values.handle)
         for handle, place in dict(zip(values.handle, range(len(values)), strict=True)).items():
             status = self._items[handle].status
             status.state, status.message = "live", ""
-            status.took(values.time_us[place], values.value[place], values.status[place])
-        for handle, count in Counter(values.handle).items():
-            self._items[handle].status.rows += count
+            status.took(values.time_us[place], values.value[place], values.status[place], rows=counts[handle])
         if not all(map(math.isfinite, values.value)):
             self._note_not_finite(values)
         skews = list(map(sub, values.time_us, values.server_time_us))
