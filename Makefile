@@ -28,8 +28,9 @@ check: setup ## Check style, types and the arrows between the rooms
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-soak: setup ## Kill parts of a running stack 200 times at random, count every reading; prints its seed
+soak: setup ## Kill parts of a running stack 200 times at random, count every reading; break the agent's connections
 	@RETROPROOF_SOAK_KILLS=$${KILLS:-200} $(BIN)/python -m pytest -n 0 -s tests/integration/test_soak.py
+	@RETROPROOF_SOAK=1 $(BIN)/python -m pytest -n 0 -s tests/edge_agent/test_edge_outages.py tests/edge_agent/test_edge_opcua_load.py
 
 bench: setup ## Measure, as ratios in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench

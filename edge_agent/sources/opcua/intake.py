@@ -47,11 +47,12 @@ class Intake:
         self._spool = spool
         self._status = status
 
-    async def take(self, values: Values, taken: Taken) -> None:
-        """Commit what is new in a message. Raises SpoolFullError, having kept nothing."""
+    async def take(self, values: Values, taken: Taken) -> bool:
+        """Commit what is new in a message; whether seams were touched. Raises SpoolFullError, having kept nothing."""
         self._refuse(values.refused)
         gaps: list[Gap] = []
-        if self._needs_care(values):
+        with_care = self._needs_care(values)
+        if with_care:
             values, gaps = await self._carefully(values)
         rows = Rows(
             array("H", [handle & INDEX_MASK for handle in values.handle]),
@@ -63,6 +64,7 @@ class Intake:
         )
         await self._spool.call(Spool.append, rows, gaps=gaps, taken=taken)
         self._note(values)
+        return with_care
 
     def expect_loss(self, items: Iterable[Item]) -> None:
         """A message is lost for good: before the next values of these items are taken, mend what can be mended."""

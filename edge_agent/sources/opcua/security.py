@@ -26,6 +26,7 @@ from asyncua.crypto.security_policies import SecurityPolicy, SecurityPolicyNone
 from asyncua.crypto.truststore import TrustStore
 from asyncua.crypto.uacrypto import CertProperties, load_certificate, load_private_key, x509_from_der
 from asyncua.crypto.validator import CertificateValidator, CertificateValidatorOptions
+from asyncua.ua.uaerrors import UaError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -71,25 +72,34 @@ async def secure(connection: Connection, config: OpcUaSourceConfig, folder: Fold
     """Open the secure channel as configured; the endpoint that was chosen. Raises SecurityError.
 
     The steps: (1) ask what the server offers, (2) take exactly what is configured, (3) judge the server's certificate
-    before anything is sent under it, (4) open the channel under that certificate, (5) prepare the login.
+    before anything is sent under it, (4) open the channel under that certificate, (5) see that the login is one that
+    the server takes, and no password goes out in plain text.
     """
     policy, mode = policy_and_mode(config.security)
     if policy is SecurityPolicyNone:
         await connection.open_channel()
         endpoint = choose(await connection.get_endpoints(), policy, mode)  # (1) (2)
-    else:
-        endpoint = choose(await connection.connect_and_get_server_endpoints(), policy, mode)  # (1) (2)
-        certificate = await judge(endpoint, config.server_fingerprint, folder)  # (3)
-        await _prepare_own_certificate(connection, folder, ours=not config.application_cert)
-        await connection.set_security(
-            policy,
-            CertProperties(folder.own_certificate, _extension(folder.own_certificate)),
-            CertProperties(folder.own_key, _extension(folder.own_key)),
-            server_certificate=certificate.public_bytes(Encoding.DER),
-            mode=mode,
-        )
-        await connection.open_channel()  # (4)
+        await _prepare_login(connection, config, endpoint)  # (5)
+        return endpoint
+    endpoint = choose(await connection.connect_and_get_server_endpoints(), policy, mode)  # (1) (2)
+    certificate = await judge(endpoint, config.server_fingerprint, folder)  # (3)
+    own = await _prepare_own_certificate(connection, folder, ours=not config.application_cert)
     await _prepare_login(connection, config, endpoint)  # (5)
+    await connection.set_security(
+        policy,
+        CertProperties(folder.own_certificate, _extension(folder.own_certificate)),
+        CertProperties(folder.own_key, _extension(folder.own_key)),
+        server_certificate=certificate.public_bytes(Encoding.DER),
+        mode=mode,
+    )
+    try:
+        await connection.open_channel()  # (4)
+    except (AssertionError, ConnectionError, UaError) as err:
+        # The library asserts that it has an answer; a server that refuses our certificate just hangs up.
+        raise SecurityError(
+            f"the server does not let us in ({str(err) or 'it hung up'}). Does it trust our certificate? Give it "
+            f"{folder.own_certificate}, {_fingerprint(own)}"
+        ) from err
     return endpoint
 
 
@@ -117,7 +127,11 @@ def choose(
 
 async def judge(endpoint: ua.EndpointDescription, pinned: str, folder: Folder) -> x509.Certificate:
     """The server's certificate if it is trusted. Raises SecurityError, saying how a person can come to trust it."""
-    certificate: x509.Certificate | None = x509_from_der(endpoint.ServerCertificate)  # type: ignore[no-untyped-call]
+    certificate: x509.Certificate | None
+    try:
+        certificate = x509_from_der(endpoint.ServerCertificate)  # type: ignore[no-untyped-call]
+    except ValueError as err:
+        raise SecurityError(f"what the server shows is no certificate: {err}") from err
     if certificate is None:
         raise SecurityError("the server shows no certificate; without one its messages cannot be trusted")
     der = certificate.public_bytes(Encoding.DER)
@@ -134,8 +148,9 @@ async def judge(endpoint: ua.EndpointDescription, pinned: str, folder: Folder) -
         return certificate
     folder.trusted.mkdir(parents=True, exist_ok=True)
     store = TrustStore([folder.trusted], [folder.revoked] if folder.revoked.is_dir() else [])
-    await store.load()
-    if not trusted or not store.is_trusted(certificate):
+    if trusted:
+        await store.load()  # the library makes no empty store
+    if not store.is_trusted(certificate):
         kept = _keep_rejected(folder, fingerprint, der)
         raise SecurityError(
             f"the server's certificate is not trusted: {certificate.subject.rfc4514_string()}, {fingerprint}. Compare "
@@ -159,12 +174,14 @@ async def _validate(
         raise SecurityError(f"the server's certificate does not hold: {status.name}: {status.doc}") from err
 
 
-async def _prepare_own_certificate(connection: Connection, folder: Folder, *, ours: bool) -> None:
+async def _prepare_own_certificate(connection: Connection, folder: Folder, *, ours: bool) -> x509.Certificate:
     """Make the agent's own certificate where it has none, and go by the name that stands in it."""
     if ours and not (folder.own_certificate.exists() and folder.own_key.exists()):
         make_own_certificate(folder, connection.application_uri)
     try:
-        certificate = await load_certificate(folder.own_certificate, _extension(folder.own_certificate))
+        certificate: x509.Certificate = await load_certificate(
+            folder.own_certificate, _extension(folder.own_certificate)
+        )
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         connection.application_uri = names.get_values_for_type(x509.UniformResourceIdentifier)[0]
     except (OSError, ValueError, IndexError, x509.ExtensionNotFound) as err:
@@ -172,6 +189,7 @@ async def _prepare_own_certificate(connection: Connection, folder: Folder, *, ou
             f"{folder.own_certificate}: cannot be used as application certificate ({err}); it must name an application "
             "URI in its subject alternative name"
         ) from err
+    return certificate
 
 
 def make_own_certificate(folder: Folder, application_uri: str) -> None:

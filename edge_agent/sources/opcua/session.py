@@ -36,7 +36,6 @@ from edge_agent.status import SourceStatus
 from verification.errors import RetroProofError
 
 RETRY_ITEMS_S = 60.0
-RECORD_S = 1.0
 KEEP_ALIVE_S = 5.0
 LIFETIME_S = 3_600.0
 SILENCE_MARGIN_S = 5.0
@@ -120,6 +119,7 @@ class Session:
         self._intake = Intake(self._by_handle, history, spool, status)
         self._subscriptions: dict[int, Subscription] = {}
         self._recorded: list[session_record.ItemRecord] = []
+        self._whole = False
         self._most_under_way = LAST_SEQUENCE
 
     # ---- beginning
@@ -263,8 +263,10 @@ class Session:
         return fetched + mine
 
     async def _take(self, subscription: Subscription, found: Publication) -> None:
-        await self._intake.take(found.values, Taken(self._name, found.subscription, found.sequence))
+        touched = await self._intake.take(found.values, Taken(self._name, found.subscription, found.sequence))
         subscription.last = found.sequence
+        if touched:
+            await self._note_settled()
         if found.ended:
             raise SessionGoneError(f"the server ended the subscription: {found.ended}")
 
@@ -315,11 +317,7 @@ class Session:
                 await self._add(missing)
             self._status.now("connected")
             settled()
-            look_again_s = time.monotonic() + RETRY_ITEMS_S
-            while time.monotonic() < look_again_s:
-                await asyncio.sleep(RECORD_S)
-                if session_record.records(self._items) != self._recorded:
-                    await self._keep(whole=True)
+            await asyncio.sleep(RETRY_ITEMS_S)
 
     async def _add(self, missing: Sequence[Item]) -> None:
         """Nodes without history first: only they lose something while others are being read up."""
@@ -363,9 +361,14 @@ class Session:
         if item.element is not None:
             self._elements[item.handle] = item.element
 
+    async def _note_settled(self) -> None:
+        """Have the record say which items are past their seams, unless items are being made just now."""
+        if self._whole and session_record.records(self._items) != self._recorded:
+            await self._keep(whole=True)
+
     async def _keep(self, *, whole: bool) -> None:
         """Write down what a later process needs to go on with this session."""
-        self._recorded = session_record.records(self._items)
+        self._recorded, self._whole = session_record.records(self._items), whole
         record = SessionRecord(
             self._terms.endpoint,
             self._terms.security,
