@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.process import Supervisor
 from edge_agent.clock import ClockState, now_us
+from edge_agent.mqtt_link import Published
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from tests.edge_agent.support import AgentProcess, free_port, wait_for
@@ -178,6 +181,33 @@ def test_a_publish_that_the_access_list_denies_deletes_nothing(agent, uplink_bro
     wait_for(lambda: "Not authorized" in agent.status().uplink.message, "the broker's refusal shows")
     assert spooled(agent) == 1 + ROWS // 10
     assert agent.ingest.batches == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "delivered"), [(0x00, True), (0x10, False), (0x80, False), (0x87, False), (0x97, False)]
+)
+def test_only_a_success_that_somebody_received_counts_as_delivered(code, delivered):
+    assert Published(1, code, "").delivered is delivered
+
+
+def test_a_broker_that_speaks_3_1_1_only_is_no_way_to_ingest(agent):
+    """It would acknowledge what nobody receives. It refuses version 5 as its own standard says, with code 1."""
+    old = socket.create_server(("127.0.0.1", 0))
+
+    def refuse_once() -> None:
+        connection, _ = old.accept()
+        with connection:
+            assert b"MQTT\x05" in connection.recv(4096)
+            connection.sendall(bytes([0x20, 2, 0, 1]))
+
+    broker = threading.Thread(target=refuse_once, daemon=True)
+    broker.start()
+    agent.config["uplink"] |= {"mqtt": f"mqtt://{agent.device}@127.0.0.1:{old.getsockname()[1]}"}
+    agent.start()
+    broker.join(40)
+    wait_for(lambda: agent.status().uplink.state == "disconnected", "the refusal")
+    assert spooled(agent) == 1 + ROWS // 10
+    old.close()
 
 
 def test_sigterm_seals_and_sends_what_is_there_and_ends_with_0(agent, rows):
