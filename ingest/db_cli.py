@@ -53,6 +53,8 @@ def status(url: str) -> None:
         }
         if not pending:
             lines |= tier.storage(conn)
+            horizon = retention.horizon_of(conn)
+            lines["readings kept"] = "all" if horizon is None else f"from {horizon:%Y-%m-%d %H:%M} UTC on"
             cursor = conn.execute(statement("status_counts"))
             lines |= dict(
                 zip((column.name for column in cursor.description or ()), cursor.fetchone() or (), strict=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
-from tests.bench import edge, engine, figure, ingest, window, writer
+from tests.bench import compression, edge, engine, figure, ingest, window, writer
 from tests.bench.figure import Figure
 from tests.bench.ground import Ground
 from tests.support.chosen import chosen_servers
@@ -25,6 +25,7 @@ ON_SERVERS: dict[str, Callable[[Ground], list[Figure]]] = {
     "ingest": ingest.measure,
     "window": window.measure,
     "edge": edge.measure,
+    "compression": compression.measure,
 }
 IN_MEMORY: dict[str, Callable[[], Figure]] = {
     "verify_vs_opendsm": engine.verify_vs_opendsm,
