@@ -1,4 +1,6 @@
-"""The commands `retroproof plan check`, `init`, `metrics` and `schema`: to write a plan that holds when it is filed."""
+"""The commands `retroproof plan check`, `init`, `metrics`, `schema` and `power`: to write a plan that holds when it is
+filed.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from verification.command_files import FILE, UnusableFileError, read_plan, read_readings, write_file
+from verification.power_command import power
 
 if TYPE_CHECKING:
     from verification.findings import Finding
@@ -54,6 +57,9 @@ WORDS: dict[Language, dict[str, str]] = {
 @click.group()
 def plan() -> None:
     """Check a plan, begin one, list the metrics."""
+
+
+plan.add_command(power)
 
 
 @plan.command()

@@ -101,6 +101,8 @@ def analyse(
     primary = primary_answer(model_spec(spec), case)
     if isinstance(primary, Finding):
         return None, [*findings, primary]
+    if spec.measure.target.of == "relative" and primary.estimate.before <= 0:
+        return None, [*findings, Finding.of("RELATIVE_UNDEFINED")]
     model = primary.model
     p_values = term_p_values(model, primary.noise)
     nmbe = nmbe_out_of_sample(model, case.fitted)

@@ -37,6 +37,7 @@ def check_plan(plan: Plan) -> None:
     for name, measure in plan.measures.items():
         spec = measure_spec(plan, name)
         _check_figures(measure, spec)
+        _check_worth(plan, measure, spec)
         _check_limit(measure, spec)
         _check_model(plan, measure, spec)
         _check_supported(measure, spec)
@@ -215,6 +216,32 @@ def _figures(measure: Measure, spec: MeasureSpec) -> Iterator[tuple[tuple[str, s
         yield ("claim", "value"), measure.claim.value, measure.claim.unit, spec.unit
 
 
+def _check_worth(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
+    """Factors, a year's output and adjustments must be in units that fit the metric's parts."""
+    path: Path = ("measures", spec.name)
+    for kind, factor in measure.factors.items():
+        worth, slash, per = factor.unit.partition("/")
+        if not (worth and slash):
+            raise PlanError((*path, "factors", kind, "unit"), f"{factor.unit!r} is not of the form CNY/kWh or kg/kWh")
+        _check_fits((*path, "factors", kind, "unit"), per, spec.numerator.unit)
+    if measure.annual_output is not None:
+        if spec.denominator is None:
+            raise PlanError((*path, "annual_output"), "the metric is a mean and has no output")
+        _check_fits((*path, "annual_output", "unit"), measure.annual_output.unit, spec.denominator.unit)
+    for index, adjustment in enumerate(plan.adjustments):
+        if adjustment.measure == spec.name:
+            _check_fits(("adjustments", index, "unit"), adjustment.unit, spec.numerator.unit)
+
+
+def _check_fits(path: Path, unit: str, wanted: str) -> None:
+    try:
+        fits = same_dimension(unit, wanted)
+    except UnitError as err:
+        raise PlanError(path, str(err)) from err
+    if not fits:
+        raise PlanError(path, f"{unit!r} does not measure the same kind of quantity as {wanted!r}")
+
+
 def _check_limit(measure: Measure, spec: MeasureSpec) -> None:
     """An emission limit must be of the metric's kind, at the metric's oxygen content, and not below the target."""
     if measure.limit is None:
@@ -239,15 +266,24 @@ def _check_limit(measure: Measure, spec: MeasureSpec) -> None:
             )
 
 
+def _check_kind(measure: Measure, spec: MeasureSpec) -> None:
+    """Each kind of model needs, or cannot have, drivers."""
+    path: Path = ("measures", spec.name, "model", "drivers")
+    kind, has_drivers = measure.model.kind, bool(spec.drivers)
+    if kind == "ols" and not has_drivers:
+        raise PlanError(path, "an ols model needs at least one driver, usually the output")
+    if kind in ("change_point", "towt") and not has_drivers:
+        raise PlanError(path, f"a {kind} model needs the temperature among its drivers")
+    if kind in ("ratio", "mean") and has_drivers:
+        raise PlanError(path, f"a {kind} model has no drivers")
+    if kind == "ratio" and spec.denominator is None:
+        raise PlanError((*path[:-1], "kind"), "a ratio model needs a metric with a denominator; use mean")
+
+
 def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
     path: Path = ("measures", spec.name, "model", "drivers")
     names = [driver.name for driver in spec.drivers]
-    if measure.model.kind == "ols" and not names:
-        raise PlanError(path, "an ols model needs at least one driver, usually the output")
-    if measure.model.kind in ("ratio", "mean") and names:
-        raise PlanError(path, f"a {measure.model.kind} model has no drivers")
-    if measure.model.kind == "ratio" and spec.denominator is None:
-        raise PlanError((*path[:-1], "kind"), "a ratio model needs a metric with a denominator; use mean")
+    _check_kind(measure, spec)
     for index, driver in enumerate(spec.drivers):
         if names.index(driver.name) < index:
             raise PlanError((*path, index), f"{driver.name} appears twice: give each driver once")

@@ -60,8 +60,8 @@ class Sample:
         column: Floats = self.drivers[:, self.names.index(name)]
         return column
 
-    def take(self, selection: Booleans) -> Sample:
-        """The intervals of a mask."""
+    def take(self, selection: Booleans | Integers) -> Sample:
+        """The intervals of a mask, or at indices."""
         return dataclasses.replace(
             self,
             y=self.y[selection],

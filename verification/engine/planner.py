@@ -1,0 +1,141 @@
+"""What a line, its meters and its windows can prove, before anyone builds.
+
+From the baseline's own noise: a change D is proven where it is so far from the limit that its interval clears the limit
+with the wanted power, `|D - limit| >= (k + t(power)) * u_c` (methods: F_min). The reporting period is taken to see the
+loads of the baseline again; meters err as the plan's register says. Pure numerics, in the metric's kernel unit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import ndtri, stdtrit
+
+from verification.engine.autocorrelation import Noise
+from verification.engine.budget import Budget, Continuity, Contribution, combine, meter_effect
+from verification.engine.case import Case
+from verification.engine.models.family import BaselineModel, refit
+from verification.engine.models.sample import Floats, Sample
+from verification.findings import Finding
+
+MAX_INTERVALS = 3660  # ten years by day
+CLASSES_PERCENT = (2.0, 1.5, 1.0, 0.5, 0.2, 0.1)  # as meters are sold (IEC 62053, OIML R 76 scales apart)
+SETTLED = 1e-6  # relative: when the smallest provable change no longer moves
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedMeter:
+    """A meter of the metric: which part it reads, and what the register will say of it."""
+
+    name: str
+    reads_numerator: bool
+    continuity: Continuity
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Planner:
+    """A fitted baseline, to be asked what it could prove. `output` names the driver that is the denominator."""
+
+    model: BaselineModel
+    noise: Noise
+    baseline: Sample
+    meters: Sequence[PlannedMeter]
+    confidence: float
+    power: float
+    output: str | None
+
+    def budget(self, change: float, intervals: int) -> Budget:
+        """The uncertainty budget of a true `change`, over a reporting period of so many intervals."""
+        reporting = self._reporting(change, intervals)
+        case = Case(self.baseline, reporting, output=self.output)
+        estimate = case.answer(self.model, self.noise)
+        if isinstance(estimate, Finding):
+            raise TypeError("an avoided change always has an answer")
+        error = estimate.spread(self.confidence)
+        rows = [Contribution("model", "A", error.u, error.dof)]
+        for meter in self.meters:
+            effect = meter_effect(meter.continuity, functools.partial(self._erring, case, meter))
+            rows.append(Contribution(f"meter:{meter.name}", "B", float(effect.u[0]), np.inf))
+        return combine(rows, self.confidence)
+
+    def reach(self, change: float, intervals: int) -> float:
+        """How far from the limit a change must be to be proven: (k + t(power)) * u_c."""
+        budget = self.budget(change, intervals)
+        power = float(ndtri(self.power) if np.isinf(budget.dof) else stdtrit(budget.dof, self.power))
+        return (budget.coverage_factor + power) * budget.combined
+
+    def smallest_change(self, intervals: int, sign: float) -> float:
+        """The smallest change of `sign` that can be told from none. The meters' part grows with the change itself, so
+        it is found by repetition.
+        """
+        change = 0.0
+        for _ in range(50):
+            wider = sign * self.reach(change, intervals)
+            if abs(wider - change) <= SETTLED * abs(wider):
+                return wider
+            change = wider
+        return change
+
+    def proves(self, change: float, limit: float, intervals: int) -> bool:
+        """Whether a true `change` would be proven against `limit`."""
+        return abs(change - limit) >= self.reach(change, intervals)
+
+    def intervals_needed(self, change: float, limit: float) -> int | None:
+        """The fewest reporting intervals that prove `change` against `limit`; None where no number of them does,
+        because the meters or the baseline itself leave too much.
+        """
+        low, high = 0, 7
+        while not self.proves(change, limit, high):
+            if high >= MAX_INTERVALS:
+                return None
+            low, high = high, min(2 * high, MAX_INTERVALS)
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.proves(change, limit, middle) else (middle, high)
+        return high
+
+    def class_needed(self, change: float, limit: float, intervals: int) -> float | None:
+        """The largest class [percent] with which all meters would prove `change`; None where not even the finest
+        does.
+        """
+        for percent in CLASSES_PERCENT:
+            u = percent / 100 / np.sqrt(3)
+            meters = [
+                dataclasses.replace(meter, continuity=Continuity(u, u, same=meter.continuity.same))
+                for meter in self.meters
+            ]
+            if dataclasses.replace(self, meters=meters).proves(change, limit, intervals):
+                return percent
+        return None
+
+    def _reporting(self, change: float, intervals: int) -> Sample:
+        """A reporting period that repeats the baseline's intervals, on the model, with `change` per denominator."""
+        order = np.arange(intervals) % len(self.baseline)
+        repeated = self.baseline.take(order)
+        return dataclasses.replace(
+            repeated,
+            y=self.model.predict(repeated) + change * repeated.w,
+            position=np.arange(intervals, dtype=np.int64),
+        )
+
+    def _erring(self, case: Case, meter: PlannedMeter, before: float, after: float) -> Floats:
+        """The change as it would come out with the meter's errors."""
+        erring = dataclasses.replace(
+            case,
+            baseline=self._read(case.baseline, meter, before),
+            reporting=self._read(case.reporting, meter, after),
+        )
+        model = refit(self.model, erring.baseline)
+        estimate = model if isinstance(model, Finding) else erring.answer(model, self.noise)
+        return np.array([np.nan if isinstance(estimate, Finding) else estimate.delta])
+
+    def _read(self, sample: Sample, meter: PlannedMeter, error: float) -> Sample:
+        if meter.reads_numerator:
+            return dataclasses.replace(sample, y=sample.y * (1 + error))
+        drivers = sample.drivers.copy()
+        if self.output in sample.names:
+            drivers[:, sample.names.index(self.output)] *= 1 + error
+        return dataclasses.replace(sample, w=sample.w * (1 + error), drivers=drivers)

@@ -1,0 +1,89 @@
+"""The command `retroproof plan power`: what a plan can prove, from the baseline's readings, before anyone builds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from verification.command_files import EXIT_INVALID_DATA, FILE, UnusableFileError, read_plan, read_readings
+
+if TYPE_CHECKING:
+    from verification.engine.power import Power
+
+Language = Literal["en", "zh"]
+WORDS: dict[Language, dict[str, str]] = {
+    "en": {
+        "head": "measure {name} [{unit}]: {n} baseline intervals, worth {effective} independent ones (rho {rho})",
+        "smallest": "smallest provable change over the planned {intervals} intervals: {change} {unit} ({percent} %)",
+        "row": "  over {intervals:>5} intervals: {change:>12} {unit}",
+        "needed": "a change of {change} against the limit of {limit} {unit} needs {intervals} reporting intervals",
+        "never": "a change of {change} against the limit of {limit} {unit} cannot be proven by any number of intervals",
+        "class": "  and over the planned {intervals} intervals meters of class {percent} or better",
+        "no_class": "  and over the planned {intervals} intervals no class of meter is enough",
+        "budget": "  of the variance: {shares}",
+        "not_change": "measure {name}: its limit is on the {of}; the power is told for changes of {unit}",
+    },
+    "zh": {
+        "head": "指标 {name} [{unit}]：基准期 {n} 个区间，相当于 {effective} 个独立区间（rho {rho}）",
+        "smallest": "计划的 {intervals} 个报告区间内可证明的最小变化：{change} {unit}（{percent} %）",
+        "row": "  {intervals:>5} 个区间：{change:>12} {unit}",
+        "needed": "相对限值 {limit} {unit} 证明变化 {change} 需要 {intervals} 个报告区间",
+        "never": "相对限值 {limit} {unit} 的变化 {change}，无论多少区间都无法证明",
+        "class": "  且在计划的 {intervals} 个区间内，仪表须为 {percent} 级或更优",
+        "no_class": "  且在计划的 {intervals} 个区间内，任何等级的仪表都不够",
+        "budget": "  方差构成：{shares}",
+        "not_change": "指标 {name}：其限值针对 {of}；此处按 {unit} 的变化量说明",
+    },
+}
+
+
+@click.command()
+@click.argument("plan_file", metavar="PLAN.yaml", type=FILE)
+@click.option("--readings", "table_file", metavar="FILE", type=FILE, required=True, help="The baseline's readings.")
+@click.option("--change", type=float, help="A true change, in the metric's unit. Default: the plan's claim.")
+@click.option("--power", type=click.FloatRange(0.5, 0.999), default=0.8, show_default=True, help="How surely.")
+@click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language.")
+@click.pass_context
+def power(
+    ctx: click.Context, plan_file: Path, table_file: Path, change: float | None, power: float, lang: Language
+) -> None:
+    """Say which change PLAN.yaml can prove, how many intervals a given one needs, and which class of meters.
+
+    Only the baseline's readings are used. Exit status: 0, 3 the baseline cannot be relied on, 64 the plan or a file
+    cannot be used.
+    """
+    from verification.engine.power import powers  # noqa: PLC0415 - brings numpy
+    from verification.errors import ConfigError  # noqa: PLC0415
+
+    plan, _ = read_plan(plan_file)
+    table = read_readings(table_file, plan)
+    try:
+        found, findings = powers(plan, table.readings, change=change, power=power)
+    except ConfigError as err:
+        raise UnusableFileError(str(err)) from err
+    for one in found:
+        for line in _lines(one, WORDS[lang]):
+            click.echo(line)
+    for finding in findings:
+        click.echo(f"[{finding.severity}] {finding.code}: {finding.text(lang)}")
+    ctx.exit(EXIT_INVALID_DATA if any(finding.blocks for finding in findings) else 0)
+
+
+def _lines(one: Power, words: dict[str, str]) -> Iterator[str]:
+    shown = {"name": one.name, "unit": one.unit}
+    yield words["head"].format(n=one.n, effective=one.effective, rho=one.rho, **shown)
+    if one.of != "change":
+        yield words["not_change"].format(of=one.of, **shown)
+    yield words["smallest"].format(intervals=one.planned, change=one.smallest, percent=one.smallest_percent, **shown)
+    yield words["budget"].format(shares=", ".join(f"{source} {share} %" for source, share in one.shares))
+    for intervals, smallest in one.table:
+        yield words["row"].format(intervals=intervals, change=smallest, **shown)
+    if one.change is None:
+        return
+    asked = {"change": one.change, "limit": one.limit, **shown}
+    yield words["never" if one.needed is None else "needed"].format(intervals=one.needed, **asked)
+    key = "no_class" if one.class_percent is None else "class"
+    yield words[key].format(intervals=one.planned, percent=one.class_percent, **asked)
