@@ -17,7 +17,7 @@ from verification.plan.measure import MeasureSpec
 from verification.plan.resolve import measure_spec
 from verification.report.numbers import number
 from verification.report.plots import drawings, gauges
-from verification.report.read import bridge_amounts, metric_title, source_name
+from verification.report.read import bridge_amounts, change_unit, metric_title, source_name
 from verification.report.subject import Amount
 from verification.report.svg import Drawing
 from verification.report.text import robustness_lines, target_text, worth_lines
@@ -37,7 +37,7 @@ class Bar:
     label: str
     value: str
     share: str
-    saving: bool
+    good: bool | None
     total: bool
 
 
@@ -88,7 +88,7 @@ def _view(spec: MeasureSpec, judged: MeasureResult | None, state: str, t: Words)
         name=spec.name,
         title=metric_title(spec.metric_id, spec.name, t),
         boundary=t.pick(spec.boundary.en, spec.boundary.zh),
-        unit=spec.unit,
+        unit=change_unit(judged, words) if judged else spec.unit,
         target=target_text(target.of, target.side, number(trimmed(target.value)), target.unit, words),
         claim=f"{number(trimmed(claim.value))} {claim.unit}" if claim else None,
         state=judged.verdict.state if judged else state,
@@ -116,7 +116,7 @@ def _bars(amounts: Sequence[Amount]) -> list[Bar]:
             label=amount.name,
             value=amount.text,
             share=f"{abs(amount.value) / longest * PERCENT:.1f}",
-            saving=amount.value < 0,
+            good=amount.good,
             total=amount.total,
         )
         for amount in amounts

@@ -7,16 +7,19 @@ from decimal import Decimal
 from typing import get_args
 
 import msgspec
+import numpy as np
 import pytest
 
-from tests.verification.lines import hengkang_plan, line, only
+from tests.verification.lines import PLAN_BYTES, hengkang_plan, line, only
 from verification.engine.result import CrossCheck, PanelRow, Placebo, Result, SensitivityRow
 from verification.engine.verify import verify
 from verification.finding_catalogue import CATALOGUE
 from verification.findings import Language
+from verification.plan import parse_plan
 from verification.report.explain import explain, step_of
 from verification.report.explain_words import STEPS
 from verification.report.text import render
+from verification.series.columns import Series
 
 PLAN = hengkang_plan()
 RESULT = verify(PLAN, "0" * 64, line(PLAN))
@@ -47,7 +50,7 @@ def test_the_steps_are_numbered_one_to_eight_and_named(language: Language):
 
 def test_the_change_follows_from_the_sums_that_are_shown():
     text = explain(RESULT)
-    metered, modelled, change = re.search(r"metered (\S+) less modelled (\S+) kWh = (\S+) kWh", text).groups()
+    metered, modelled, change = re.search(r"metered (\S+) kWh less modelled (\S+) kWh = (\S+) kWh", text).groups()
     assert Decimal(metered) - Decimal(modelled) == Decimal(change)
     tons = Decimal(re.search(r"divided by (\S+) t", text)[1])
     effect = only(RESULT).effect
@@ -91,6 +94,36 @@ def test_panel_placebo_checks_and_sensitivity_are_told():
     short = render(with_robustness())
     assert "Admissible models: 2 of 3, from -235.1 to -180.5 kWh/t" in short
     assert "1 of 20 would have been certified" in short
+
+
+def test_a_mean_is_divided_by_its_intervals_and_a_share_changes_by_percentage_points():
+    text = PLAN_BYTES.decode()
+    head, _ = text.split("measures:", 1)
+    plan = parse_plan(
+        f"""{head}measures:
+  metal:
+    metric: {{numerator: metal_tapped, better: higher, decimals: 3}}
+    unit: t
+    boundary: {{en: metal a day, zh: 日产铝量}}
+    model: {{kind: mean}}
+    target: {{at_least: -50, unit: t}}
+  share:
+    metric: {{numerator: line_state, better: higher, decimals: 3}}
+    unit: "%"
+    boundary: {{en: share of time in which the line runs, zh: 运行时间占比}}
+    model: {{kind: mean}}
+    target: {{at_least: -1, unit: "%"}}
+""".encode()
+    )
+    readings = line(PLAN)
+    state = readings["line_state"]
+    stopped = np.where(np.arange(len(state)) % 97 == 0, 0.0, state.value)
+    result = verify(plan, "0" * 64, {**readings, "line_state": Series.of(state.time_us, stopped)})
+    told = explain(result)
+    assert "divided by 120 intervals = " in told
+    assert re.search(r"Change: \S+ ± \S+ percentage points", render(result))
+    assert "个百分点" in render(result, "zh")
+    assert "at least -1 %" in told
 
 
 def test_without_a_number_the_explanation_says_so():

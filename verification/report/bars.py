@@ -13,6 +13,7 @@ ROW, BAR = 34.0, 16.0
 TOP, BOTTOM = 26.0, 12.0
 NAME_SHARE_WIDE = 0.3  # of the width, for the names; in a narrow frame names stand above their bars
 GAP = 10.0
+STYLES = {True: "good", False: "bad", None: "plain"}
 NARROW_NAME = 330.0  # of a name above its bar
 
 
@@ -26,7 +27,7 @@ def bridge(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing
         at = amount.value if amount.total else at + amount.value
         rows.append((amount, start, start + amount.value))
     title = t("bridge_title", title=subject.title)
-    return _bars(rows, f"{t('bridge_axis')} [{subject.unit}]", title, frame, element_id, connected=True)
+    return _bars(rows, f"{t('bridge_axis')} [{subject.change_unit}]", title, frame, element_id, connected=True)
 
 
 def budget(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing | None:
@@ -35,7 +36,7 @@ def budget(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing
         return None
     rows = [(amount, 0.0, amount.value) for amount in subject.budget]
     title = t("budget_title", title=subject.title)
-    return _bars(rows, f"{t('budget_axis')} [{subject.unit}]", title, frame, element_id, connected=False)
+    return _bars(rows, f"{t('budget_axis')} [{subject.change_unit}]", title, frame, element_id, connected=False)
 
 
 def _bars(
@@ -73,7 +74,7 @@ def _bars(
 def _row(amount: Amount, ends: tuple[float, float], x: Scale, y: float, left: float, *, narrow: bool) -> Drawing:
     start, end = x(ends[0]), x(ends[1])
     low, high = min(start, end), max(start, end)
-    kind = "total" if amount.total else "down" if amount.value < 0 else "up"
+    kind = "total" if amount.total else STYLES[amount.good]
     to_the_left = amount.value < 0
     parts = [
         element("rect", class_=f"bar {kind}", x=low, y=round(y, 2), width=round(max(high - low, 0.8), 2), height=BAR),

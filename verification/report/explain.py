@@ -25,11 +25,12 @@ from verification.finding_catalogue import (
 )
 from verification.findings import Finding, Language
 from verification.report.explain_words import EXPLAIN, STEPS
-from verification.report.read import source_name, step_name
+from verification.report.read import change_unit, quantity, source_name, step_name, unit_scale
 from verification.report.text import case_text, finding_lines, limit_text, worth_lines
 from verification.report.words import Words
 
 SHOWN_DIGITS, SHOWN_NAMES = 6, 5
+AGREES = 1e-6  # relative: the rows state nine digits
 _STEP_OF_GROUP = (
     (1, plan_lock),
     (2, table),
@@ -114,12 +115,11 @@ def _data_gate(result: Result, measure: MeasureResult, t: Words) -> Iterator[str
 def _totals(measure: MeasureResult, totals: WindowTotals, t: Words) -> str:
     metric = measure.metric
     ratio = "–" if totals.ratio is None else f"{totals.ratio} {metric.unit}"
-    numerator = f"{totals.numerator} {metric.numerator_unit}"
-    if totals.denominator is None:
+    numerator = quantity(totals.numerator, metric.numerator_unit)
+    if totals.denominator is None or metric.denominator_unit is None:
         return t("mean_totals", numerator=numerator, ratio=ratio)
-    return t(
-        "window_totals", numerator=numerator, denominator=f"{totals.denominator} {metric.denominator_unit}", ratio=ratio
-    )
+    denominator = quantity(totals.denominator, metric.denominator_unit)
+    return t("window_totals", numerator=numerator, denominator=denominator, ratio=ratio)
 
 
 def _support(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
@@ -163,8 +163,7 @@ def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  
 def _fit(model: ModelStatistics, unit: str, t: Words) -> Iterator[str]:
     yield t(
         "fit_line",
-        s=model.residual_sd,
-        unit=unit,
+        s=quantity(model.residual_sd, unit),
         r2=model.r_squared,
         adjusted=model.adjusted_r_squared,
         cv=model.cv_rmse_percent,
@@ -188,7 +187,7 @@ def _fit(model: ModelStatistics, unit: str, t: Words) -> Iterator[str]:
 
 
 def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
-    effect, unit = measure.effect, measure.metric.unit
+    effect, unit = measure.effect, change_unit(measure, t)
     if effect is None:
         yield t("no_number")
         return
@@ -228,30 +227,28 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
 
 
 def _sums(measure: MeasureResult, delta: str, t: Words) -> Iterator[str]:
-    """The change again from the reporting rows: sum of metered less sum of modelled, over the denominator."""
+    """The change again from the reporting rows: sum of metered less sum of modelled, over the denominator.
+
+    That is the avoided change without adjustments; where the plan asks for another one, the explanation says so.
+    """
     metric = measure.metric
     rows = [row for row in measure.rows if row.used and row.window == "reporting"]
     if not rows or any(row.numerator is None or row.predicted is None for row in rows):
         return
     metered = sum((Decimal(row.numerator or 0) for row in rows), Decimal(0))
     modelled = sum((Decimal(row.predicted or 0) for row in rows), Decimal(0))
-    change = metered - modelled
-    yield t(
-        "difference", metered=f"{metered:f}", modelled=f"{modelled:f}", change=f"{change:f}", unit=metric.numerator_unit
-    )
+    change, unit = metered - modelled, metric.numerator_unit
+    sums = {"metered": metered, "modelled": modelled, "change": change}
+    yield t("difference", **{name: quantity(f"{value:f}", unit) for name, value in sums.items()})
     denominator = Decimal(measure.reporting.denominator or len(rows))
-    if denominator:
-        yield t(
-            "divided",
-            denominator=f"{denominator:f}",
-            denominator_unit=metric.denominator_unit or t("intervals"),
-            plain=significant(float(change / denominator), SHOWN_DIGITS),
-            kernel=f"{metric.numerator_unit}/{metric.denominator_unit}"
-            if metric.denominator_unit
-            else metric.numerator_unit,
-            delta=delta,
-            unit=metric.unit,
-        )
+    plain = float(change / denominator) * unit_scale(measure) if denominator else 0.0
+    shown = {"delta": delta, "unit": change_unit(measure, t)}
+    last_place = float(Decimal(1).scaleb(int(Decimal(delta).as_tuple().exponent)))
+    if denominator and abs(plain - float(delta)) <= max(AGREES * abs(plain), last_place):
+        over = quantity(f"{denominator:f}", metric.denominator_unit or t("intervals"))
+        yield t("divided", denominator=over, plain=significant(plain, SHOWN_DIGITS), **shown)
+    else:
+        yield t("not_divided", **shown)
 
 
 def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps

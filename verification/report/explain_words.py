@@ -47,8 +47,8 @@ EXPLAIN: dict[str, Text] = {
         "  {name} = {value} ± {error} {unit}（t = {t}，p = {p}，计入自相关 p = {noise}，VIF = {vif}）",
     ),
     "fit_line": Text(
-        "  s = {s} {unit}; R2 = {r2}, adjusted {adjusted}; CV(RMSE) = {cv} % [{convention}]",
-        "  s = {s} {unit}；R2 = {r2}，调整后 {adjusted}；CV(RMSE) = {cv} % [{convention}]",
+        "  s = {s}; R2 = {r2}, adjusted {adjusted}; CV(RMSE) = {cv} % [{convention}]",
+        "  s = {s}；R2 = {r2}，调整后 {adjusted}；CV(RMSE) = {cv} % [{convention}]",
     ),
     "fit_tests": Text(
         "  F = {f} (p = {fp}); NMBE out of sample = {nmbe} %; Durbin-Watson = {dw}; condition number {condition}",
@@ -59,13 +59,18 @@ EXPLAIN: dict[str, Text] = {
         "  一阶自相关 {lag1}，rho = {rho}：{n} 个区间相当于 n' = {effective} 个独立区间",
     ),
     "difference": Text(
-        "metered {metered} less modelled {modelled} {unit} = {change} {unit}",
-        "实测 {metered} 减推算 {modelled} {unit} = {change} {unit}",
+        "metered {metered} less modelled {modelled} = {change}",
+        "实测 {metered} 减推算 {modelled} = {change}",
     ),
     "divided": Text(
-        "divided by {denominator} {denominator_unit} = {plain} {kernel}: the change is {delta} {unit}",
-        "除以 {denominator} {denominator_unit} = {plain} {kernel}：变化量为 {delta} {unit}",
+        "divided by {denominator} = {plain} {unit}: the change is {delta} {unit}",
+        "除以 {denominator} = {plain} {unit}：变化量为 {delta} {unit}",
     ),
+    "not_divided": Text(
+        "by the plan's method and adjustments the change is {delta} {unit}",
+        "按方案规定的方法和调整，变化量为 {delta} {unit}",
+    ),
+    "intervals": Text("intervals", "个区间"),
     "budget_line": Text(
         "u({source}) = {u}, type {type}, dof {dof}, {share} % of the variance",
         "u({source}) = {u}，{type} 类，自由度 {dof}，占方差 {share} %",

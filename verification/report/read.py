@@ -6,7 +6,7 @@ import datetime as dt
 from decimal import Decimal
 
 from verification.engine.result import BridgeRow, BudgetRow, IntervalRow, MeasureResult, WindowTotals
-from verification.engine.rounding import round_to_sum, significant
+from verification.engine.rounding import round_to_sum, short, significant
 from verification.metrics.catalogue import catalogue
 from verification.report.numbers import number
 from verification.report.subject import Amount, Interval, Span, Subject, WindowName
@@ -26,6 +26,7 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
     return Subject(
         title=f"{metric_title(metric.id, measure.name, t)}, {t.pick(metric.boundary.en, metric.boundary.zh)}",
         unit=metric.unit,
+        change_unit=change_unit(measure, t),
         numerator_unit=metric.numerator_unit,
         baseline=_span("baseline", measure.baseline),
         reporting=_span("reporting", measure.reporting),
@@ -46,6 +47,17 @@ def metric_title(metric_id: str, measure: str, t: Words) -> str:
     return title[:1].upper() + title[1:]
 
 
+def change_unit(measure: MeasureResult, t: Words) -> str:
+    """The unit of a change: that of a share is percentage points, lest it be taken for a relative change."""
+    return t("points") if measure.metric.unit == "%" else measure.metric.unit
+
+
+def quantity(value: str, unit: str) -> str:
+    """A number with its unit, without zeros at its end; a pure count has no unit to show."""
+    shown = short(Decimal(value))
+    return shown if unit == "1" else f"{shown} {unit}"
+
+
 def bridge_amounts(measure: MeasureResult, t: Words) -> list[Amount]:
     """The steps one place finer than the reported change, rounded so that they add up as shown."""
     if measure.effect is None or not measure.bridge:
@@ -54,8 +66,15 @@ def bridge_amounts(measure: MeasureResult, t: Words) -> list[Amount]:
     steps, total = [float(row.value) for row in measure.bridge[:-1]], float(measure.bridge[-1].value)
     shown = round_to_sum(steps, total, min(places, measure.effect.decimals))
     values = [*shown, sum(shown, Decimal(0))]
+    lower = measure.metric.better == "lower"
     return [
-        Amount(step_name(row, t), float(value), number(f"{value:f}", signed=True), total=row is measure.bridge[-1])
+        Amount(
+            name=step_name(row, t),
+            value=float(value),
+            text=number(f"{value:f}", signed=True),
+            total=row is measure.bridge[-1],
+            good=(value < 0) == lower if value else None,
+        )
         for row, value in zip(measure.bridge, values, strict=True)
     ]
 

@@ -68,12 +68,15 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """One bar: its name, its value as a number and as text; `total` marks a sum of the others."""
+    """One bar: its name, its value as a number and as text; `total` marks a sum of the others, `good` a change for the
+    better (None where it is neither).
+    """
 
     name: str
     value: float
     text: str
     total: bool = False
+    good: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Subject:
 
     title: str
     unit: str
+    change_unit: str
     numerator_unit: str
     baseline: Span
     reporting: Span

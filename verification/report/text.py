@@ -12,7 +12,7 @@ from decimal import Decimal
 from verification.engine.result import Limit, MeasureResult, Result, WindowTotals
 from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Language
-from verification.report.read import source_name, step_name
+from verification.report.read import change_unit, metric_title, quantity, source_name, step_name
 from verification.report.words import REPORT, Words
 
 DIGEST_CHARACTERS = 12
@@ -51,15 +51,16 @@ def _lines(result: Result, t: Words) -> Iterator[str]:
 
 
 def _conclusion(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
-    unit, verdict, effect = measure.metric.unit, measure.verdict, measure.effect
-    boundary = measure.metric.boundary
-    yield f"{result.project}, {measure.name}: {t.pick(boundary.en, boundary.zh)}"
+    metric, verdict, effect = measure.metric, measure.verdict, measure.effect
+    unit = change_unit(measure, t)
+    title = metric_title(metric.id, measure.name, t)
+    yield f"{result.project}, {title} ({measure.name}): {t.pick(metric.boundary.en, metric.boundary.zh)}"
     yield f"{t('verdict')}: {t(verdict.state)} ({limit_text(verdict.limit, t)})"
     if effect is None:
         yield t("no_number")
     else:
         note = t("confidence", confidence=effect.confidence, k=effect.coverage_factor)
-        sign = t(f"sign_{measure.metric.better}")
+        sign = t(f"sign_{metric.better}")
         yield f"{t('change')}: {effect.reported_delta} ± {effect.reported_uncertainty} {unit} ({note}; {sign})"
         yield from (f"  {line}" for line in worth_lines(measure, t))
     if measure.claim is not None:
@@ -85,7 +86,7 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         return
     if effect.relative_percent is not None and effect.senpi is not None:
         percent = with_uncertainty(effect.relative_percent, effect.relative_expanded_uncertainty)
-        yield t("relative", percent=percent, senpi=short_text(effect.senpi))
+        yield t("relative", percent=percent, senpi=f"{float(effect.senpi):.4f}")
     if effect.level is not None and effect.level_expanded_uncertainty is not None:
         level, uncertainty = reported(Decimal(effect.level), Decimal(effect.level_expanded_uncertainty))
         yield t("level_line", level=level, uncertainty=uncertainty, unit=measure.metric.unit)
@@ -117,18 +118,18 @@ def with_uncertainty(value: str, expanded: str | None) -> str:
 
 def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
     if measure.bridge:
-        yield f"{t('bridge')} [{measure.metric.unit}]:"
+        yield f"{t('bridge')} [{change_unit(measure, t)}]:"
     for step in measure.bridge:
         yield f"  {step.value:>16}  {step_name(step, t)}"
     if measure.budget:
-        yield f"{t('budget')} [{measure.metric.unit}]:"
+        yield f"{t('budget')} [{change_unit(measure, t)}]:"
     for row in measure.budget:
         yield f"  {row.standard_uncertainty:>16}  {row.share_percent:>5} %  {source_name(row, t)} ({row.type})"
 
 
 def robustness_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
     """What other models, other dates and fewer data say, in a line each."""
-    unit = measure.metric.unit
+    unit = change_unit(measure, t)
     others = [row.delta for row in measure.panel if row.admissible and row.delta is not None]
     if others:
         yield t("panel_line", count=len(others), tried=len(measure.panel), unit=unit, **_range(others))
@@ -170,9 +171,10 @@ def finding_lines(finding: Finding, t: Words) -> Iterator[str]:
 
 def window_text(measure: MeasureResult, window: WindowTotals, t: Words) -> str:
     """One window in a line."""
-    totals = f"{window.numerator} {measure.metric.numerator_unit}"
-    if window.denominator is not None:
-        totals += f", {window.denominator} {measure.metric.denominator_unit}"
+    metric = measure.metric
+    totals = quantity(window.numerator, metric.numerator_unit)
+    if window.denominator is not None and metric.denominator_unit is not None:
+        totals += f", {quantity(window.denominator, metric.denominator_unit)}"
     return t("window", start=window.start, end=window.end, used=window.used, intervals=window.intervals, totals=totals)
 
 

@@ -105,6 +105,7 @@ REPORT: dict[str, Text] = {
     "at_most": Text("at most", "不高于"),
     "at_least": Text("at least", "不低于"),
     "change": Text("Change", "变化量"),
+    "points": Text("percentage points", "个百分点"),
     "confidence": Text("confidence {confidence}, k = {k}", "置信水平 {confidence}，k = {k}"),
     "sign_lower": Text("after minus before, so a saving is negative", "改造后减改造前，负值为节约"),
     "sign_higher": Text("after minus before, so a gain is positive", "改造后减改造前，正值为提高"),
