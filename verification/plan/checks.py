@@ -52,8 +52,10 @@ def _check_calendar(plan: Plan) -> None:
         ) from err
     if not MIN_CONFIDENCE < plan.confidence < 1:
         raise PlanError(("confidence",), f"{plan.confidence} is not between 0.5 and 1; write for example 0.95")
-    if (plan.interval == "shift") != bool(plan.shifts):
-        raise PlanError(("shifts",), "shifts belong to `interval: shift`; give both or neither")
+    if plan.interval == "shift" and not plan.shifts:
+        raise PlanError(("shifts",), "`interval: shift` needs the shifts with their starts")
+    if plan.shifts and plan.interval not in ("15min", "hour", "shift"):
+        raise PlanError(("shifts",), f"`interval: {plan.interval}` has no shifts; use shift, hour or 15min")
     starts = [dt.time.fromisoformat(shift.start) for shift in plan.shifts]
     in_order = [((start.hour - starts[0].hour) * 60 + start.minute - starts[0].minute) % 1440 for start in starts]
     if in_order != sorted(set(in_order)):
@@ -304,7 +306,6 @@ def _check_supported(measure: Measure, spec: MeasureSpec) -> None:
     """Refuse what the format knows and the engine does not compute yet."""
     path: Path = ("measures", spec.name)
     wishes = [
-        (("model", "categories"), bool(measure.model.categories)),  # the data gate does not fill categories yet
         (("method",), measure.method == "chaining"),
     ]
     for field, wished in wishes:

@@ -82,6 +82,7 @@ class MeasureSpec:
     numerator: Part
     denominator: Part | None
     drivers: tuple[Driver, ...]
+    category_points: tuple[str, ...] = ()
 
     @property
     def kernel_unit(self) -> str:
@@ -98,7 +99,7 @@ class MeasureSpec:
         """The points that the measure reads, in order of name."""
         parts = [self.numerator.formula, *(driver.formula for driver in self.drivers)]
         parts += [self.denominator.formula] if self.denominator else []
-        return tuple(sorted(frozenset().union(*(part.points for part in parts))))
+        return tuple(sorted(frozenset(self.category_points).union(*(part.points for part in parts))))
 
 
 def kernel_unit(numerator: str, denominator: str | None) -> str:

@@ -35,7 +35,9 @@ EXTENTS: dict[PointKind, Extent] = {
     PointKind.GAUGE: "mean",
     PointKind.STATE: "mean",
 }
+CALENDAR_CATEGORIES = ("month", "shift", "weekday")
 PART_DECIMALS = 6  # of a part of a metric that the plan itself defines
+CODES = (PointKind.GAUGE, PointKind.STATE)  # whose value may be a code, such as that of a product or a recipe
 INLINE_TITLE = Text(en="metric of the plan's own", zh="方案自定义指标")
 
 
@@ -115,6 +117,7 @@ class _Resolver:
             numerator=self._measured("inputs", numerator),
             denominator=denominator,
             drivers=self._drivers(roles, denominator),
+            category_points=self._category_points(),
             constants=tuple(self._constants.values()),
         )
 
@@ -152,6 +155,7 @@ class _Resolver:
             numerator=numerator,
             denominator=denominator,
             drivers=self._drivers(inputs, denominator),
+            category_points=self._category_points(),
             constants=tuple(self._constants.values()),
         )
 
@@ -219,6 +223,23 @@ class _Resolver:
             else:
                 unit = self._plan.points[text].unit if text in self._plan.points else formula.unit_text
                 found.append(Driver(text, unit, formula, is_denominator=False))
+        return tuple(found)
+
+    def _category_points(self) -> tuple[str, ...]:
+        """The points among the model's categories; the others are of the calendar."""
+        found = []
+        for index, name in enumerate(self._measure.model.categories):
+            path = ("model", "categories", index)
+            if name in self._measure.model.categories[:index]:
+                raise self._error(path, f"{name} appears twice")
+            if name == "shift" and not self._plan.shifts:
+                raise self._error(path, "the plan has no shifts")
+            if name in CALENDAR_CATEGORIES:
+                continue
+            if name not in self._plan.points or self._plan.points[name].kind not in CODES:
+                known = ", ".join(CALENDAR_CATEGORIES)
+                raise self._error(path, f"{name} is neither {known} nor a point that is a gauge or a state")
+            found.append(name)
         return tuple(found)
 
     def _known(self, name: str, inputs: dict[str, Quantity]) -> Quantity:

@@ -15,6 +15,7 @@ from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan.measure import MeasureSpec, Part
 from verification.plan.shape import Plan
+from verification.quality.categories import category_labels
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
 from verification.series.calendar import BY_DATE
@@ -64,6 +65,7 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         known=known & present,
         used=known & present & ~excluded & ~left_out,
         coverage_percent=covered * 100 // calendar.length_us,
+        categories=category_labels(plan, spec.measure.model.categories, window),
     )
     return data, [*findings, *_sufficiency(plan, window, data, expected=int((~left_out).sum()))]
 
