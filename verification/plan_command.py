@@ -169,13 +169,13 @@ def _understood(read: Plan, name: str, lang: Language) -> list[str]:
 def _look_at(read: Plan, table_file: Path, lang: Language) -> list[Finding]:
     """What stands out in the readings, before anything is judged; prints how many intervals are usable."""
     from verification.finding_catalogue import WORDS as SHARED  # noqa: PLC0415
-    from verification.quality.balance import check_balances, check_bills  # noqa: PLC0415 - brings numpy
+    from verification.quality.balance import cross_checks  # noqa: PLC0415 - brings numpy
     from verification.quality.gate import gate  # noqa: PLC0415
     from verification.quality.points import measure_specs, point_windows, readings_used  # noqa: PLC0415
 
     table = read_readings(table_file, read)
     before, after, found = point_windows(read, readings_used(read, table.readings))
-    findings = [*table.findings, *found, *check_bills(read, (before, after)), *check_balances(read, (before, after))]
+    findings = [*table.findings, *found, *cross_checks(read, (before, after))]
     for spec in measure_specs(read):
         for window in (before, after):
             data, found = gate(read, spec, window)

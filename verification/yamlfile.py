@@ -24,6 +24,7 @@ T = TypeVar("T")
 Place = tuple[str | int, ...]  # ("sources", "potline", "points", 0): the keys and indices on the way to a value
 Position = dict[Place, int]
 
+MAX_PLACES = 100_000  # keys and items: a few anchors can stand for more of them than a file could hold
 ANY_KEY = "..."  # stands for every key of a mapping in msgspec's paths
 MAX_FILE_BYTES = 1 << 20  # a plan or a configuration is a page or two; more is a mistake or an attack
 
@@ -76,17 +77,32 @@ def parse_yaml(text: str, kind: type[T], *, name: str, prepare: Callable[[Any], 
 def read_document(text: str, *, name: str) -> Document:
     """Parse YAML `text` without asking for a shape. Raises ConfigError."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         lines: Position = {}
         _walk(node, (), lines, name)
-        data = yaml.safe_load(text)
+        data = None if node is None else loader.construct_document(node)
+    except yaml.reader.ReaderError as err:
+        line = text.count("\n", 0, err.position) + 1
+        raise ConfigError(f"{name}:{line}: not valid YAML: {err.reason}") from err
     except yaml.YAMLError as err:
         mark = getattr(err, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{name}{line}: not valid YAML: {getattr(err, 'problem', err)}") from err
-    except (RecursionError, ValueError) as err:
-        raise ConfigError(f"{name}: not usable YAML: {err}") from err
+        where = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{name}{where}: not valid YAML: {getattr(err, 'problem', err)}") from err
+    except RecursionError as err:
+        raise ConfigError(f"{name}: not usable YAML: nested too deeply") from err
     return Document(name, data, lines)
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader of plain values that says where a value cannot be (30 February)."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - yaml's signature
+        """The value of a node. Raises YAMLError with its line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, OverflowError) as err:
+            raise yaml.constructor.ConstructorError(problem=str(err), problem_mark=node.start_mark) from err
 
 
 def _walk(node: yaml.Node | None, path: Place, lines: Position, name: str) -> None:
@@ -94,6 +110,8 @@ def _walk(node: yaml.Node | None, path: Place, lines: Position, name: str) -> No
     if node is None:
         return
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > MAX_PLACES:
+        raise ConfigError(f"{name}: more than {MAX_PLACES} values; anchors repeat themselves without end")
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -118,6 +136,8 @@ def _explain(message: str, culprit: Place, line: int, kind: type, name: str) -> 
         known_fields = [field for field in _known_fields(kind) if field != unknown.group(1)]
         near = difflib.get_close_matches(unknown.group(1), known_fields, n=1, cutoff=0.6)
         text = f"unknown key {unknown.group(1)!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+    elif text.startswith("Expected `float`, got `str`"):
+        text += "; write a number as 2500, 0.25 or 2.5e+3, without quotes"  # YAML 1.1 takes 2.5e3 for a word
     shown = ".".join(str(part) for part in culprit)
     return f"{name}:{line}: {text}" + (f" (at {shown})" if shown and not unknown else "")
 

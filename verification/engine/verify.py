@@ -22,7 +22,7 @@ from verification.findings import Finding
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan
-from verification.quality.balance import check_balances, check_bills
+from verification.quality.balance import cross_checks
 from verification.quality.gate import gate
 from verification.quality.points import (
     PointWindow,
@@ -49,7 +49,7 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
     used = readings_used(plan, readings)
     findings = [*context.input_findings, *_plan_lock(plan, used, context)]  # step 1
     baseline, reporting, found = point_windows(plan, used)  # step 2
-    findings += [*found, *check_bills(plan, (baseline, reporting)), *check_balances(plan, (baseline, reporting))]
+    findings += [*found, *cross_checks(plan, (baseline, reporting))]
     measures = [_measure(plan, spec, baseline, reporting, findings) for spec in measure_specs(plan)]
     return Result(
         schema=2,

@@ -51,6 +51,13 @@ ENTRIES = {
         "Remove the copied readings; the gap is then named as one.",
         "删除复制的读数，缺口将如实列出。",
     ),
+    "EVENTS_UNCHECKED": Entry(
+        "warning", None,
+        "{point} reports events, and a lost event leaves no trace: nothing in the plan checks that all of them came.",
+        "测点 {point} 上报事件，丢失的事件不留痕迹：方案中没有任何核对能表明事件齐全。",
+        "Add a bill or a balance of it against a counter to the plan.",
+        "在方案中加入其与计数器的账单核对或平衡核对。",
+    ),
     "BACKFILLED_SHARE": Entry(
         "warning", None,
         "{percent} % of the readings of {point} in the {window} window ({count}) were fetched from the source's "

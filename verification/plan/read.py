@@ -58,8 +58,10 @@ def _decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as err:
         raise ConfigError(f"{name}: is not UTF-8 text; save it as UTF-8") from err
     if not unicodedata.is_normalized("NFC", text):
+        parts = text.split("\n")
+        line = next((n for n, part in enumerate(parts, start=1) if not unicodedata.is_normalized("NFC", part)), 1)
         raise ConfigError(
-            f"{name}: is not in Unicode normal form C, which its result must be; retype its accented letters"
+            f"{name}:{line}: is not in Unicode normal form C, which its result must be; retype its accented letters"
         )
     return text
 

@@ -8,21 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from verification.findings import Finding
+from verification.model import PointKind
 from verification.plan.resolve import plan_formula
 from verification.plan.shape import Bill, Plan
-from verification.quality.points import PointWindow
+from verification.quality.points import PointWindow, needed_points
 from verification.units import scale_factor
 
 BILL_PERCENT = 5  # China's online energy monitoring: daily sums against the monthly bill
 
 
+def cross_checks(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
+    """Everything that the plan can be held against: bills, balances, and what it holds against nothing."""
+    return [*check_bills(plan, windows), *check_balances(plan, windows), *unchecked_events(plan)]
+
+
 def check_bills(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     """Every bill of the plan against the sub-meter's total over the same period."""
-    findings = []
-    for bill in plan.bills:
-        for window in windows:
-            findings += _check_bill(plan, bill, window)
-    return findings
+    return [finding for bill in plan.bills for window in windows for finding in _check_bill(plan, bill, window)]
 
 
 def check_balances(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
@@ -41,6 +43,18 @@ def check_balances(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
                 where = {"balance": balance.id, "window": window.calendar.label}
                 findings.append(Finding.of("BALANCE_OPEN", percent=f"{percent:.1f}", limit=limit, **shown, **where))
     return findings
+
+
+def unchecked_events(plan: Plan) -> list[Finding]:
+    """The event points of the measures whose total no bill and no balance checks."""
+    checked = {bill.point for bill in plan.bills}
+    for balance in plan.balances:
+        checked |= plan_formula(plan, balance.left).points | plan_formula(plan, balance.right).points
+    return [
+        Finding.of("EVENTS_UNCHECKED", point=name)
+        for name in needed_points(plan)
+        if plan.points[name].kind is PointKind.EVENT and name not in checked
+    ]
 
 
 def _check_bill(plan: Plan, bill: Bill, window: PointWindow) -> list[Finding]:

@@ -30,6 +30,7 @@ SPIKE_WINDOW = 5
 CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
 UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh; J and kWh
 UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.1, 3, 4
+MAX_VALUE = 1e18  # beyond it no meter counts, and sums of squares would overflow
 ROBUST_SIGMA = 1.4826  # standard deviations in a median absolute deviation of normal noise
 
 
@@ -47,7 +48,7 @@ def plausible(name: str, plan: Plan, series: Series) -> tuple[Series, list[Findi
 
 def _limits(plan: Plan, name: str) -> tuple[float, float]:
     point, meter = plan.points[name], plan.meter_of(name)
-    low, high = -np.inf, np.inf
+    low, high = -MAX_VALUE, MAX_VALUE
     if point.kind is PointKind.GAUGE and (same_dimension(point.unit, "mg/m3") or same_dimension(point.unit, "head")):
         low = 0.0  # neither a concentration nor a number of people is below nothing
     if point.kind is PointKind.INTERVAL_TOTAL and meter is not None and meter.max_rate_per_hour is not None:
