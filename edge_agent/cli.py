@@ -19,7 +19,7 @@ from edge_agent.clock import now_us
 from edge_agent.commission.cli import browse, check_config, init, try_out
 from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
-from edge_agent.table import size, table
+from edge_agent.table import figure, size, table
 from verification.errors import ConfigError, RetroProofError
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
@@ -76,6 +76,8 @@ def reload(file: Path) -> None:
     before = status.read(found.status_path)
     if before is None or not lock.is_held(found.spool_path):
         raise ConfigError("the agent does not run; it takes the file when it starts")
+    if sys.platform == "win32":
+        raise ConfigError("Windows has no way to tell a running agent; restart the service, nothing is lost by it")
     os.kill(before.pid, signal.SIGHUP)
     deadline_s = time.monotonic() + RELOAD_WAIT_S
     while (after := status.read(found.status_path)) is None or after.reloads == before.reloads:
@@ -149,7 +151,7 @@ def _show_source(name: str, source: SourceStatus) -> None:
 
 
 def _point_row(name: str, point: PointStatus) -> tuple[str, ...]:
-    value = "-" if point.last_value is None else f"{point.last_value:.6g}"
+    value = "-" if point.last_value is None else figure(point.last_value)
     return (
         name,
         point.state,

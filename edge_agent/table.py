@@ -20,6 +20,11 @@ def shown_width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
+def figure(value: float) -> str:
+    """A reading with all the digits of a usual register, and no exponent before it is really large."""
+    return f"{value:.10g}"
+
+
 def size(count: int) -> str:
     """A number of bytes in the unit that suits it."""
     power = min(int(math.log(max(count, 1), 1024)), 3)

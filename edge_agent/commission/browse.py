@@ -19,6 +19,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIdNames, ObjectIds
 
 from edge_agent.commission.engineering_units import NO_UNIT, Unit, unit_of
+from edge_agent.table import figure
 
 MAX_NODES = 20_000
 MAX_DEPTH = 30
@@ -219,7 +220,7 @@ def _type_name(data_type: ua.DataValue, value: ua.DataValue) -> str:
 def _shown(value: ua.DataValue) -> str:
     """A value as a person reads it, with the status where that is not good."""
     found = content(value)
-    text = f"{found:.6g}" if isinstance(found, float) else "" if found is None else str(found)
+    text = figure(found) if isinstance(found, float) else "" if found is None else str(found)
     text = " ".join(text.split())[:MAX_SHOWN_CHARS]
     status = value.StatusCode
     return text if status is None or status.is_good() else f"{text} {status.name}".strip()

@@ -10,6 +10,7 @@ from edge_agent import clock
 from edge_agent.commission.findings import PointCheck
 from edge_agent.config.mqtt import MqttPointConfig, MqttSourceConfig
 from edge_agent.mqtt_link import Message, connected
+from edge_agent.table import figure
 from verification.errors import RetroProofError
 from verification.mqtt_payload import PayloadError, PayloadReading, decode, reading
 
@@ -69,7 +70,7 @@ def _judge(check: PointCheck, point: MqttPointConfig, heard: PayloadReading | Pa
     if isinstance(heard, PayloadError):
         check.problems.append(f"{heard} (topic {point.topic})")
         return
-    check.value = f"{heard.value:.6g}"
+    check.value = figure(heard.value)
     check.status = "Good" if not heard.status & STATUS_SEVERITY else f"0x{heard.status:08X}"
     if check.status != "Good":
         check.problems.append(f"the device says that its value is not good ({check.status}): look at the device")

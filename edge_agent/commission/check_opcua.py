@@ -22,6 +22,7 @@ from edge_agent.sources.opcua.item import Item
 from edge_agent.sources.opcua.nodes import describe, monitor, parts
 from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading
 from edge_agent.status import PointStatus
+from edge_agent.table import figure
 from verification.errors import RetroProofError
 from verification.units import same_dimension, scale_factor
 
@@ -116,7 +117,7 @@ def _judge_value(check: PointCheck, item: Item, answer: ua.DataValue, now_us: in
     except ValueRefusedError as err:
         check.problems.append(f"{err}; the point needs a number")
         return
-    check.value = f"{found.value:.6g}"
+    check.value = figure(found.value)
     check.status = "Good" if not found.status & STATUS_SEVERITY else ua.StatusCode(ua.UInt32(found.status)).name
     if check.status != "Good":
         check.problems.append(f"the status is {check.status}: look at the device or its link to the server")

@@ -55,7 +55,7 @@ def write(draft: Draft, path: Path) -> None:
 
 
 def _lines(draft: Draft, name: str) -> Iterator[str]:
-    yield "# The edge agent's configuration. Paths are relative to this file. All keys: docs/how-to/edge.md"
+    yield "# The edge agent's configuration. Paths are relative to this file. All keys: docs/reference/edge.md"
     yield f"# Check it with: retroproof edge check-config {name} --connect"
     yield ""
     if draft.device:

@@ -26,6 +26,7 @@ from edge_agent.sources.opcua.decode import publication
 from edge_agent.sources.opcua.nodes import describe
 from edge_agent.spool_model import SealedBatch
 from edge_agent.spool_recovery import open_spool
+from edge_agent.table import figure
 from verification import batch
 from verification.batch import Catalogue
 from verification.errors import RetroProofError
@@ -122,6 +123,6 @@ def told(batches: list[SealedBatch], most_rows: int) -> Iterator[str]:
                     point = names[rows.point[place]]
                     at = (_EPOCH + timedelta(microseconds=rows.time_us[place])).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
                     status = "Good" if rows.status[place] == 0 else f"0x{rows.status[place]:08X}"
-                    yield f"  {at} UTC  {point.name} = {rows.value[place]:.6g} {point.unit}  {status}"
+                    yield f"  {at} UTC  {point.name} = {figure(rows.value[place])} {point.unit}  {status}"
                 if len(rows) > most_rows:
                     yield f"  and {len(rows) - most_rows} more"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import get_args
 
+import msgspec
 import pytest
 import yaml
 
-from edge_agent.config import load
+from edge_agent.config import EdgeConfig, load
 from edge_agent.config.mqtt import endpoint
 from verification import keys
 from verification.errors import ConfigError
@@ -261,3 +264,22 @@ def test_every_way_has_its_files_beside_the_configuration(folder):
     ways = load_yaml(folder, good() | {"uplink": uplink}).uplink.ways
     assert [way.host_port for way in ways] == [("127.0.0.1", 1883), ("ingest.example", 8443)]
     assert ways[1].ca_file == str(folder / "ca.pem")
+
+
+def test_every_setting_is_in_the_reference():
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "edge.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"\b[a-z][a-z_0-9]*\b", " ".join(re.findall(r"`[^`]+`", page))))
+    todo, keys_of_all = [EdgeConfig], set()
+    while todo:
+        struct = todo.pop()
+        for field in msgspec.structs.fields(struct):
+            keys_of_all.add(field.name)
+            for part in _structs_in(field.type):
+                todo += [part] if part not in todo else []
+    assert keys_of_all - named == set()
+
+
+def _structs_in(kind: object) -> list[type[msgspec.Struct]]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [kind]
+    return [part for argument in get_args(kind) for part in _structs_in(argument)]
