@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo up test check truth bench coverage soak edge-bundle lock doctor clean
+.PHONY: help setup demo up test check truth bench coverage soak fuzz edge-bundle lock doctor clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ truth: setup ## Run every simulated plant, fault and fraud end to end and hold i
 soak: setup ## Kill parts of a running stack 200 times at random, count every reading; break the agent's connections
 	@RETROPROOF_SOAK_KILLS=$${KILLS:-200} $(BIN)/python -m pytest -n 0 -s tests/integration/test_soak.py
 	@RETROPROOF_SOAK=1 $(BIN)/python -m pytest -n 0 -s tests/edge_agent/test_edge_outages.py tests/edge_agent/test_edge_opcua_load.py
+
+fuzz: setup ## Feed hostile bytes, guided by coverage, to everything that reads from strangers (SECONDS_EACH=60)
+	@$(BIN)/python -m tests.fuzz $${SECONDS_EACH:-60}
 
 bench: setup ## Measure, as ratios in one run; writes build/bench.json
 	@$(BIN)/python -m tests.bench

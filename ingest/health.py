@@ -94,6 +94,7 @@ class Health:
     def note_group(self, decisions: Iterable[Decision], *, commit_s: float, committed_at_us: int) -> None:
         """Count a committed group, and judge its lag."""
         self.metrics.commit_s.observe(commit_s)
+        ages_us = []
         count = 0
         for decision in decisions:
             count += 1
@@ -101,16 +102,20 @@ class Health:
             if isinstance(decision.payload, Rows):
                 self.metrics.rows.inc(len(decision.payload))
             if decision.code is Code.ACCEPTED and decision.arrival.batch is not None:
-                self._note_age(committed_at_us - decision.arrival.batch.header.signed_at_us, committed_at_us)
+                ages_us.append(committed_at_us - decision.arrival.batch.header.signed_at_us)
         if count:
             self.metrics.group.observe(count)
+        if ages_us:
+            self._note_age(min(ages_us), committed_at_us)
 
     def _note_age(self, age_us: int, now_us: int) -> None:
         """Once a minute the smallest age of that minute becomes the lag."""
-        self._freshest_us = age_us if self._freshest_us is None else min(self._freshest_us, age_us)
+        if self._freshest_us is None:
+            self._freshest_us, self._since_us = age_us, now_us
+        self._freshest_us = min(self._freshest_us, age_us)
         if now_us - self._since_us < LAG_WINDOW_US:
             return
-        lag_s, self._freshest_us, self._since_us = self._freshest_us / 1e6, None, now_us
+        lag_s, self._freshest_us = self._freshest_us / 1e6, None
         self.metrics.lag_s.set(lag_s)
         late = lag_s > self.lag_alarm_s
         if late:
