@@ -21,6 +21,7 @@ from edge_agent import clock
 from edge_agent.backoff import Backoff
 from edge_agent.config.mqtt import MqttPointConfig, MqttSourceConfig
 from edge_agent.mqtt_link import Event, LinkError, Message, MqttLink, connected
+from edge_agent.sampling import worth_a_line
 from edge_agent.spool import Spool
 from edge_agent.spool_model import Receipt, SpoolFullError
 from edge_agent.spool_thread import SpoolThread
@@ -32,7 +33,6 @@ from verification.mqtt_payload import PayloadError
 
 MAX_CORRELATION_BYTES = 64
 MAX_TOPIC_CHARS = 256
-LOGGED_BAD_PAYLOADS = 5
 IDLE_S = 5.0
 POINTS_PER_SUBSCRIPTION = 100
 
@@ -214,5 +214,5 @@ class MqttSource:
     def _count_bad(self, topic: str, why: PayloadError) -> None:
         self._status.bad += 1
         self._status.message = f"{topic}: {why}"
-        if self._status.bad <= LOGGED_BAD_PAYLOADS:
-            log.warning("a payload cannot be read: source=%s topic=%s reason=%r", self._name, topic, str(why))
+        if worth_a_line(self._status.bad):
+            log.warning("cannot be read: topic=%s count=%d reason=%r", topic, self._status.bad, str(why))

@@ -15,6 +15,7 @@ from edge_agent import clock
 from edge_agent.backoff import Backoff
 from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.mqtt_link import LinkError, Message, MqttLink, Published, connected
+from edge_agent.sampling import worth_a_line
 from edge_agent.spool import Spool
 from edge_agent.spool_model import SpoolFullError, value_bits
 from edge_agent.spool_thread import SpoolThread
@@ -28,7 +29,6 @@ from verification.sparkplug_node import NODE, EdgeNode, Outcome
 
 FIRST_REBIRTH_S, LAST_REBIRTH_S = 5.0, 300.0
 IDLE_S = 1.0  # how late a lost message may be noticed
-LOGGED_BAD_PAYLOADS = 5
 NODE_KINDS, DEVICE_KINDS = ("NBIRTH", "NDATA", "NDEATH"), ("DBIRTH", "DDATA", "DDEATH")
 
 NodeKey = tuple[str, str]  # group and node
@@ -187,8 +187,8 @@ class SparkplugSource:
     def _count_bad(self, where: str, why: object) -> None:
         self._status.bad += 1
         self._status.message = f"{where}: {why}"
-        if self._status.bad <= LOGGED_BAD_PAYLOADS:
-            log.warning("cannot be read: source=%s from=%s reason=%r", self._name, where, str(why))
+        if worth_a_line(self._status.bad):
+            log.warning("cannot be read: from=%s count=%d reason=%r", where, self._status.bad, str(why))
 
 
 class _Asking:

@@ -55,6 +55,8 @@ class StandInIngest:
         self.lie: Callable[[ack.Ack], ack.Ack] = lambda said: said
         self.batches: dict[tuple[int, int], bytes] = {}
         self.arrivals = 0
+        self.order: list[int] = []  # the sequences as they came
+        self.pace_s = 0.0  # how long it takes to answer over MQTT
         self.syncs: list[int] = []
         self.problems: list[str] = []
         self._device = device
@@ -88,6 +90,7 @@ class StandInIngest:
                 self.syncs.append(epoch)
             else:
                 epoch = self.take(bytes(message.payload))
+                time.sleep(self.pace_s)
             self.acknowledge(epoch)
 
     def take(self, data: bytes) -> int:
@@ -99,6 +102,7 @@ class StandInIngest:
         self.arrivals += 1
         opened = batch.open_batch(data)
         header = opened.header
+        self.order.append(header.sequence)
         key = self.public_keys.get(opened.envelope.key_id)
         if key is None or not opened.envelope.signed_by(key):
             self.problems.append("bad signature")

@@ -45,7 +45,8 @@ def fill_spool(
     agent: AgentProcess, rows: list[tuple[str, int, float]], *, rows_per_batch: int, seal: bool = True
 ) -> None:
     limits = Limits(max_rows=rows_per_batch)
-    spool = open_spool(agent.folder / "spool.sqlite", agent.device, agent.key, limits)
+    before = now_us() - 600_000_000  # a backlog is old, which tells it from what is fresh
+    spool = open_spool(agent.folder / "spool.sqlite", agent.device, agent.key, limits, now_us=lambda: before)
     spool.catalogue([Point("a", "ns=2;s=a", "kWh", PointKind.COUNTER)])
     columns = Rows.empty()
     for _, time_us, value in rows:
@@ -205,9 +206,24 @@ def test_a_broker_that_speaks_3_1_1_only_is_no_way_to_ingest(agent):
     agent.config["uplink"] |= {"mqtt": f"mqtt://{agent.device}@127.0.0.1:{old.getsockname()[1]}"}
     agent.start()
     broker.join(40)
-    wait_for(lambda: agent.status().uplink.state == "disconnected", "the refusal")
+    wait_for(lambda: "Unsupported protocol version" in agent.status().uplink.message, "the reason shows")
     assert spooled(agent) == 1 + ROWS // 10
     old.close()
+
+
+def test_while_a_backlog_drains_a_fresh_batch_does_not_wait_behind_it(agent, rows):
+    """The fresh one is a heartbeat, a second after the start; the backlog takes four."""
+    agent.config["uplink"] |= {"window": 8, "heartbeat_s": 1}
+    agent.ingest.mute = False
+    agent.ingest.pace_s = 0.1
+    agent.ingest.start()
+    agent.start()
+    backlog = range(1 + ROWS // 10)
+    wait_for(lambda: backlog[-1] in agent.ingest.order, "the end of the backlog")
+    wait_for(lambda: Counter(agent.ingest.rows()) == Counter(rows), "every reading once")
+    first_fresh = next(place for place, sequence in enumerate(agent.ingest.order) if sequence not in backlog)
+    assert agent.ingest.order.index(backlog[-1]) > first_fresh
+    assert [sequence for sequence in agent.ingest.order if sequence in backlog] == list(backlog)
 
 
 def test_sigterm_seals_and_sends_what_is_there_and_ends_with_0(agent, rows):

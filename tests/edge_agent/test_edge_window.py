@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from edge_agent.sampling import worth_a_line
 from edge_agent.uplink.offset import OffsetMeter
 from edge_agent.uplink.window import AHEAD_SHARE, FIRST_RESEND_S, FIRST_UNDELIVERED_S, LAST_RESEND_S, Window
 
@@ -106,3 +107,7 @@ def test_a_clock_that_was_set_makes_the_old_round_trips_void(step_us, offset_us)
     meter.add(1_000_000, sent_s=1.0, now_s=1.002, now_us=1_001_000)
     meter.add(2_000_000, sent_s=2.0, now_s=2.2, now_us=2_100_000 + step_us)
     assert meter.best(2.2).offset_us == offset_us
+
+
+def test_bad_messages_are_sampled_into_the_log():
+    assert [count for count in range(1, 70) if worth_a_line(count)] == [1, 2, 3, 4, 5, 8, 16, 32, 64]

@@ -25,7 +25,7 @@ from edge_agent.spool_recovery import open_spool
 from ingest import register
 from ingest.database import connect
 from ingest.migrate import migrate
-from tests.edge_agent.support import AgentProcess, free_port, wait_for
+from tests.edge_agent.support import DEADLINE_S, AgentProcess, free_port, wait_for
 from tests.ingest.site import Site
 from verification import keys
 from verification.model import Point, PointKind, Rows
@@ -197,6 +197,18 @@ def test_over_https_a_killed_ingest_loses_and_doubles_nothing(plant, site):
         plant.drop(share, -share)
         worker = site.start_worker()
     plant.assert_all_is_stored_once()
+
+
+def test_a_heartbeat_and_the_measured_clock_reach_the_ledger(plant, site):
+    site.start_worker()
+    plant.agent.config["uplink"] |= {"heartbeat_s": 1}
+    plant.agent.start()
+    query = """SELECT clock_offset_us FROM telemetry.batch
+               WHERE device = %(device)s AND kind = 'heartbeat' AND clock_offset_us IS NOT NULL"""
+    wait_for(lambda: plant.ask(query), "a heartbeat with an offset")
+    ((offset_us, *_), *_) = plant.ask(query)
+    assert abs(offset_us) < 1_000_000 * DEADLINE_S  # one clock on both sides; the error is half a round trip
+    assert plant.codes() == set()
 
 
 # ---- tampering, and how ingest calls it
