@@ -1,0 +1,218 @@
+"""The engine end to end by other models, methods and targets than the usual ones: each wired from plan to result."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import numpy as np
+import pytest
+
+from tests.verification.lines import changed, codes, hengkang_plan, line, only, short_plan
+from verification.engine.result import MeasureResult, Result
+from verification.engine.verify import verify
+from verification.model import PointKind
+from verification.plan import Model, Plan, Point, Target
+from verification.plan.shape import Adjustment, AnnualOutput, Factor
+from verification.series.columns import Series
+
+DIGEST = "0" * 64
+PLAN = hengkang_plan()
+READINGS = line(PLAN)
+
+
+def judge(plan: Plan, readings=None) -> Result:
+    return verify(plan, DIGEST, READINGS if readings is None else readings)
+
+
+def measured(plan: Plan, readings=None) -> MeasureResult:
+    measure = only(judge(plan, readings))
+    assert measure.effect is not None, codes(judge(plan, readings))
+    return measure
+
+
+def near(measure: MeasureResult, truth: float) -> bool:
+    return abs(float(measure.effect.delta) - truth) <= 2 * float(measure.effect.expanded_uncertainty)
+
+
+def with_weather(plan: Plan, readings, *, per_degree: float, colder: float = 0.0):
+    """The plan and readings with an outdoor temperature that costs so many kWh a day and degree below 15."""
+    plan = msgspec.structs.replace(plan, points={**plan.points, "outdoor": Point(PointKind.GAUGE, "degC")})
+    energy = readings["ac_energy"]
+    per_day = 86_400_000_000 // int(energy.time_us[1] - energy.time_us[0])
+    days = len(energy) // per_day
+    rng = np.random.default_rng(9)
+    degrees = 15 + 9 * np.cos(np.arange(days) / 9) + rng.normal(0, 1, days) - colder * (np.arange(days) >= 125)
+    extra = per_degree * np.maximum(15 - degrees, 0)
+    register = np.concatenate([[0.0], np.cumsum(np.repeat(extra / per_day, per_day))])
+    value = (energy.value + np.round(register)) % 1e9
+    warmth = Series.of(energy.time_us, np.append(np.repeat(degrees, per_day), degrees[-1]))
+    return plan, {
+        **readings,
+        "ac_energy": Series(energy.time_us, value, energy.status, energy.flags),
+        "outdoor": warmth,
+    }
+
+
+@pytest.mark.parametrize("model", [Model("ratio"), Model("ols", ["metal_tapped"])])
+def test_every_model_of_a_line_finds_its_effect(model: Model):
+    measure = measured(changed(PLAN, model=model))
+    assert near(measure, -260)
+    assert measure.model.kind == model.kind
+    steps = {row.step: Decimal(row.value) for row in measure.bridge}
+    assert sum(value for step, value in steps.items() if step != "verified") == steps["verified"]
+
+
+def test_a_ratio_has_one_coefficient_in_the_metric_s_kernel_unit():
+    (coefficient,) = measured(changed(PLAN, model=Model("ratio"))).model.coefficients
+    assert (coefficient.name, coefficient.unit) == ("denominator", "kWh/t")
+    assert float(coefficient.value) == pytest.approx(13_500, rel=0.01)
+
+
+def test_change_points_in_the_weather_are_found_and_judged():
+    plan, readings = with_weather(PLAN, line(PLAN, seed=2), per_degree=20_000)
+    plan = changed(plan, model=Model("change_point", ["metal_tapped", "outdoor"]))
+    measure = measured(plan, readings)
+    assert near(measure, -260)
+    heating = [one for one in measure.model.coefficients if one.name.startswith("outdoor<")]
+    assert float(heating[0].value) == pytest.approx(20_000, rel=0.2)
+    assert heating[0].unit == "kWh/degC"
+    assert measure.model.p > len(measure.model.coefficients)  # the searched point costs one, too
+
+
+def test_a_hidden_driver_that_another_model_has_leaves_the_verdict_open():
+    """It is 6 degrees colder afterwards, which costs 180 kWh/t: a real saving of 260 looks like one of 80."""
+    plan, readings = with_weather(PLAN, READINGS, per_degree=30_000, colder=4.0)
+    target = Target(at_most=-200, unit="kWh/t")
+    with_driver = changed(plan, model=Model("ols", ["metal_tapped", "outdoor"]), target=target)
+    measure = measured(with_driver, readings)
+    names = {row.model: row for row in measure.panel}
+    assert "ols(metal_tapped)" in names
+    assert not names["ols(metal_tapped)"].admissible
+    assert "rejected" in names["ols(metal_tapped)"].why_not
+    assert [row.primary for row in measure.panel].count(True) == 1
+
+
+@pytest.mark.parametrize("method", ["backcast", "normalised"])
+def test_other_methods_find_the_same_effect(method):
+    measure = measured(changed(PLAN, method=method))
+    assert near(measure, -260)
+    assert measure.verdict.state == "met"
+    steps = {row.step: Decimal(row.value) for row in measure.bridge}
+    assert sum(value for step, value in steps.items() if step != "verified") == steps["verified"]
+
+
+def test_a_relative_target_is_judged_in_percent():
+    met = judge(changed(PLAN, target=Target(at_most=-1.5, unit="%", of="relative")))
+    assert met.verdict.state == "met"
+    assert met.verdict.reasons[0].code == "LIMIT_KEPT"
+    effect = only(met).effect
+    assert float(effect.relative_percent) == pytest.approx(-1.9, abs=0.25)
+    assert 0.05 < float(effect.relative_expanded_uncertainty) < 0.4
+    assert {check.unit for check in only(met).cross_checks if check.name == "monte_carlo"} == {"%"}
+    assert judge(changed(PLAN, target=Target(at_most=-3, unit="%", of="relative"))).verdict.state == "not_met"
+
+
+@pytest.mark.parametrize(("limit", "state"), [(13_400.0, "met"), (13_000.0, "not_met")])
+def test_a_level_target_is_judged_on_what_the_line_uses_afterwards(limit: float, state: str):
+    result = judge(changed(PLAN, target=Target(at_most=limit, unit="kWh/t", of="level")))
+    assert result.verdict.state == state
+    effect = only(result).effect
+    assert Decimal(effect.level) == Decimal(only(result).reporting.ratio)
+    assert 5 < float(effect.level_expanded_uncertainty) < 60
+
+
+def test_a_target_may_be_a_floor():
+    assert judge(changed(PLAN, target=Target(at_least=-400, unit="kWh/t"))).verdict.state == "met"
+    assert judge(changed(PLAN, target=Target(at_least=-100, unit="kWh/t"))).verdict.state == "not_met"
+
+
+ADJUSTMENT = Adjustment(
+    id="new-fan", measure="energy", cause=PLAN.title, owner="works engineer", value=-1_000_000, unit="kWh",
+    uncertainty=100_000, signature="signed 2026-07-01",
+)  # fmt: skip
+
+
+def test_a_signed_adjustment_moves_the_change_and_has_its_own_row():
+    """A baseline that would have needed 1 GWh less, over about 79,000 t, saves 12.7 kWh/t less."""
+    plain, adjusted = measured(PLAN), measured(changed(PLAN, adjustments=[ADJUSTMENT]))
+    output = float(plain.reporting.denominator)
+    moved = float(adjusted.effect.delta) - float(plain.effect.delta)
+    assert moved == pytest.approx(1_000_000 / output, abs=2e-4)
+    (row,) = [row for row in adjusted.budget if row.source == "adjustment:new-fan"]
+    assert float(row.standard_uncertainty) == pytest.approx(100_000 / output, abs=2e-4)
+    assert [row.step for row in adjusted.bridge][-2:] == ["adjustments", "verified"]
+    assert "ADJUSTMENT_APPLIED" in {finding.code for finding in adjusted.findings}
+
+
+def test_an_unsigned_adjustment_is_named_and_not_applied():
+    unsigned = msgspec.structs.replace(ADJUSTMENT, signature=" ")
+    plain, adjusted = measured(PLAN), measured(changed(PLAN, adjustments=[unsigned]))
+    assert adjusted.effect.delta == plain.effect.delta
+    assert "ADJUSTMENT_UNSIGNED" in {finding.code for finding in adjusted.findings}
+
+
+def test_a_year_s_saving_in_energy_money_and_carbon_names_what_it_rests_on():
+    plan = changed(
+        PLAN,
+        annual_output=AnnualOutput(value=240_000, unit="t", basis="capacity"),
+        factors={"money": Factor(0.4167, "CNY/kWh", "2022"), "carbon": Factor(570.3, "kg/MWh", "2021")},
+    )
+    measure = measured(plan)
+    effect, annual = measure.effect, measure.effect.annual
+    assert float(annual.numerator_change) == pytest.approx(float(effect.delta) * 240_000, rel=1e-6)
+    assert float(annual.expanded_uncertainty) == pytest.approx(float(effect.expanded_uncertainty) * 240_000, rel=1e-4)
+    assert effect.money.unit == "CNY"
+    assert float(effect.money.value) == pytest.approx(float(annual.numerator_change) * 0.4167, rel=1e-6)
+    assert float(effect.carbon.value) == pytest.approx(float(annual.numerator_change) * 0.5703, rel=1e-6)
+    assert effect.money.of == "year"
+    assert "ANNUAL_ON_CAPACITY" in {finding.code for finding in measure.findings}
+
+
+def test_the_fit_is_told_in_full():
+    model = measured(PLAN).model
+    assert model.f is not None
+    assert model.durbin_watson is not None
+    assert model.nmbe_out_of_sample_percent is not None
+    intercept, slope = model.coefficients
+    assert intercept.vif is None
+    assert slope.vif == "1.000"
+    assert float(slope.t) == pytest.approx(float(slope.value) / float(slope.standard_error), rel=1e-4)
+    assert slope.p_value_autocorrelated == "0.000000"
+
+
+def test_step_6_is_told_in_full():
+    measure = measured(PLAN)
+    assert {row.model for row in measure.panel} == {"ols(metal_tapped)", "mean", "ratio"}
+    assert measure.placebo.dates == 9
+    cases = [row.case for row in measure.sensitivity]
+    assert sum(case.startswith("without:baseline:2026-") for case in cases) == 4 + 1
+    assert "matched_load" in cases
+    assert {check.name for check in measure.cross_checks} >= {"ar1_gls", "ashrae_fsu"}
+    for check in measure.cross_checks:
+        assert float(check.delta) == pytest.approx(float(measure.effect.delta), abs=10)
+        assert float(check.expanded_uncertainty) == pytest.approx(float(measure.effect.expanded_uncertainty), rel=0.8)
+
+
+def test_one_bad_day_that_decides_alone_leaves_the_verdict_open():
+    """A day of the reporting period uses 5 GWh more, 63 kWh/t of the whole: without it the limit would be kept."""
+    energy = READINGS["ac_energy"]
+    extra = np.zeros(len(energy))
+    extra[151 * 96 : 152 * 96] = 5e6 / 96
+    spent = Series(energy.time_us, (energy.value + np.cumsum(extra)) % 1e9, energy.status, energy.flags)
+    result = judge(changed(PLAN, target=Target(at_most=-195, unit="kWh/t")), {**READINGS, "ac_energy": spent})
+    assert result.verdict.state == "inconclusive"
+    reasons = {reason.code: reason for reason in result.verdict.reasons}
+    assert set(reasons) == {"INTERVAL_FLIPS", "MONTH_FLIPS"}
+    assert (reasons["INTERVAL_FLIPS"].data["window"], reasons["INTERVAL_FLIPS"].data["first"]) == (
+        "reporting", "2026-07-30",
+    )  # fmt: skip
+    assert all(reason.resolve(language) for reason in result.verdict.reasons for language in ("en", "zh"))
+
+
+def test_a_short_line_is_judged_by_every_model_without_a_traceback():
+    plan = short_plan(14)
+    for model in (Model("ols", ["metal_tapped"]), Model("ratio"), Model("change_point", ["metal_tapped"])):
+        result = judge(changed(plan, model=model), line(plan))
+        assert result.verdict.state in ("met", "not_met", "inconclusive")
+        assert result.to_json()
