@@ -14,7 +14,7 @@ from pathlib import Path
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
 from deploy.local.progress import Progress
-from tests.bench import compression, edge, engine, figure, ingest, window, writer
+from tests.bench import compression, edge, engine, figure, ingest, size, window, writer
 from tests.bench.figure import Figure
 from tests.bench.ground import Ground
 from tests.support.chosen import chosen_servers
@@ -23,6 +23,7 @@ OUT = Path("build/bench.json")
 ON_SERVERS: dict[str, Callable[[Ground], list[Figure]]] = {
     "writer": writer.measure,
     "ingest": ingest.measure,
+    "size": size.measure,
     "window": window.measure,
     "edge": edge.measure,
     "compression": compression.measure,

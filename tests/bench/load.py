@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,8 +36,10 @@ def seal_batches(
 
 
 def _rows(number: int) -> Rows:
+    """As a plant sends them: noise in two decimals, times that jitter by a millisecond."""
+    noise = random.Random(number)
     made = Rows.empty()
     for n in range(ROWS):
-        time_us = START_US + (number * ROWS + n) // POINTS * SECOND_US
-        made.append(n % POINTS, time_us, 100.0 + (n * 7919 % 1000) / 64, server_time_us=time_us + 1234)
+        time_us = START_US + (number * ROWS + n) // POINTS * SECOND_US + noise.randrange(1000)
+        made.append(n % POINTS, time_us, round(noise.gauss(100, 5), 2), server_time_us=time_us + 1234)
     return made
