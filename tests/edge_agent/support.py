@@ -47,7 +47,10 @@ def free_port() -> int:
 class StandInIngest:
     """Verifies and acknowledges as ingest does, in memory; `mute` and `lie` make it misbehave."""
 
-    def __init__(self, broker: MosquittoBroker, device: str, public_key: Ed25519PublicKey) -> None:
+    def __init__(
+        self, broker: MosquittoBroker, device: str, public_key: Ed25519PublicKey, *, certificate: Path | None = None
+    ) -> None:
+        """`certificate` (with its key and authority beside it) is for a broker that knows its users by these."""
         self.key = Ed25519PrivateKey.generate()
         self.signing_key = self.key
         self.mute = False
@@ -66,7 +69,10 @@ class StandInIngest:
         self._client = Client(
             CallbackAPIVersion.VERSION2, client_id=f"ingest-{device}", protocol=MQTTProtocolVersion.MQTTv5
         )
-        self._client.username_pw_set("ingest", broker.password("ingest"))
+        if certificate is None:
+            self._client.username_pw_set("ingest", broker.password("ingest"))
+        else:
+            self._client.tls_set(certificate.with_name("ca.pem"), certificate, certificate.with_suffix(".key"))
         self._client.on_connect = lambda client, *_: client.subscribe(f"plant/{device}/#", qos=1)
         self._client.reconnect_delay_set(1, 1)
         self._subscribed = threading.Event()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from deploy.local.mosquitto import MosquittoBroker
 from deploy.pki.authority import Authority
 from edge_agent.clock import ClockState, now_us
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from tests.edge_agent.http_ingest import HttpIngest
-from tests.edge_agent.support import AgentProcess, free_port, wait_for
-from verification import batch
+from tests.edge_agent.support import AgentProcess, StandInIngest, free_port, wait_for
+from verification import batch, keys
 from verification.batch import Heartbeat
 from verification.model import Point, PointKind, Rows
 
@@ -48,15 +50,16 @@ def front(agent: AgentProcess, authority: Authority) -> Iterator[HttpIngest]:
 
 
 def way(agent: AgentProcess, front: HttpIngest, authority: Authority) -> dict[str, object]:
-    certificate = authority.folder / f"{agent.device}.pem"
+    return {"https": front.url} | tls(authority, agent.device)
+
+
+def tls(authority: Authority, name: str) -> dict[str, str]:
+    """The files by which `name` is known, made where they are missing."""
+    certificate = authority.folder / f"{name}.pem"
     if not certificate.exists():
-        authority.client(agent.device)
-    files = {
-        "ca_file": authority.folder / "ca.pem",
-        "cert_file": certificate,
-        "key_file": certificate.with_suffix(".key"),
-    }
-    return {"https": front.url, **{key: str(path) for key, path in files.items()}}
+        authority.client(name)
+    files = {"cert_file": certificate, "key_file": certificate.with_suffix(".key")}
+    return {"ca_file": str(authority.folder / "ca.pem"), **{key: str(path) for key, path in files.items()}}
 
 
 def batches_left(agent: AgentProcess) -> int:
@@ -76,6 +79,18 @@ def test_over_https_batches_go_once_and_in_order_and_the_client_certificate_is_s
     assert agent.ingest.arrivals == len(agent.ingest.batches)
     assert set(front.clients) == {agent.device}
     assert front.requests[0] == "/ingest/v1/sync"
+
+
+def test_over_mtls_the_broker_knows_the_device_by_its_certificate(agent, mtls_broker: MosquittoBroker, authority):
+    """As in production: the certificate's common name is the user, and the access list goes by it."""
+    ingest_files = tls(authority, "ingest")
+    public_key = agent.key.public_key()
+    agent.ingest = StandInIngest(mtls_broker, agent.device, public_key, certificate=Path(ingest_files["cert_file"]))
+    agent.config["ingest_key"] = keys.public_text(agent.ingest.key)
+    agent.config["uplink"] = {"mqtt": f"mqtts://127.0.0.1:{mtls_broker.port}"} | tls(authority, agent.device)
+    agent.ingest.start()
+    agent.start()
+    assert_all_arrived_once(agent)
 
 
 @pytest.mark.usefixtures("front")
