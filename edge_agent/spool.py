@@ -229,14 +229,8 @@ class Spool:
         rows = self._owed
         with self._transaction():
             for point, time_us in zip(rows.point, rows.time_us, strict=True):
-                loss = {
-                    "point": point,
-                    "start_us": time_us,
-                    "end_us": time_us,
-                    "reason": SPOOL_FULL,
-                    "count": 1,
-                }
-                if not self._db.execute(SQL["widen_gap"], loss).rowcount:
+                loss = {"point": point, "start_us": time_us, "end_us": time_us, "reason": SPOOL_FULL, "count": 1}
+                if not self._run("widen_gap", **loss):
                     self._run("insert_gap", **loss)
             self._run("count_losses", dropped=len(rows), filtered=0)
         self.identity = replace(self.identity, dropped=self.identity.dropped + len(rows))
@@ -369,17 +363,9 @@ class Spool:
 
     def depth(self) -> Depth:
         """The figures that `edge status` shows."""
-        return Depth(
-            self.identity.epoch,
-            self.identity.next_sequence,
-            self._batches,
-            self._open_rows,
-            self._used_bytes,
-            self._limits.max_bytes,
-            self._oldest_us,
-            self.full_reason(),
-            self._one("count_refused")[0],
-        )
+        who, (refused,) = self.identity, self._one("count_refused")
+        waiting = (self._batches, self._open_rows, self._used_bytes, self._limits.max_bytes, self._oldest_us)
+        return Depth(who.epoch, who.next_sequence, *waiting, self.full_reason(), refused)
 
     # ---- inside
 
@@ -466,27 +452,12 @@ class Spool:
         who = self.identity
         # A clock that was set back must not make a batch look older than the key that signs it.
         now_us = max(self._now_us(), self._signing_since_us)
-        header = Header(
-            who.device,
-            who.epoch,
-            who.next_sequence,
-            who.previous,
-            now_us,
-            state.state,
-            state.offset_us,
-            who.dropped,
-            who.filtered,
-        )
+        place = (who.device, who.epoch, who.next_sequence, who.previous)
+        header = Header(*place, now_us, state.state, state.offset_us, who.dropped, who.filtered)
         data = batch.seal(header, payload, self._key)
         sha256 = hashlib.sha256(data).digest()
-        self._run(
-            "insert_batch",
-            epoch=who.epoch,
-            sequence=who.next_sequence,
-            sealed_us=now_us,
-            sha256=sha256,
-            data=data,
-        )
+        kept = {"epoch": who.epoch, "sequence": who.next_sequence, "sealed_us": now_us, "sha256": sha256, "data": data}
+        self._run("insert_batch", **kept)
         self._run("advance_identity", previous=sha256)
         self._run("note_signing", signed_at_us=now_us)
         self.identity = Identity(who.device, who.epoch, who.next_sequence + 1, sha256, 0, 0)
