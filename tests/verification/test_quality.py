@@ -96,6 +96,15 @@ def test_a_run_of_like_readings_must_last_a_quarter_of_a_day():
     assert stuck(PLAN.points["x"], Series.of(quick, hung(361))).sum() == 361
 
 
+def test_a_laboratory_s_value_stands_for_a_shift_by_right():
+    """Read every quarter of an hour, but due every eight hours: a day of one value is three due readings."""
+    quarters = START_US + np.arange(HOURS, dtype=np.int64) * 900_000_000
+    lab = plan_of().points["x"]
+    lab = msgspec.structs.replace(lab, cadence_s=28_800)
+    assert not stuck(lab, Series.of(quarters, hung(96))).any()
+    assert stuck(lab, Series.of(quarters, hung(97))).sum() == 97
+
+
 def test_a_sensor_that_never_moves_is_stuck_and_a_count_of_people_is_not():
     assert stuck(PLAN.points["x"], Series.of(TIMES, np.full(HOURS, 21.5))).all()
     assert not stuck(PLAN.points["x"], Series.of(TIMES, np.full(HOURS, 24.0))).any()
@@ -147,6 +156,15 @@ def test_readings_that_come_when_they_come_have_no_rhythm():
     assert "CLOCK_STEPS" not in found(NOISY, TIMES + jitter)
 
 
+@pytest.mark.parametrize(("gain_s", "named"), [(9.9, False), (10.1, True), (-10.1, True), (20.0, True)])
+def test_a_clock_that_gains_more_than_ten_seconds_a_day_is_named(gain_s: float, *, named: bool):
+    times = START_US + np.rint(np.arange(HOURS) * HOUR_US * (1 + gain_s / 86_400)).astype(np.int64)
+    findings = found(NOISY, times)
+    assert ("CLOCK_SKEW" in findings) == named
+    assert "CLOCK_STEPS" not in findings
+    assert not named or float(findings["CLOCK_SKEW"]["seconds_a_day"]) == pytest.approx(gain_s, abs=0.05)
+
+
 # A change of unit.
 
 
@@ -158,12 +176,29 @@ def level(factor: float, days: int, base: np.ndarray = NOISY) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("factor", "days", "named"),
-    [(1000.0, 5, True), (0.001, 5, True), (3600.0, 5, True), (1000.0, 2, False), (800.0, 5, False), (10.0, 5, False)],
+    [(1000.0, 5, True), (0.001, 5, True), (3600.0, 5, True), (1000.0, 2, False), (690.0, 5, False), (10.0, 5, False)],
 )
 def test_a_level_that_is_a_factor_of_units_away_for_days_is_named(factor: float, days: int, *, named: bool):
     findings = found(level(factor, days))
     assert ("UNIT_CHANGED" in findings) == named
     assert not named or float(findings["UNIT_CHANGED"]["factor"]) == pytest.approx(factor)
+
+
+def test_a_unit_is_told_from_the_level_of_its_own_window():
+    """The works halved the level; ten days of the baseline are in thousandths, of which few digits are left."""
+    calendars = [Calendar.of(PLAN, label) for label in ("baseline", "reporting")]
+    before = np.round(level(0.001, 10, 110 + RNG.normal(0, 3, HOURS)), 1)
+    after = Series.of(TIMES + HOURS * HOUR_US, 28 + RNG.normal(0, 1, HOURS))
+    windows = list(zip(calendars, [Series.of(TIMES, before), after], strict=True))
+    assert "UNIT_CHANGED" in {finding.code for finding in check_readings("x", PLAN.points["x"], windows)}
+
+
+@pytest.mark.parametrize(("factor", "named"), [(1000.0, True), (10.0, False), (0.25, False)])
+def test_a_whole_window_in_another_unit_is_named_and_a_real_effect_is_not(factor: float, *, named: bool):
+    calendars = [Calendar.of(PLAN, label) for label in ("baseline", "reporting")]
+    after = Series.of(TIMES + HOURS * HOUR_US, factor * (50 + RNG.normal(0, 1, HOURS)))
+    windows = list(zip(calendars, [Series.of(TIMES, NOISY), after], strict=True))
+    assert ("UNIT_CHANGED" in {f.code for f in check_readings("x", PLAN.points["x"], windows)}) == named
 
 
 def test_a_register_that_counts_in_another_unit_is_named():
@@ -194,6 +229,13 @@ def test_one_reading_that_differs_makes_it_no_copy(last: float, *, named: bool):
     value[240:264] = value[48:72]
     value[263] += last
     assert ("COPIED_PERIOD" in found(value)) == named
+
+
+def test_a_copy_is_found_in_values_of_few_digits():
+    value = np.round(28 + RNG.normal(0, 0.8, HOURS), 1)
+    assert len(np.unique(value)) < 60
+    value[240:360] = value[48:168]
+    assert found(value)["COPIED_PERIOD"]["count"] == 120
 
 
 def test_a_machine_at_its_fixed_rate_repeats_itself_by_right():

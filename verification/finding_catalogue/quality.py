@@ -35,6 +35,15 @@ ENTRIES = {
         "Find out which clock was right, and keep clocks by NTP.",
         "查明哪个时钟正确，并用 NTP 校时。",
     ),
+    "CLOCK_SKEW": Entry(
+        "warning", None,
+        "The readings of {point} in the {window} window come {seconds_a_day} s a day off their cadence, steadily (at "
+        "most {limit} s is usual): the source's clock gains or loses.",
+        "{window}内测点 {point} 的读数每天稳定偏离采集周期 {seconds_a_day} 秒"
+        "（通常不超过 {limit} 秒）：数据源时钟走快或走慢。",
+        "Keep the source's clock by NTP.",
+        "用 NTP 为数据源校时。",
+    ),
     "UNIT_CHANGED": Entry(
         "error", "invalid_data",
         "On {count} days, from {first}, {point} lies at {factor} times its usual level: its unit or its scale seems "

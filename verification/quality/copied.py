@@ -16,7 +16,7 @@ from verification.series.columns import Floats, Integers
 
 BLOCK_S = 86_400  # a copied day is the shortest that is told from chance
 MIN_BLOCK = 12  # readings; also the length of a block where a reading comes once a day or less often
-MIN_DISTINCT, DISTINCT_SHARE = 8, 0.25  # of a block; fewer may repeat by themselves: a machine at its fixed rate does
+MIN_PAIRS, CHANGE_SHARE = 10, 0.25  # of a block; with fewer it may repeat by itself: a machine at its fixed rate does
 RESOLUTION = 1e6  # increments are compared to this fraction of their median: sums of a register are not exact
 _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2^64
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -45,18 +45,24 @@ def find_copies(values: Floats, cadence_s: int) -> Copy | None:
     first = order[np.maximum.accumulate(np.where(group_start, np.arange(len(order)), 0))]
     source = np.empty(len(order), dtype=np.int64)
     source[order] = first
-    candidates = np.flatnonzero(np.arange(len(order)) - source >= length)
-    real = [
-        int(at)
-        for at in candidates[_varied(codes, candidates, length)]
-        if _equal(codes, int(at), int(source[at]), length)
-    ]
-    if not real:
-        return None
     copied = np.zeros(len(values) + 1, dtype=np.int64)
-    np.add.at(copied, real, 1)
-    np.add.at(copied, np.array(real) + length, -1)
-    return Copy(int((np.cumsum(copied) > 0).sum()), real[0], int(source[real[0]]))
+    places = []
+    for at, of, blocks in _runs(np.arange(len(order)), source, length):
+        repeated = codes[at : at + blocks + length - 1]
+        if _is_varied(repeated, length) and np.array_equal(repeated, codes[of : of + len(repeated)]):
+            places.append((at, of))
+            copied[at] += 1
+            copied[at + len(repeated)] -= 1
+    return Copy(int((np.cumsum(copied) > 0).sum()), *places[0]) if places else None
+
+
+def _runs(blocks: Integers, source: Integers, length: int) -> list[tuple[int, int, int]]:
+    """Blocks that follow each other and repeat blocks that follow each other: first, its source, how many."""
+    lag = blocks - source
+    repeats = lag >= length
+    starts = np.flatnonzero(repeats & np.concatenate([[True], ~repeats[:-1] | (np.diff(lag) != 0)]))
+    ends = np.flatnonzero(repeats & np.concatenate([~repeats[1:] | (np.diff(lag) != 0), [True]]))
+    return [(int(at), int(source[at]), int(end - at + 1)) for at, end in zip(starts, ends, strict=True)]
 
 
 def _codes(values: Floats) -> Integers:
@@ -82,17 +88,12 @@ def _rolling_hash(codes: Integers, length: int) -> NDArray[np.uint64]:
     return hashes
 
 
-def _varied(codes: Integers, starts: Integers, length: int) -> NDArray[np.bool_]:
-    """Which of the blocks have changes enough to have values enough."""
-    changes = np.concatenate([[0], np.cumsum(np.diff(codes) != 0)])
-    enough: NDArray[np.bool_] = changes[starts + length - 1] - changes[starts] >= _min_distinct(length) - 1
-    return enough
-
-
-def _min_distinct(length: int) -> int:
-    return max(MIN_DISTINCT, round(DISTINCT_SHARE * length))
-
-
-def _equal(codes: Integers, at: int, of: int, length: int) -> bool:
-    block = codes[at : at + length]
-    return len(np.unique(block)) >= _min_distinct(length) and bool(np.array_equal(block, codes[of : of + length]))
+def _is_varied(codes: Integers, length: int) -> bool:
+    """Whether some block changes so often, and between so many pairs of values, that it cannot repeat by itself."""
+    for start in range(0, len(codes) - length + 1, length):
+        block = codes[start : start + length]
+        if np.count_nonzero(np.diff(block)) < CHANGE_SHARE * length:
+            continue
+        if len(set(zip(block[:-1].tolist(), block[1:].tolist(), strict=True))) >= MIN_PAIRS:
+            return True
+    return False

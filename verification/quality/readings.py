@@ -24,12 +24,13 @@ HOUR_US = 3_600_000_000
 GAP_CADENCES = 1.5  # two readings further apart than this have at least one missing between them
 GAP_PERCENT = 1  # of a window's time: fewer gaps of a gauge are not worth a word
 BACKFILLED_PERCENT = 10
-STUCK_READINGS, STUCK_US = 24, 6 * HOUR_US  # a run of one value as long as both, in a sensor that has decimals
+STUCK_READINGS, STUCK_US, STUCK_CADENCES = 24, 6 * HOUR_US, 3  # a run of one value as long as all of these
 SPIKE_SIGMAS, SPIKE_IQRS = 10, 3  # a single reading this far from its neighbours' median; CalTRACK flags 3 IQR
 SPIKE_WINDOW = 5
 CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
+SKEW_S_A_DAY, SKEW_SHARE = 10, 0.01  # a crystal errs by a second or two a day; steps that are steady to this share
 UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh; J and kWh
-UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.1, 3, 4
+UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.3, 3, 4  # a level drifts, and few digits may be left of it
 MAX_VALUE = 1e18  # beyond it no meter counts, and sums of squares would overflow
 ROBUST_SIGMA = 1.4826  # standard deviations in a median absolute deviation of normal noise
 
@@ -66,6 +67,7 @@ def check_readings(name: str, point: Point, windows: Sequence[tuple[Calendar, Se
         findings += _gaps(name, point, calendar, series)
         findings += _spikes(name, point, calendar, series)
         findings += _clock_steps(name, point, calendar, series)
+        findings += _clock_skew(name, point, calendar, series)
         findings += _sources(name, calendar, series)
     return [*findings, *_unit_changes(name, point, windows), *_copies(name, point, windows)]
 
@@ -81,7 +83,8 @@ def stuck(point: Point, series: Series) -> Booleans:
         return runs
     starts = np.flatnonzero(np.concatenate([[True], np.diff(series.value) != 0]))
     ends = np.append(starts[1:], len(series)) - 1
-    long = (ends - starts + 1 >= STUCK_READINGS) & (series.time_us[ends] - series.time_us[starts] >= STUCK_US)
+    lasting_us = max(STUCK_US, STUCK_CADENCES * point.cadence_s * 1_000_000)  # a laboratory's value stands for a shift
+    long = (ends - starts + 1 >= STUCK_READINGS) & (series.time_us[ends] - series.time_us[starts] >= lasting_us)
     for start, end in zip(starts[long], ends[long], strict=True):
         runs[start : end + 1] = True
     return runs
@@ -147,6 +150,20 @@ def _clock_steps(name: str, point: Point, calendar: Calendar, series: Series) ->
     return [Finding.of("CLOCK_STEPS", count=len(steps), seconds=round(steps[0][1] / 1e6), **where)]
 
 
+def _clock_skew(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
+    """A rhythm that is steady and yet not the cadence: the source's clock gains or loses with every day."""
+    cadence_us = point.cadence_s * 1_000_000
+    step_us = np.diff(series.time_us)
+    steady = step_us[np.abs(step_us - cadence_us) <= SKEW_SHARE * cadence_us]
+    if point.kind is PointKind.EVENT or len(steady) < max(4 * CLOCK_SPAN, (1 - CLOCK_SHARE) * len(step_us)):
+        return []
+    gain_s = (float(np.median(steady)) / cadence_us - 1) * DAY_US / 1e6
+    if abs(gain_s) <= SKEW_S_A_DAY:
+        return []
+    where = {"point": name, "window": calendar.label}
+    return [Finding.of("CLOCK_SKEW", seconds_a_day=f"{gain_s:.1f}", limit=SKEW_S_A_DAY, **where)]
+
+
 def _centred(time_us: Integers, cadence_us: int) -> Integers:
     """Times modulo the cadence, between minus and plus a half of it."""
     half = cadence_us // 2
@@ -172,17 +189,25 @@ def _sources(name: str, calendar: Calendar, series: Series) -> list[Finding]:
 
 
 def _unit_changes(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
-    """Days whose level is a factor of units away from the usual one, several together."""
-    levels = [_daily_levels(point, series) for _, series in windows]
-    days, level = (np.concatenate(columns) for columns in zip(*levels, strict=True))
-    if len(level) < 2 * UNIT_DAYS or point.kind in (PointKind.STATE, PointKind.EVENT):
+    """Days whose level is a factor of units away from the usual one of their window, several together; or a whole
+    window that is so from the other.
+    """
+    if point.kind in (PointKind.STATE, PointKind.EVENT):
         return []
-    ratio = level / float(np.median(level))
-    for factor in (*UNIT_FACTORS, *(1 / factor for factor in UNIT_FACTORS)):
-        near = np.abs(ratio / factor - 1) <= UNIT_TOLERANCE
-        if _longest_run(near) >= UNIT_DAYS:
-            first = _name_at(windows, int(days[int(np.argmax(near))]) * DAY_US + DAY_US // 2)
-            return [Finding.of("UNIT_CHANGED", point=name, count=int(near.sum()), factor=f"{factor:.6g}", first=first)]
+    levels = [_daily_levels(point, series) for _, series in windows]
+    enough = [(days, level) for days, level in levels if len(level) >= 2 * UNIT_DAYS]
+    compared = [(days, level / float(np.median(level))) for days, level in enough]
+    if len(enough) == len(windows) > 1:
+        (_, before), (days, after) = enough
+        compared.append((days, np.full(len(days), float(np.median(after)) / float(np.median(before)))))
+    for days, ratio in compared:
+        for factor in (*UNIT_FACTORS, *(1 / factor for factor in UNIT_FACTORS)):
+            near = np.abs(ratio / factor - 1) <= UNIT_TOLERANCE
+            if _longest_run(near) >= UNIT_DAYS:
+                first = _name_at(windows, int(days[int(np.argmax(near))]) * DAY_US + DAY_US // 2)
+                return [
+                    Finding.of("UNIT_CHANGED", point=name, count=int(near.sum()), factor=f"{factor:.6g}", first=first)
+                ]
     return []
 
 
