@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from ingest.health import Health
 from ingest.http.app import create_app, create_watch_app
 from ingest.http.listen import listen
 from ingest.intake import Intake
+from verification.errors import ConfigError
 
 STOP_S = 5
 MAX_CONNECTIONS = 1_000
@@ -25,7 +27,9 @@ IDLE_S = 75  # longer than the usual proxy keeps a connection, so that the proxy
 def serving(config: IngestConfig, intake: Intake, health: Health) -> Iterator[list[str]]:
     """Serve what the configuration names; yields the addresses. Raises ConfigError where it cannot listen."""
     apps = [(config.http, create_app(config, intake, health)), (config.watch, create_watch_app(health))]
-    running = [_start(where, app) for where, app in apps if where is not None]
+    # Everything that can fail comes before the first thread: a thread that is left would hold the process.
+    ready = [_prepare(where, app) for where, app in apps if where is not None]
+    running = [(server, _start(server, listener), address) for server, listener, address in ready]
     try:
         yield [address for _, _, address in running]
     finally:
@@ -35,8 +39,8 @@ def serving(config: IngestConfig, intake: Intake, health: Health) -> Iterator[li
             thread.join()
 
 
-def _start(where: Listen, app: FastAPI) -> tuple[uvicorn.Server, threading.Thread, str]:
-    listener = listen(where.host, where.port)
+def _prepare(where: Listen, app: FastAPI) -> tuple[uvicorn.Server, socket.socket, str]:
+    """A server that only has to be run, its socket, which listens, and its address."""
     options = uvicorn.Config(
         app,
         log_level="warning",
@@ -50,8 +54,16 @@ def _start(where: Listen, app: FastAPI) -> tuple[uvicorn.Server, threading.Threa
         ssl_ca_certs=str(where.client_ca_file) if where.client_ca_file else None,
         ssl_cert_reqs=ssl.CERT_REQUIRED if where.client_ca_file else ssl.CERT_NONE,
     )
-    server = uvicorn.Server(options)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=f"http-{where.port}")
-    thread.start()
+    try:
+        options.load()
+    except OSError as err:  # ssl.SSLError is one
+        raise ConfigError(f"{where.cert_file}, {where.key_file}: not a certificate with its key: {err}") from err
+    listener = listen(where.host, where.port)
     scheme = "https" if where.cert_file else "http"
-    return server, thread, f"{scheme}://{where.host}:{listener.getsockname()[1]}"
+    return uvicorn.Server(options), listener, f"{scheme}://{where.host}:{listener.getsockname()[1]}"
+
+
+def _start(server: uvicorn.Server, listener: socket.socket) -> threading.Thread:
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="http")
+    thread.start()
+    return thread
