@@ -7,6 +7,7 @@ box, which has neither numpy nor FastAPI installed, can still run `retroproof ed
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from typing import NamedTuple
@@ -99,7 +100,13 @@ def cli() -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line and exit; a usage error exits with 64, another refusal with its own code."""
+    """Run the command line and exit; a usage error exits with 64, another refusal with its own code.
+
+    The engine's matrices are small: threads of the linear algebra would only wait for each other, and could add up in
+    another order. So they are switched off before numpy is loaded, unless the user has set them.
+    """
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
     try:
         code = cli.main(args=argv, prog_name="retroproof", standalone_mode=False)
     except click.exceptions.Exit as err:

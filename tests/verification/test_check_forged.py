@@ -279,6 +279,10 @@ def test_a_parquet_file_must_hold_the_rows_of_the_batches() -> None:
         ("measures.0.effect.decimals", 3),
         ("measures.0.bridge.0.value", "0.0000"),
         ("measures.0.bridge", []),
+        ("measures.0.budget", []),
+        ("measures.0.budget.0.standard_uncertainty", "1.0000"),
+        ("measures.0.effect.standard_uncertainty", "1.0000"),
+        ("measures.0.effect.coverage_factor", "1.6449"),
         ("measures.0.claim.assessment", "overstated"),
         ("measures.0.claim", None),
         ("plan_digest", "00" * 32),
@@ -303,6 +307,8 @@ def test_a_result_that_does_not_follow_from_plan_and_figures_is_refuted(path: st
         "measures.0.effect.expanded_uncertainty",
         "measures.0.verdict.limit.value",
         "measures.0.bridge.0.value",
+        "measures.0.budget.0.standard_uncertainty",
+        "measures.0.effect.coverage_factor",
     ],
 )
 @pytest.mark.parametrize("value", ["NaN", "1E+999999999", "", "1e-9999", "٣", "9" * 400])

@@ -1,9 +1,9 @@
 """The axis `claim`: does the verdict follow from the stated numbers, by rules that were fixed before the data came?
 
-Re-derives what a person could re-derive by hand, in decimals: limit, verdict, rounding, bridge, the enterprise's
-claim against the interval. Then the escrow: the log holds the plan before the baseline and the baseline before the
-run, and no batch that was there when the baseline was locked holds a reading of the reporting period. The numbers
-themselves are recomputed elsewhere.
+Re-derives what a person could re-derive by hand, in decimals: limit, verdict, rounding, bridge, budget, the
+enterprise's claim against the interval. Then the escrow: the log holds the plan before the baseline and the baseline
+before the run, and no batch that was there when the baseline was locked holds a reading of the reporting period. The
+numbers themselves are recomputed elsewhere.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from verification.plan.edges import span_us
 from verification.plan.resolve import measure_spec
 from verification.units import scale_factor
 
+FACTOR_PLACE = Decimal("0.0001")  # k is stated to four places
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 
@@ -133,7 +134,20 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
     steps = [_decimal(row.value) for row in measure.bridge]
     if not steps or sum(steps[:-1]) != steps[-1] or steps[-1] != delta:
         yield _disagrees(f"{field}.bridge", " + ".join(map(str, steps[:-1])), str(delta))
+    yield from _check_budget(measure, effect)
     yield from _check_stated_claim(evidence.plan, measure, effect)
+
+
+def _check_budget(measure: MeasureResult, effect: Effect) -> Iterator[Reason]:
+    """The rows of the budget combine to u_c, and U is k times it (GUM 5.1.2 and 6.2.1), as far as rounding allows."""
+    field, place = f"measures.{measure.name}.effect", Decimal(1).scaleb(-effect.decimals)
+    combined, factor = _decimal(effect.standard_uncertainty), _decimal(effect.coverage_factor)
+    root = sum((_decimal(row.standard_uncertainty) ** 2 for row in measure.budget), Decimal(0)).sqrt()
+    if abs(root - combined) > place * (1 + len(measure.budget)):
+        yield _disagrees(f"{field}.standard_uncertainty", combined, fixed(root, effect.decimals))
+    expanded, due = _decimal(effect.expanded_uncertainty), factor * combined
+    if abs(due - expanded) > place * (1 + factor) + FACTOR_PLACE * combined:
+        yield _disagrees(f"{field}.expanded_uncertainty", expanded, fixed(due, effect.decimals))
 
 
 def _check_stated_claim(plan: Plan, measure: MeasureResult, effect: Effect) -> Iterator[Reason]:
