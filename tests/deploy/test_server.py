@@ -82,6 +82,15 @@ def test_compose_mounts_what_is_there_and_keeps_the_database_and_the_pages_insid
         assert services[name]["cap_drop"] == ["ALL"], name
 
 
+def test_the_image_dumps_with_the_databases_own_version_and_holds_all_packages():
+    database = yaml.safe_load((SERVER / "compose.yaml").read_text())["services"]["database"]["image"]
+    major = re.search(r"-pg(\d+)$", database)[1]
+    assert f"postgresql-client-{major}" in (SERVER / "Dockerfile").read_text()
+    kept = (SERVER / "Dockerfile.dockerignore").read_text().split()
+    packages = {path.parent.name for path in REPOSITORY.glob("*/__init__.py")} - {"tests"}
+    assert {f"!{package}" for package in packages} <= set(kept)
+
+
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.name)
 def test_a_service_may_do_little_and_systemd_agrees(unit):
     parsed = configparser.RawConfigParser(strict=False)
