@@ -4,8 +4,9 @@ The folder has PostgreSQL's own dump and a manifest: what the server was, and of
 checksum, all of the dump's own moment. PostgreSQL's pg_dump and pg_restore do the work; around them TimescaleDB wants
 its own calls, and the very version that wrote the dump (its documentation, "Logical backups").
 
-Does not handle: a restore onto another tier (the dump of hypertables needs TimescaleDB, one with compressed chunks the
-Community licence), incremental backups (that is pgBackRest's work, see docs/how-to/deploy.md).
+Does not handle: a restore onto a lesser tier (the dump of hypertables needs TimescaleDB, one with compressed chunks the
+Community licence; from Apache to Community is the way up), incremental backups (that
+is pgBackRest's work, see docs/how-to/deploy.md).
 """
 
 from __future__ import annotations
