@@ -21,8 +21,8 @@ PointStateName = Literal["waiting", "backfilling", "live", "error"]
 class PointStatus(msgspec.Struct):
     """One point: how it is read and what came last. The revised figures are what the server granted.
 
-    refused: values that were no number; not_finite: kept, but NaN or infinite; odd_times: kept, but with a source time
-    more than a day off the server's.
+    refused: values that were no number; not_finite: kept, but NaN or infinite; odd_times: messages whose last value
+    was kept although no set clock can have stamped it.
     """
 
     address: str

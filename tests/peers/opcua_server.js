@@ -2,7 +2,7 @@
 //
 // Orders come as JSON lines on stdin; each is answered with one: how far the ticking has counted. Nodes are
 // `ns=1;s=<name>`.
-//   {"add": [{name, type, value?, array?, history?}]}     variables, at any time
+//   {"add": [{name, type, declared?, value?, array?, history?, range?, enumeration?}]}   variables, at any time
 //   {"write": [{name, value, time?, status?}]}            time in milliseconds since 1970
 //   {"remove": [name]}                                    the node is gone
 //   {"tick": {count, interval_ms}}                        variables t0, t1, ... that count 1, 2, 3, ... by themselves
@@ -76,13 +76,13 @@ class Plant {
     return { counted: this.count };
   }
 
-  add({ name, type, value, array, history, range, enumeration }) {
+  add({ name, type, declared, value, array, history, range, enumeration }) {
     const isArray = array !== undefined;
     const common = {
       organizedBy: this.addressSpace.rootFolder.objects,
       browseName: name,
       nodeId: `s=${name}`,
-      dataType: enumeration ? this.enumeration(enumeration) : type,
+      dataType: enumeration ? this.enumeration(enumeration) : (declared ?? type),
       valueRank: isArray ? 1 : -1,
       arrayDimensions: isArray ? [array.length] : undefined,
       minimumSamplingInterval: 0,

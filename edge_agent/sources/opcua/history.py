@@ -30,6 +30,7 @@ from verification.errors import RetroProofError
 from verification.model import NULL_TIME_US, RowFlag, Rows
 
 VALUES_PER_REQUEST = 2_000
+RESOLUTION_US = 1_000  # servers in JavaScript know no finer times: to begin later, begin a millisecond later
 PAGE_TOO_SMALL = "history_page_too_small"
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,7 @@ class HistoryReader:
                 reached = to_datetime(new[-1].time_us).isoformat()
                 log.info("history read: point=%s rows=%d up_to=%s", item.name, total, reached)
             elif page.full or page.continuation:
-                after_us = max(start_us, page.last_us)
+                after_us = max(start_us, page.last_us) + RESOLUTION_US - 1
                 gap = Gap((item.index,), start_us, after_us, PAGE_TOO_SMALL)
                 await self._spool.call(Spool.append, Rows.empty(), gaps=[gap])
                 log.error("history has more values at one time than the server gives: point=%s", item.name)
@@ -97,7 +98,7 @@ class HistoryReader:
             except BadContinuationPointInvalid:
                 # The server has freed it, as it may (Part 4, 7.9).
                 return page._replace(continuation=b""), []
-            if following.continuation == page.continuation:
+            if following == page:
                 break
             page = following
             known, new = _split(page.readings, start_us, to_skip)

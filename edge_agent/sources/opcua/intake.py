@@ -14,11 +14,11 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from operator import sub
 
+from edge_agent import clock
 from edge_agent.sources.opcua.history import HistoryError, HistoryReader
 from edge_agent.sources.opcua.item import INDEX_MASK, Item, Seam
-from edge_agent.sources.opcua.values import ODD_CLOCK_US, OVERFLOW, Reading, Values
+from edge_agent.sources.opcua.values import OVERFLOW, Reading, Values, to_datetime
 from edge_agent.spool import Spool
 from edge_agent.spool_model import PointState, Taken
 from edge_agent.spool_thread import SpoolThread
@@ -30,6 +30,10 @@ from verification.model import Rows
 HISTORY_LAG_S = 3.0
 HISTORY_POLL_S = 0.05
 LOGGED_REFUSALS = 3
+# A source time is odd if it lies a day after ours or a day before the point's last, as after a battery has failed; or
+# in years from before there was such a plant. A value that has not changed for long is old, and not odd.
+ODD_CLOCK_US = 86_400_000_000
+NO_PLANT_BEFORE_US = 1_262_304_000_000_000  # 2010-01-01
 OUTAGE = "outage"
 QUEUE_OVERFLOW = "queue_overflow"
 
@@ -111,15 +115,18 @@ class Intake:
     def _note(self, values: Values) -> None:
         """Show what came last of each point, and what is odd about it."""
         counts = Counter(values.handle)
+        latest_us = clock.now_us() + ODD_CLOCK_US
         for handle, place in dict(zip(values.handle, range(len(values)), strict=True)).items():
             status = self._items[handle].status
             status.state, status.message = "live", ""
-            status.took(values.time_us[place], values.value[place], values.status[place], rows=counts[handle])
+            time_us = values.time_us[place]
+            earliest_us = max(NO_PLANT_BEFORE_US, (status.last_time_us or 0) - ODD_CLOCK_US)
+            if not earliest_us <= time_us <= latest_us:
+                status.odd_times += 1
+                status.message = f"its clock says {to_datetime(time_us):%Y-%m-%d %H:%M}; set it: kept as it came"
+            status.took(time_us, values.value[place], values.status[place], rows=counts[handle])
         if not all(map(math.isfinite, values.value)):
             self._note_not_finite(values)
-        skews = list(map(sub, values.time_us, values.server_time_us))
-        if skews and (min(skews) < -ODD_CLOCK_US or max(skews) > ODD_CLOCK_US):
-            self._note_odd_clocks(values, skews)
 
     def _note_not_finite(self, values: Values) -> None:
         for handle, value in zip(values.handle, values.value, strict=True):
@@ -127,16 +134,6 @@ class Intake:
                 status = self._items[handle].status
                 status.not_finite += 1
                 status.message = f"the source sent {value}; it is kept as it came"
-
-    def _note_odd_clocks(self, values: Values, skews: Sequence[int]) -> None:
-        for handle, skew_us in zip(values.handle, skews, strict=True):
-            if abs(skew_us) > ODD_CLOCK_US:
-                status = self._items[handle].status
-                status.odd_times += 1
-                status.message = (
-                    f"the source's clock is {skew_us / ODD_CLOCK_US:+.1f} days off its server's; set it: "
-                    "the reading is kept with both times"
-                )
 
     async def _close_seams(self, values: Sequence[tuple[Item, Reading]]) -> list[Gap]:
         """Read what lies between the spool and these values, where a break or an overflow says that something does."""

@@ -118,6 +118,7 @@ class Session:
         self._elements: dict[int, int] = {}  # by handle, of what stands for one element of an array
         self._intake = Intake(self._by_handle, history, spool, status)
         self._subscriptions: dict[int, Subscription] = {}
+        self._acknowledged: list[tuple[int, int]] = []  # subscription and number of what is in the spool by now
         self._recorded: list[session_record.ItemRecord] = []
         self._whole = False
         self._most_under_way = LAST_SEQUENCE
@@ -141,7 +142,7 @@ class Session:
             stale = self._restore(kept)
             await self._keep(whole=True)  # the nonce has changed with the login
             for subscription in self._subscriptions.values():
-                await self._fetch(subscription)
+                self._acknowledged += await self._fetch(subscription)
             await self._unsubscribe(stale)
             await self._subscribe_missing()
         except PASSING_ERRORS:
@@ -209,16 +210,15 @@ class Session:
     async def publish(self) -> None:
         """Take message after message; never returns."""
         under_way: deque[asyncio.Task[bytes]] = deque()
-        acknowledged: list[tuple[int, int]] = []
         try:
             while True:
                 wanted = min(len(self._subscriptions) + SPARE_PUBLISH_REQUESTS, self._most_under_way)
                 while len(under_way) < wanted:
-                    under_way.append(asyncio.create_task(self._connection.publish(acknowledged)))
-                    acknowledged = []
+                    under_way.append(asyncio.create_task(self._connection.publish(self._acknowledged)))
+                    self._acknowledged = []
                 found = await self._next(under_way.popleft())
                 if found is not None:
-                    acknowledged += await self._handle(found)
+                    self._acknowledged += await self._handle(found)
         finally:
             for task in under_way:
                 task.cancel()

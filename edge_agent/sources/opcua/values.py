@@ -16,8 +16,6 @@ from verification.model import MAX_TIME_US, NULL_TIME_US
 # Part 4, 7.39.1: InfoType DataValue (bits 10-11 = 01) with the Overflow bit: the server's queue dropped values.
 OVERFLOW = 0x0480
 SEVERITY = 0xC0000000
-# Where source and server disagree by more than a day, one of their clocks was never set.
-ODD_CLOCK_US = 86_400_000_000
 MAX_SHOWN = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -88,10 +86,15 @@ def values_of(
 def reading(data: ua.DataValue, now_us: int, element: int | None = None) -> Reading:
     """The reading in a DataValue. Without a source time its server time counts, without either `now_us`.
 
-    A null value, which servers send with a bad status, becomes NaN with that status. Raises ValueRefusedError.
+    A server time that cannot be is none. A null value, which servers send with a bad status, becomes NaN with that
+    status. Raises ValueRefusedError.
     """
     status = int(data.StatusCode.value) if data.StatusCode is not None else 0
     server_time_us = to_us(data.ServerTimestamp)
+    if data.SourcePicoseconds is not None or not NULL_TIME_US <= (server_time_us or 0) <= MAX_TIME_US:
+        # asyncua (2.1) takes the source's picoseconds for a part of the server's time (Part 6, 5.2.2.17 has another
+        # order), so that time is not to be believed.
+        server_time_us = None
     time_us = to_us(data.SourceTimestamp)
     if time_us is None:
         time_us = now_us if server_time_us is None else server_time_us
@@ -106,10 +109,9 @@ def reading(data: ua.DataValue, now_us: int, element: int | None = None) -> Read
         value = float(found)
     else:
         raise ValueRefusedError(f"not one number but {type(found).__name__} {_shown(found)}")
-    times = (time_us, time_us if server_time_us is None else server_time_us)
-    if not all(NULL_TIME_US <= moment <= MAX_TIME_US for moment in times):
+    if not NULL_TIME_US <= time_us <= MAX_TIME_US:
         raise ValueRefusedError("a time outside the years 1601 to 2200")
-    return Reading(times[0], value, status, times[1])
+    return Reading(time_us, value, status, time_us if server_time_us is None else server_time_us)
 
 
 def _element(found: object, element: int) -> object:
