@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import zlib
 from typing import Literal
 
 import numpy as np
 from scipy.signal import lfilter
 
-from verification.engine.assess import Primary, primary_answer, robustness
+from verification.engine.assess import Primary, primary_answer, turning
 from verification.engine.budget import Continuity, Contribution, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec, refit
@@ -148,11 +149,13 @@ def _judged(line: _Line, effect: float, limit: float) -> _Judged | None:
             met=delta < limit,
             significant_sign=abs(delta) > expanded,
             passes=lambda other: other <= limit,
+            others=math.sqrt(math.fsum(row.u**2 for row in rows[1:])),
+            confidence=CONFIDENCE,
             limit=str(limit),
             limit_unit="kWh/t",
         )
-    # Without a verdict nothing can be turned, so that step 6 need not be run.
-    findings = judge(robustness(primary, case, CONFIDENCE), standing, NAMING, "output") if standing else []
+    # Without a verdict nothing can be turned. The checks that inform only are left out.
+    findings = judge(turning(primary, case, CONFIDENCE), standing, NAMING, "output") if standing else []
     return _Judged(delta, expanded, decided and delta < limit, not any(finding.blocks for finding in findings))
 
 

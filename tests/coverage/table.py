@@ -98,9 +98,9 @@ def page(tallies: Sequence[Tally]) -> str:
     head = f"""# How often the interval holds the truth
 
 Made by `make coverage`: {runs:,} simulated lines in each of {len(tallies)} cells, judged by the engine's own numerics
-with the whole panel, placebo dates and every month left out. Standard error of a percentage near 5: {error:.1f}. A
-smaller grid runs in `make test` (`tests/coverage/test_coverage.py`), with limits that follow from its own number of
-runs.
+with every check that can turn a verdict: the whole panel, each month and the heaviest interval left out. Standard
+error of a percentage near 5: {error:.1f}. A smaller grid runs in `make test` (`tests/coverage/test_coverage.py`), with
+limits that follow from its own number of runs.
 
 A line uses 150,000 kWh + 13,270 kWh/t and truly saves {-EFFECT:.0f} kWh/t; its day-to-day noise is 44,000 kWh (0.5 %),
 AR(1) with `rho`; the baseline and the reporting period have `n` intervals each. The load is flat, rises through both

@@ -35,14 +35,15 @@ def near(measure: MeasureResult, truth: float) -> bool:
     return abs(float(measure.effect.delta) - truth) <= 2 * float(measure.effect.expanded_uncertainty)
 
 
-def with_weather(plan: Plan, readings, *, per_degree: float, colder: float = 0.0):
+def with_weather(plan: Plan, readings, *, per_degree: float, colder: float = 0.0, wave: float = 9.0):
     """The plan and readings with an outdoor temperature that costs so many kWh a day and degree below 15."""
     plan = msgspec.structs.replace(plan, points={**plan.points, "outdoor": Point(PointKind.GAUGE, "degC")})
     energy = readings["ac_energy"]
     per_day = 86_400_000_000 // int(energy.time_us[1] - energy.time_us[0])
     days = len(energy) // per_day
     rng = np.random.default_rng(9)
-    degrees = 15 + 9 * np.cos(np.arange(days) / 9) + rng.normal(0, 1, days) - colder * (np.arange(days) >= 125)
+    degrees = 15 + wave * np.cos(np.arange(days) / 9) + rng.normal(0, 10 - wave, days)
+    degrees -= colder * (np.arange(days) >= 125)
     extra = per_degree * np.maximum(15 - degrees, 0)
     register = np.concatenate([[0.0], np.cumsum(np.repeat(extra / per_day, per_day))])
     value = (energy.value + np.round(register)) % 1e9
@@ -216,3 +217,31 @@ def test_a_short_line_is_judged_by_every_model_without_a_traceback():
         result = judge(changed(plan, model=model), line(plan))
         assert result.verdict.state in ("met", "not_met", "inconclusive")
         assert result.to_json()
+
+
+def test_an_alternative_driver_that_turns_the_answer_leaves_the_verdict_open():
+    """It is 8 degrees warmer afterwards, and each degree below 15 costs 12,000 kWh a day: without the weather, which
+    the plan's model lacks but names as an alternative, nothing at all is taken for a saving.
+    """
+    plan, readings = with_weather(PLAN, line(PLAN, seed=2, effect=0.0), per_degree=12_000, colder=-8.0, wave=0.0)
+    blind = Model("ols", ["metal_tapped"], alternatives=["outdoor"])
+    target = Target(at_most=0, unit="kWh/t")
+    result = judge(changed(plan, model=blind, target=target), readings)
+    panel = {row.model: row for row in only(result).panel}
+    assert "rejected" in panel["ols(metal_tapped)"].why_not
+    assert panel["change_point(metal_tapped, outdoor)"].admissible
+    assert "PRIMARY_REJECTED" in codes(result)
+    assert result.verdict.state == "inconclusive"
+
+
+def test_an_alternative_with_gaps_is_named_and_not_tried():
+    plan, readings = with_weather(PLAN, READINGS, per_degree=0.0)
+    outdoor = readings["outdoor"]
+    plan = changed(plan, model=Model("ols", ["metal_tapped"], alternatives=["outdoor"]))
+    full = measured(plan, readings)
+    assert "ols(metal_tapped, outdoor)" in {row.model for row in full.panel}
+    gone = {**readings, "outdoor": outdoor.take(np.arange(len(outdoor)) < 9000)}
+    measure = measured(plan, gone)
+    assert "ALTERNATIVE_UNKNOWN" in {finding.code for finding in measure.findings}
+    assert {row.model for row in measure.panel} == {"ols(metal_tapped)", "mean", "ratio"}
+    assert measure.effect.delta == full.effect.delta

@@ -26,7 +26,16 @@ from verification.engine.models.family import BaselineModel, ModelSpec, fit_mode
 from verification.engine.models.sample import Sample, joined
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
 from verification.engine.savings import Share, noise_of_model, spread_of
-from verification.engine.windows import columns_of, columns_with, model_spec, output_driver, sample_of, temperatures
+from verification.engine.windows import (
+    Columns,
+    columns_of,
+    columns_with,
+    model_spec,
+    output_driver,
+    sample_of,
+    temperatures,
+    usable_alternatives,
+)
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Plan
@@ -90,13 +99,18 @@ def analyse(
     given.
     """
     adjusted, findings = adjustments_of(plan, spec)
+    columns = columns_of(windows.baseline, windows.before), columns_of(windows.reporting, windows.after)
+    usable = usable_alternatives(windows.baseline, columns[0]) & usable_alternatives(windows.reporting, columns[1])
+    findings += [
+        Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in columns[0].alternatives if name not in usable
+    ]
     case = Case(
-        baseline=sample_of(windows.baseline, columns_of(windows.baseline)),
-        reporting=sample_of(windows.reporting, columns_of(windows.reporting)),
+        baseline=sample_of(windows.baseline, columns[0], usable),
+        reporting=sample_of(windows.reporting, columns[1], usable),
         method=spec.measure.method,
         adjustment=adjusted.total,
         output=output_driver(spec),
-        temperatures=temperatures(spec),
+        temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
     )
     primary = primary_answer(model_spec(spec), case)
     if isinstance(primary, Finding):
@@ -106,7 +120,9 @@ def analyse(
     model = primary.model
     p_values = term_p_values(model, primary.noise)
     nmbe = nmbe_out_of_sample(model, case.fitted)
-    predicted = [_predicted(model, window) for window in (windows.baseline, windows.reporting)]
+    predicted = [
+        _predicted(model, data, each) for data, each in zip((windows.baseline, windows.reporting), columns, strict=True)
+    ]
     findings += [
         *check_support(model, case.fitted, case.projected),
         *check_fit(model, p_values, nmbe),
@@ -242,10 +258,10 @@ def _steps(primary: Primary, case: Case) -> list[tuple[str, float]]:
     return steps
 
 
-def _predicted(model: BaselineModel, data: WindowData) -> Floats:
+def _predicted(model: BaselineModel, data: WindowData, columns: Columns) -> Floats:
     """The model's value of every interval of a window whose drivers are known, nan for the others."""
     everything = dataclasses.replace(data, used=data.known)
     predicted = np.full(len(data.known), np.nan)
     if data.known.any():
-        predicted[data.known] = model.predict(sample_of(everything, columns_of(everything)))
+        predicted[data.known] = model.predict(sample_of(everything, columns))
     return predicted

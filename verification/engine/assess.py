@@ -36,17 +36,23 @@ class Primary:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Robustness:
-    """Everything that could have come out otherwise; `put_back` is the change with the intervals that were excluded."""
+class Turning:
+    """What can turn a verdict: other models, months and intervals left out."""
 
     panel: list[Entry]
+    months: list[WithoutMonth]
+    influence: list[Influence]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Robustness:
+    """Everything that could have come out otherwise; but for `turning` it informs and does not decide."""
+
+    turning: Turning
     placebo: list[Placebo]
     baseline_changes: list[int]
     reporting_changes: list[int]
-    months: list[WithoutMonth]
-    influence: list[Influence]
     matched: MatchedLoad | None
-    put_back: float | None = None
 
 
 def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
@@ -68,22 +74,33 @@ def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
     return estimate if isinstance(estimate, Finding) else Primary(model, noise, estimate)
 
 
+def turning(primary: Primary, case: Case, confidence: float) -> Turning:
+    """The checks of step 6 that can turn a verdict."""
+    model = primary.model
+    specs = candidates(model.spec, case.fitted.names, ratio=_has_output(case), temperatures=case.temperatures)
+    return Turning(
+        panel=panel(specs, case.fitted, case.projected, case.answer, confidence, MIN_EFFECTIVE, case.output),
+        months=without_months(model, primary.noise, case),
+        influence=most_influential(model, case),
+    )
+
+
 def robustness(primary: Primary, case: Case, confidence: float) -> Robustness:
     """Every check of step 6."""
     model, noise = primary.model, primary.noise
-    fitted, projected = case.fitted, case.projected
-    has_output = case.output is not None and bool(np.ptp(fitted.w) > 0)
-    specs = candidates(model.spec, fitted.names, ratio=has_output, temperatures=case.temperatures)
     share = noise.effective / model.fit.n
     return Robustness(
-        panel=panel(specs, fitted, projected, case.answer, confidence, MIN_EFFECTIVE, case.output),
-        placebo=placebo_dates(model.spec, fitted, confidence, MIN_EFFECTIVE),
+        turning=turning(primary, case, confidence),
+        placebo=placebo_dates(model.spec, case.fitted, confidence, MIN_EFFECTIVE),
         baseline_changes=_changes(model, case.baseline, share),
         reporting_changes=_changes(model, case.reporting, share),
-        months=without_months(model, noise, case),
-        influence=most_influential(model, case),
-        matched=matched_load(case.baseline, case.reporting, 1 / share) if has_output else None,
+        matched=matched_load(case.baseline, case.reporting, 1 / share) if _has_output(case) else None,
     )
+
+
+def _has_output(case: Case) -> bool:
+    """Whether the metric has a denominator, and one that varies."""
+    return case.output is not None and bool(np.ptp(case.fitted.w) > 0)
 
 
 def _changes(model: BaselineModel, window: Sample, share: float) -> list[int]:

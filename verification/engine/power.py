@@ -64,7 +64,7 @@ def powers(
         findings += [finding for finding in of_gate if finding not in findings]
         if any(finding.blocks for finding in of_gate):
             continue
-        baseline = sample_of(data, columns_of(data))
+        baseline = sample_of(data, columns_of(data, before))
         case = Case(baseline, baseline, output=output_driver(spec))
         primary = primary_answer(model_spec(spec), case)
         if isinstance(primary, Finding):

@@ -25,7 +25,7 @@ from verification.engine.result import (
     SensitivityRow,
     State,
 )
-from verification.engine.robustness.judge import Naming, Standing, judge
+from verification.engine.robustness.judge import Naming, Standing, judge, placebo_findings
 from verification.engine.robustness.panel import Entry, label
 from verification.engine.rounding import fixed, significant
 from verification.engine.verdict import against
@@ -49,12 +49,17 @@ class Step6:
     def findings(self, effect: Effect) -> list[Finding]:
         """What the checks found, and which of them forbid a conclusion."""
         naming = Naming(self.spec.unit, self.spec.unit_scale, self._name)
-        found = judge(self.analysis.robustness, self._standing(effect), naming, self.analysis.case.output)
-        return [*found, *self._change_findings(), *self._matched_findings()]
+        found = self.analysis.robustness
+        return [
+            *judge(found.turning, self._standing(effect), naming, self.analysis.case.output),
+            *placebo_findings(found.placebo),
+            *self._change_findings(),
+            *self._matched_findings(),
+        ]
 
     def panel(self) -> list[PanelRow]:
         """Every model of the panel, with its own verdict on noise and meters."""
-        return [self._panel_row(entry) for entry in self.analysis.robustness.panel]
+        return [self._panel_row(entry) for entry in self.analysis.robustness.turning.panel]
 
     def placebo(self) -> Placebo | None:
         """How often the method claimed a change where there was none."""
@@ -78,7 +83,7 @@ class Step6:
         found = self.analysis.robustness
         rows = [
             SensitivityRow(f"without:{each.window}:{each.year}-{each.month:02}", self._figure(each.delta), None)
-            for each in found.months
+            for each in found.turning.months
         ]
         rows += [
             SensitivityRow(
@@ -86,10 +91,8 @@ class Step6:
                 self._figure(self.analysis.delta + each.change),
                 None,
             )
-            for each in found.influence
+            for each in found.turning.influence
         ]
-        if found.put_back is not None:
-            rows.append(SensitivityRow("with_excluded_intervals", self._figure(found.put_back), None))
         if found.matched is not None:
             expanded = coverage_factor(self.confidence, math.inf) * found.matched.u
             rows.append(SensitivityRow("matched_load", self._figure(found.matched.delta), self._figure(expanded)))
@@ -118,6 +121,8 @@ class Step6:
             met=state == "met",
             significant_sign=abs(delta) > self.analysis.budget.expanded,
             passes=lambda other: self._passes(other * self._scale),
+            others=math.sqrt(math.fsum(row.u**2 for row in self.analysis.budget.rows if row.source != "model")),
+            confidence=self.confidence,
             limit=f"{Decimal(self.limit.value).normalize():f}",
             limit_unit=self.limit.unit,
         )

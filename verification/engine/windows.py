@@ -5,6 +5,7 @@ them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -32,8 +33,9 @@ def model_spec(spec: MeasureSpec) -> ModelSpec:
 
 
 def temperatures(spec: MeasureSpec) -> list[str]:
-    """The drivers in a unit of temperature."""
-    return [driver.name for driver in spec.drivers if same_dimension(driver.unit, "degC")]
+    """The drivers in a unit of temperature, those of the model first."""
+    drivers = (*spec.drivers, *spec.alternatives)
+    return [driver.name for driver in drivers if same_dimension(driver.unit, "degC")]
 
 
 def output_driver(spec: MeasureSpec) -> str | None:
@@ -50,11 +52,19 @@ class Columns:
     y: Floats
     w: Floats
     drivers: Floats
+    alternatives: Mapping[str, Floats]
 
 
-def columns_of(data: WindowData) -> Columns:
+def columns_of(data: WindowData, window: PointWindow) -> Columns:
     """The window as it was metered."""
-    return Columns(data.y, data.w, data.drivers)
+    others = (driver for driver in data.spec.alternatives if not driver.is_denominator)
+    alternatives = {driver.name: window.evaluate(driver.formula) for driver in others}
+    return Columns(data.y, data.w, data.drivers, alternatives)
+
+
+def usable_alternatives(data: WindowData, columns: Columns) -> set[str]:
+    """The alternatives that are known in every interval used."""
+    return {name for name, values in columns.alternatives.items() if np.isfinite(values[data.used]).all()}
 
 
 def columns_with(data: WindowData, window: PointWindow, points: frozenset[str], factor: float) -> Columns:
@@ -76,17 +86,20 @@ def columns_with(data: WindowData, window: PointWindow, points: frozenset[str], 
         drivers = np.column_stack(
             [w if driver.is_denominator else scaled.evaluate(driver.formula) for driver in spec.drivers]
         )
-    return Columns(y, w, drivers)
+    return Columns(y, w, drivers, {})
 
 
-def sample_of(data: WindowData, columns: Columns) -> Sample:
-    """The intervals used, with the denominator among the drivers at hand."""
+def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] = ()) -> Sample:
+    """The intervals used; the drivers at hand are those of the model, the denominator, and `alternatives`."""
     used, spec = data.used, data.spec
     names = tuple(driver.name for driver in spec.drivers)
     drivers = columns.drivers[used]
     output = output_driver(spec)
     if output is not None and output not in names:
         names, drivers = (*names, output), np.column_stack([drivers, columns.w[used]])
+    for name, values in columns.alternatives.items():
+        if name in alternatives:
+            names, drivers = (*names, name), np.column_stack([drivers, values[used]])
     categories = {name: np.array(labels, dtype=np.str_)[used] for name, labels in (data.categories or {}).items()}
     sub_daily = data.calendar.interval in ("15min", "hour")
     return Sample(

@@ -5,10 +5,11 @@ from verification.finding_catalogue.entry import Entry
 ENTRIES = {
     "PANEL_FLIPS": Entry(
         "error", "inconclusive",
-        "The admissible model {model} says {delta} {unit}, on the other side of the limit of {limit} {limit_unit}; "
-        "the two "
-        "models differ by more than chance explains.",
-        "可接受的模型 {model} 给出 {delta} {unit}，位于限值 {limit} {limit_unit} 的另一侧；两模型之差超出随机范围。",
+        "The admissible model {model} says {delta} {unit}, which does not bear the verdict against the limit of "
+        "{limit} "
+        "{limit_unit} out; the two models differ by more than chance explains.",
+        "可接受的模型 {model} 给出 {delta} {unit}，不支持相对限值 {limit} {limit_unit} "
+        "的结论；两模型之差超出随机范围。",
         "Agree before the retrofit on the drivers that matter, and file a plan with the model that has them.",
         "在改造前商定起作用的驱动量，并以含有这些驱动量的模型报备方案。",
     ),
@@ -29,6 +30,13 @@ ENTRIES = {
         "可接受的模型 {model} 给出 {delta} {unit}；与主模型之差超出随机范围，但结论相同。",
         "Agree before the retrofit on the drivers that matter.",
         "在改造前商定起作用的驱动量。",
+    ),
+    "ALTERNATIVE_UNKNOWN": Entry(
+        "warning", None,
+        "The alternative driver {driver} lacks values, so that no other model with it was tried.",
+        "备选驱动量 {driver} 存在缺失值，未尝试含有它的其他模型。",
+        "Recover its readings, or take it out of the plan's alternatives.",
+        "补齐其读数，或从方案的备选驱动量中删除。",
     ),
     "PRIMARY_REJECTED": Entry(
         "warning", None,

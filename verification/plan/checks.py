@@ -9,6 +9,7 @@ import datetime as dt
 import math
 import zoneinfo
 from collections.abc import Iterator
+from typing import Literal
 
 from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
@@ -282,13 +283,14 @@ def _check_kind(measure: Measure, spec: MeasureSpec) -> None:
         raise PlanError((*path[:-1], "kind"), "a ratio model needs a metric with a denominator; use mean")
 
 
-def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
-    path: Path = ("measures", spec.name, "model", "drivers")
-    names = [driver.name for driver in spec.drivers]
-    _check_kind(measure, spec)
-    for index, driver in enumerate(spec.drivers):
-        if names.index(driver.name) < index:
+def _check_drivers(plan: Plan, spec: MeasureSpec, key: Literal["drivers", "alternatives"], before: list[str]) -> None:
+    """Each driver must vary, appear once, and not be what is predicted."""
+    path: Path = ("measures", spec.name, "model", key)
+    names = list(before)
+    for index, driver in enumerate(getattr(spec, key)):
+        if driver.name in names:
             raise PlanError((*path, index), f"{driver.name} appears twice: give each driver once")
+        names.append(driver.name)
         if driver.name in plan.points and plan.points[driver.name].kind is PointKind.STATE:
             raise PlanError(
                 (*path, index),
@@ -298,6 +300,12 @@ def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
             raise PlanError((*path, index), f"{driver.name} is a constant; a driver varies")
         if driver.formula.points == spec.numerator.formula.points:
             raise PlanError((*path, index), f"{driver.name} is the metric's own numerator, which the model predicts")
+
+
+def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
+    _check_kind(measure, spec)
+    _check_drivers(plan, spec, "drivers", [])
+    _check_drivers(plan, spec, "alternatives", [driver.name for driver in spec.drivers])
     if spec.denominator is not None and spec.denominator.formula.points == spec.numerator.formula.points:
         raise PlanError(("measures", spec.name, "inputs"), "numerator and denominator are the same point")
 

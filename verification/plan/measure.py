@@ -82,6 +82,7 @@ class MeasureSpec:
     numerator: Part
     denominator: Part | None
     drivers: tuple[Driver, ...]
+    alternatives: tuple[Driver, ...]
     category_points: tuple[str, ...] = ()
 
     @property

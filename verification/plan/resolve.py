@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from verification.fields import Text
 from verification.metrics.catalogue import (
@@ -116,7 +117,8 @@ class _Resolver:
             activity=definition.activity,
             numerator=self._measured("inputs", numerator),
             denominator=denominator,
-            drivers=self._drivers(roles, denominator),
+            drivers=self._drivers("drivers", roles, denominator),
+            alternatives=self._drivers("alternatives", roles, denominator),
             category_points=self._category_points(),
             constants=tuple(self._constants.values()),
         )
@@ -154,7 +156,8 @@ class _Resolver:
             activity="denominator" if denominator is not None and denominator.formula.points else "neither",
             numerator=numerator,
             denominator=denominator,
-            drivers=self._drivers(inputs, denominator),
+            drivers=self._drivers("drivers", inputs, denominator),
+            alternatives=self._drivers("alternatives", inputs, denominator),
             category_points=self._category_points(),
             constants=tuple(self._constants.values()),
         )
@@ -213,10 +216,12 @@ class _Resolver:
         self._constants[name] = Constant(name, found.value, found.unit, self._measure.coefficients)
         return number(name, float(found.value), found.unit)
 
-    def _drivers(self, inputs: dict[str, Quantity], denominator: Part | None) -> tuple[Driver, ...]:
+    def _drivers(
+        self, key: Literal["drivers", "alternatives"], inputs: dict[str, Quantity], denominator: Part | None
+    ) -> tuple[Driver, ...]:
         found = []
-        for index, text in enumerate(self._measure.model.drivers):
-            path = ("model", "drivers", index)
+        for index, text in enumerate(getattr(self._measure.model, key)):
+            path = ("model", key, index)
             formula = self._compile(path, text, lambda name: self._known(name, inputs))
             if denominator is not None and _same(formula, denominator.formula):
                 found.append(Driver(text, denominator.unit, denominator.formula, is_denominator=True))

@@ -156,11 +156,14 @@ class InlineMetric(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The primary model of the baseline. `drivers` are inputs, points or formulas over them."""
+    """The primary model of the baseline. `drivers` are inputs, points or formulas over them; `alternatives` are drivers
+    that another analyst might have chosen, which the panel of other models tries.
+    """
 
     kind: Literal["ols", "ratio", "mean", "change_point", "towt"]
     drivers: Annotated[list[Formula], msgspec.Meta(max_length=8)] = []
     categories: Annotated[list[Name], msgspec.Meta(max_length=4)] = []
+    alternatives: Annotated[list[Formula], msgspec.Meta(max_length=8)] = []
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

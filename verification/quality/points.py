@@ -48,8 +48,8 @@ def measure_specs(plan: Plan) -> list[MeasureSpec]:
 
 
 def needed_points(plan: Plan) -> list[str]:
-    """The points whose readings a verification uses, in order of name: those of the measures, bills and balances, and
-    run states.
+    """The points whose readings a verification uses, in order of name: those of the measures and of their models'
+    alternatives, of bills and balances, and run states.
     """
     states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
     balances = [side for balance in plan.balances for side in (balance.left, balance.right)]
@@ -57,6 +57,7 @@ def needed_points(plan: Plan) -> list[str]:
         {
             *states,
             *(name for spec in measure_specs(plan) for name in spec.points),
+            *(name for spec in measure_specs(plan) for one in spec.alternatives for name in one.formula.points),
             *(bill.point for bill in plan.bills),
             *(name for side in balances for name in plan_formula(plan, side).points),
         }

@@ -221,8 +221,8 @@ def test_loads_without_a_like_are_not_compared():
 def test_every_check_of_step_6_is_made():
     baseline, reporting = line(8)
     found = robustness(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95)
-    assert [entry.primary for entry in found.panel].count(True) == 1
+    assert [entry.primary for entry in found.turning.panel].count(True) == 1
     assert len(found.placebo) == 9
-    assert len(found.influence) == 2
+    assert len(found.turning.influence) == 2
     assert found.matched is not None
     assert (found.baseline_changes, found.reporting_changes) == ([], [])

@@ -1,16 +1,19 @@
 """What the checks of step 6 say about a verdict: which of them would have turned it.
 
-Only a conclusive verdict can be turned. A flip is an answer on the other side of the limit (or of zero) that chance
-does not explain: of a model, by the error of the difference between two models of the same data; of a month or an
-interval left out, because it then outweighs the whole interval of the change by itself.
+Only a conclusive verdict can be turned: by an admissible model whose answer differs by more than chance explains, and
+whose own interval does not bear the verdict out (or excludes zero on the other side); by a month or an interval left
+out, where the change without it lies on the other side of the limit, because it then outweighs the whole interval of
+the change by itself.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Sequence
 
-from verification.engine.assess import Robustness
+from verification.engine.assess import Turning
+from verification.engine.budget import Contribution, combine
 from verification.engine.case import WindowName
 from verification.engine.robustness.panel import Entry, differs, label, rejected_by
 from verification.engine.robustness.placebo import Placebo
@@ -25,13 +28,16 @@ PLACEBO_WARN_SHARE = 0.25
 @dataclasses.dataclass(frozen=True)
 class Standing:
     """A conclusive verdict. `passes` says of a change [kernel unit] whether it would keep to the limit; `met` is the
-    verdict itself; `significant_sign` whether the interval of the change excludes zero; `limit`, `limit_unit` as shown.
+    verdict itself; `significant_sign` whether the interval of the change excludes zero; `others` is the standard
+    uncertainty by everything but noise, which every model shares; `limit`, `limit_unit` as shown.
     """
 
     delta: float
     met: bool
     significant_sign: bool
     passes: Callable[[float], bool]
+    others: float
+    confidence: float
     limit: str
     limit_unit: str
 
@@ -49,11 +55,12 @@ class Naming:
         return significant(value * self.scale, SHOWN_DIGITS)
 
 
-def judge(found: Robustness, standing: Standing | None, naming: Naming, output: str | None) -> list[Finding]:
-    """The findings of step 6. Without a conclusive verdict nothing can flip, and the rest is still said."""
+def judge(found: Turning, standing: Standing | None, naming: Naming, output: str | None) -> list[Finding]:
+    """What the checks that can turn a verdict say. Without a conclusive verdict nothing can flip, and the rest is still
+    said.
+    """
     return [
         *_of_panel(found.panel, standing, naming, output),
-        *_of_placebo(found.placebo),
         *(_of_fewer_data(found, standing, naming) if standing else []),
     ]
 
@@ -70,7 +77,7 @@ def _of_panel(
             continue
         delta = entry.estimate.delta
         shown = {"model": label(entry.spec), "delta": naming.figure(delta), "unit": naming.unit}
-        if standing is not None and standing.passes(delta) != standing.met:
+        if standing is not None and not _bears_out(entry, standing):
             yield Finding.of("PANEL_FLIPS", limit=standing.limit, limit_unit=standing.limit_unit, **shown)
         elif standing is not None and standing.significant_sign and delta * standing.delta < 0:
             yield Finding.of("PANEL_FLIPS_SIGN", **shown)
@@ -78,14 +85,26 @@ def _of_panel(
             yield Finding.of("PANEL_DIFFERS", **shown)
 
 
-def _of_placebo(placebo: Sequence[Placebo]) -> Iterator[Finding]:
+def _bears_out(entry: Entry, standing: Standing) -> bool:
+    """Whether the whole interval of another model's answer lies on the verdict's side of the limit."""
+    if entry.estimate is None or entry.spread is None:
+        return False
+    rows = [
+        Contribution("model", "A", entry.spread.u, entry.spread.dof),
+        Contribution("others", "B", standing.others, math.inf),
+    ]
+    half_width = combine(rows, standing.confidence).expanded
+    return all(standing.passes(entry.estimate.delta + sign * half_width) == standing.met for sign in (-1, 1))
+
+
+def placebo_findings(placebo: Sequence[Placebo]) -> Iterator[Finding]:
     """Dates share data, so that one chance drift of a steady line shows at several: this warns, and does not forbid."""
     claims = sum(each.claims for each in placebo)
     if claims > PLACEBO_WARN_SHARE * len(placebo):
         yield Finding.of("PLACEBO_CLAIMS", claims=claims, dates=len(placebo))
 
 
-def _of_fewer_data(found: Robustness, standing: Standing, naming: Naming) -> Iterator[Finding]:
+def _of_fewer_data(found: Turning, standing: Standing, naming: Naming) -> Iterator[Finding]:
     for month in found.months:
         if month.share <= LARGEST_MONTH_SHARE and standing.passes(month.delta) != standing.met:
             yield Finding.of(

@@ -31,7 +31,7 @@ MAX_MODELS = 16
 ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
 WEAK_TERM_P, STRONG_TERM_P = 0.2, 0.10  # LBNL EnPI Lite
 REJECTION_P = 0.05
-DIFFERENCE_SDS = 3.29  # a difference that chance exceeds once in a thousand
+DIFFERENCE_SDS = 4.0  # a difference that chance exceeds once in many thousand lines
 EXTRAPOLATION_SHARE = 0.10  # CalTRACK: of the driver's range
 
 
