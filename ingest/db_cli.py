@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
@@ -86,6 +88,18 @@ def _moment(default_us: int | None) -> Callable[[click.Context, click.Parameter,
         return (moment - _UNIX_EPOCH) // _MICROSECOND
 
     return read_moment
+
+
+@db.command()
+@click.option("--device", required=True)
+@db_option
+def points(url: str, device: str) -> None:
+    """What each point of a device is, since when, and who said so, as CSV."""
+    with database(url) as conn:
+        cursor = conn.execute(statement("point_history"), {"device": device})
+        lines = csv.writer(sys.stdout, lineterminator="\n")
+        lines.writerow(column.name for column in cursor.description or ())
+        lines.writerows([one.isoformat() if isinstance(one, dt.datetime) else one for one in row] for row in cursor)
 
 
 @db.command()

@@ -6,6 +6,18 @@ SELECT p.id, p.name, p.address, p.unit, p.kind, p.meter, d.grade
 FROM telemetry.point AS p JOIN telemetry.device AS d ON d.id = p.device
 WHERE p.device = %(device)s ORDER BY p.name, p.id;
 
+-- name: point_history
+-- What the device signed, from the start of the first epoch in which it said so, and what the operator noted.
+SELECT p.name AS point, to_timestamp(0) + min(c.epoch) * interval '1 microsecond' AS valid_from, 'device' AS said_by,
+       p.unit, p.kind, NULL AS quantity, p.meter, p.address
+FROM telemetry.point AS p LEFT JOIN telemetry.catalogue AS c ON c.device = p.device AND c.point_id = p.id
+WHERE p.device = %(device)s
+GROUP BY p.id
+UNION ALL
+SELECT n.point, n.valid_from, 'operator', NULL, NULL, n.quantity, n.meter, NULL
+FROM telemetry.point_note AS n WHERE n.device = %(device)s
+ORDER BY point, valid_from, said_by;
+
 -- name: window
 -- A row per point, status, flags and day, its readings as two strings of bytes: a message of the protocol for each
 -- reading would cost the client more than everything else together. In no order.

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from ingest import cli, db_cli
 from ingest.database import connect
 from ingest.meters import InUse, in_use
-from tests.ingest.builders import POINTS, START_US
+from tests.ingest.builders import POINTS, START_US, Device
 from verification import batch
 from verification.model import Point, PointKind, Rows
 
@@ -87,6 +87,22 @@ def test_a_mistake_is_named_and_nothing_of_the_file_is_kept(run, migrated, chang
 def test_a_quantity_must_fit_the_unit_that_the_device_sends(run, device, deliver):
     deliver(device.seal(batch.Catalogue(POINTS)))
     assert "no unit of current" in run(FILE.replace("quantity: energy", "quantity: current"), code=1)
+
+
+def test_what_a_point_is_is_told_with_its_history(run, migrated, device, deliver):
+    moved = Point("ac_energy", "ns=2;s=moved", "MWh", PointKind.COUNTER, "M-1")
+    later = Device(epoch=START_US + 60_000_000)
+    deliver(device.seal(batch.Catalogue(POINTS)))
+    deliver(later.seal(batch.Catalogue((moved,))))
+    run(FILE)
+    shown = CliRunner().invoke(db_cli.db, ["points", "--device", device.name], env={"RETROPROOF_DB": migrated})
+    assert shown.output.splitlines() == [
+        "point,valid_from,said_by,unit,kind,quantity,meter,address",
+        "ac_energy,2024-12-31T16:00:00+00:00,operator,,,energy,M-1,",
+        "ac_energy,2026-01-01T00:00:00+00:00,device,kWh,counter,,M-1,ns=2;s=ac_energy",
+        "ac_energy,2026-01-01T00:01:00+00:00,device,MWh,counter,,M-1,ns=2;s=moved",
+        "line_current,2026-01-01T00:00:00+00:00,device,kA,gauge,,,ns=2;s=line_current",
+    ]
 
 
 def test_the_versions_in_use_follow_the_meter_and_the_notes(run, db, device):
