@@ -270,7 +270,9 @@ def test_the_report_reads_in_chinese_and_in_json() -> None:
     assert "字节：已核实" in report.text("zh")
     content = json.loads(json.dumps(report.to_builtins()))
     assert content["outcome"] == "verified"
-    assert content["axes"]["claim"]["reasons"][0]["zh"] == "结论 达标：变化 -257 ± 16，限值 -200 kWh/t"
+    assert content["axes"]["claim"]["reasons"][0]["zh"] == (
+        "指标 energy_per_ton 的结论达标：变化量 -257 ± 16，限值 -200 kWh/t"
+    )
 
 
 def test_a_refuting_reason_outweighs_an_open_one_and_axes_are_never_merged() -> None:

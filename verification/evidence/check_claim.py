@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 
 from verification.engine.result import Effect, MeasureResult
 from verification.engine.rounding import fixed, reported, short
-from verification.engine.verdict import assess_claim, decide, overall
+from verification.engine.verdict import assess_claim, decide, figure, overall
 from verification.evidence import package
 from verification.evidence.check_evidence import Evidence, UnusableError
 from verification.evidence.check_report import Reason
@@ -27,6 +27,7 @@ from verification.plan.resolve import measure_spec
 from verification.units import scale_factor
 
 FACTOR_PLACE = Decimal("0.0001")  # k is stated to four places
+FIGURES = {"change": "change", "relative": "relative change", "level": "level"}
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 
@@ -114,7 +115,7 @@ def _check_verdict(evidence: Evidence) -> Iterator[Reason]:
 def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reason]:
     """Verdict, rounding, bridge and claim again, from the stated change and uncertainty."""
     effect, stated = measure.effect, measure.verdict
-    unit, field = measure.metric.unit, f"measures.{measure.name}"
+    _unit, field = measure.metric.unit, f"measures.{measure.name}"
     # Every number is looked at before it is used: see _decimal.
     delta, expanded = (
         (_decimal(effect.delta), _decimal(effect.expanded_uncertainty)) if effect else (Decimal(0), Decimal(0))
@@ -126,7 +127,7 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
     elif due != stated:
         yield _disagrees(f"{field}.verdict.reasons", _codes(stated.reasons), _codes(due.reasons))
     shown = f"{effect.reported_delta} ± {effect.reported_uncertainty}" if effect else "-"
-    yield Reason("VERDICT", data={"state": stated.state, "delta": shown, "limit": limit, "unit": unit})
+    yield _verdict_note(measure, effect, limit)
     if effect is None:
         return
     if (effect.reported_delta, effect.reported_uncertainty) != reported(delta, expanded):
@@ -136,6 +137,14 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
         yield _disagrees(f"{field}.bridge", " + ".join(map(str, steps[:-1])), str(delta))
     yield from _check_budget(measure, effect)
     yield from _check_stated_claim(evidence.plan, measure, effect)
+
+
+def _verdict_note(measure: MeasureResult, effect: Effect | None, limit: str) -> Reason:
+    """What was concluded, for the report: the figure that the limit is about, beside it."""
+    stated = measure.verdict
+    value = " ± ".join(reported(*figure(effect, stated.limit.of))) if effect else "-"
+    shown = {"state": stated.state, "measure": measure.name, "figure": FIGURES[stated.limit.of], "value": value}
+    return Reason("VERDICT", data={**shown, "limit": limit, "unit": stated.limit.unit})
 
 
 def _check_budget(measure: MeasureResult, effect: Effect) -> Iterator[Reason]:

@@ -28,6 +28,9 @@ class Message(NamedTuple):
 
 # Data values that are words rather than numbers or names; English shows them as they are.
 WORDS_ZH = {
+    "change": "变化量",
+    "relative change": "相对变化",
+    "level": "改造后水平",
     "met": "达标",
     "not_met": "未达标",
     "inconclusive": "无法定论",
@@ -200,7 +203,9 @@ MESSAGES = {
         _R, "{file}: {field} is {found}, but should be {expected}", "{file}：{field} 为 {found}，应为 {expected}"
     ),
     "VERDICT": Message(
-        _N, "verdict {state}: change {delta}, limit {limit} {unit}", "结论 {state}：变化 {delta}，限值 {limit} {unit}"
+        _N,
+        "verdict {state} on {measure}: {figure} {value}, limit {limit} {unit}",
+        "指标 {measure} 的结论{state}：{figure} {value}，限值 {limit} {unit}",
     ),
     "CLAIM_ASSESSED": Message(
         _N, "the enterprise's claim of {value} {unit} is {assessment}", "企业申报值 {value} {unit}：{assessment}"
