@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from edge_agent.commission import check_mqtt, check_opcua
+from edge_agent.commission import check_mqtt, check_opcua, check_sparkplug
 from edge_agent.commission.findings import PointCheck
 from edge_agent.config import EdgeConfig, SourceConfig
 from edge_agent.config.csvfile import CsvSourceConfig
@@ -24,7 +24,7 @@ HTTP_TIMEOUT_S = 10.0
 
 
 async def check_points(config: EdgeConfig, wait_s: float) -> list[PointCheck]:
-    """A check of every point, all sources side by side; MQTT devices get `wait_s` to speak."""
+    """A check of every point, all sources side by side; what publishes gets `wait_s` to speak."""
     checks = await asyncio.gather(
         *(_check_source(config, name, source, wait_s) for name, source in config.sources.items())
     )
@@ -38,22 +38,9 @@ async def _check_source(config: EdgeConfig, name: str, source: SourceConfig, wai
         case MqttSourceConfig():
             return await check_mqtt.check(name, source, config.device, wait_s)
         case SparkplugSourceConfig():
-            return await _check_sparkplug(name, source, config.device)
+            return await check_sparkplug.check(name, source, config.device, wait_s)
         case CsvSourceConfig():
             return list(_check_folder(name, source))
-
-
-async def _check_sparkplug(name: str, source: SparkplugSourceConfig, device: str) -> list[PointCheck]:
-    """Whether the broker lets us listen; a node says what it has when it is born, which the running agent asks for."""
-    checks = [PointCheck(name, point, unit=config.unit) for point, config in source.points.items()]
-    try:
-        async with connected(source.broker, f"{device}-{name}-check", version=source.version, lasting=False):
-            for one in checks:
-                one.notes.append("the broker lets us in; whether the node has this metric shows when the agent runs")
-    except RetroProofError as err:
-        for one in checks:
-            one.problems.append(str(err))
-    return checks
 
 
 def _check_folder(name: str, source: CsvSourceConfig) -> Iterator[PointCheck]:

@@ -13,7 +13,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from edge_agent import clock
 from edge_agent.commission.browse import Variable
 from edge_agent.commission.browse import describe as show
-from edge_agent.commission.findings import PointCheck
+from edge_agent.commission.findings import PointCheck, judge_unit
 from edge_agent.commission.session import connected
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.sources.opcua.connection import Connection
@@ -24,7 +24,6 @@ from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading
 from edge_agent.status import PointStatus
 from edge_agent.table import figure
 from verification.errors import RetroProofError
-from verification.units import same_dimension, scale_factor
 
 MOST_SKEW_US = 5_000_000
 NEVER_SET_US = 978_307_200_000_000  # 2001-01-01: a device clock that shows less was never set
@@ -59,7 +58,7 @@ async def _check(connection: Connection, source: OpcUaSourceConfig, checks: dict
             checks[item.name].problems.append(_with_mend(item.status.message, source.opcua))
     for item, answer, now_us in await _read(connection.session, usable):
         _judge_value(checks[item.name], item, answer, now_us)
-        _judge_unit(checks[item.name], shown[item.name])
+        judge_unit(checks[item.name], shown[item.name].unit)
         _judge_terms(checks[item.name], item)
 
 
@@ -141,20 +140,6 @@ def _judge_times(check: PointCheck, answer: ua.DataValue, found: Reading, now_us
         check.problems.append(
             f"the server's clock is {abs(skew_us) / 1e6:.0f} s {'ahead of' if skew_us > 0 else 'behind'} this "
             "machine's; have both use NTP"
-        )
-
-
-def _judge_unit(check: PointCheck, variable: Variable) -> None:
-    theirs = variable.unit
-    if not theirs.ours:
-        if theirs.shown:
-            check.notes.append(f"the server shows the unit {theirs.shown!r}, which is not known here; compare it")
-        return
-    if not same_dimension(theirs.ours, check.unit):
-        check.problems.append(f"the server says {theirs.ours}, the configuration {check.unit}: one of them is wrong")
-    elif scale_factor(theirs.ours, check.unit) != 1.0:
-        check.problems.append(
-            f"the server counts in {theirs.ours}; values are kept as they come, so write unit: {theirs.ours}"
         )
 
 

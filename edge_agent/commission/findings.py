@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from edge_agent.commission.engineering_units import Unit
+from verification.units import same_dimension, scale_factor
+
 
 @dataclass(slots=True)
 class PointCheck:
@@ -37,6 +40,19 @@ class PointCheck:
             self.sampling,
             self.queue,
             verdict,
+        )
+
+
+def judge_unit(check: PointCheck, theirs: Unit) -> None:
+    """Compare the unit that the plant shows with the one in the configuration; values are kept as they come."""
+    if not theirs.ours:
+        if theirs.shown:
+            check.notes.append(f"the plant shows the unit {theirs.shown!r}, which is not known here; compare it")
+    elif not same_dimension(theirs.ours, check.unit):
+        check.problems.append(f"the plant says {theirs.ours}, the configuration {check.unit}: one of them is wrong")
+    elif scale_factor(theirs.ours, check.unit) != 1.0:
+        check.problems.append(
+            f"the plant counts in {theirs.ours}; values are kept as they come, so write unit: {theirs.ours}"
         )
 
 

@@ -16,6 +16,7 @@ from edge_agent.clock import now_us
 from tests.edge_agent.odd_server import serving
 from tests.edge_agent.support import free_port
 from tests.edge_agent.test_edge_cli import run
+from tests.support.peers import Peer
 from verification import keys
 
 
@@ -79,8 +80,8 @@ def test_a_point_that_can_be_used_shows_value_status_skew_and_what_was_granted(u
     ("name", "changes", "message"),
     [
         ("energy", {"node": "ns=2;s=gone"}, "Look for it with: retroproof edge browse"),
-        ("energy", {"unit": "t"}, "the server says kWh, the configuration t: one of them is wrong"),
-        ("exported", {}, "the server counts in MWh; values are kept as they come, so write unit: MWh"),
+        ("energy", {"unit": "t"}, "the plant says kWh, the configuration t: one of them is wrong"),
+        ("exported", {}, "the plant counts in MWh; values are kept as they come, so write unit: MWh"),
         ("recipe", {"unit": "1", "kind": "state"}, "String"),
         ("zones", {"unit": "1", "kind": "gauge"}, "array"),
         ("secret", {}, "ask its administrator"),
@@ -231,3 +232,50 @@ def test_a_dry_run_says_what_it_could_not_read(write, url):
     assert done.exit_code == 1
     assert "PROBLEM: line: recipe: " in done.output
     assert "energy = 12.5 kWh" in done.output
+
+
+@pytest.fixture
+def hall(plant_broker, tmp_path):
+    """npm's sparkplug-client as an edge node, and the configuration of a source that reads it."""
+    login = {"user": "gateway", "password": plant_broker.password("gateway")}
+    name = f"node-{tmp_path.name}"
+    where = {"url": f"mqtt://127.0.0.1:{plant_broker.port}", "group": "hall", "node": name}
+    node = Peer("sparkplug_node.js", login | where, tmp_path / "node.log").start()
+    energy = {"name": "Energy/Total", "alias": 5, "type": "Double", "value": 12.5, "timestamp": now_us() // 1_000}
+    label = {"name": "Label", "type": "String", "value": "A", "timestamp": now_us() // 1_000}
+    node.tell(birth={"node": [label], "devices": {"meter": [energy]}})
+    (tmp_path / "plant.password").write_text(plant_broker.password("edge"))
+    (tmp_path / "plant.password").chmod(0o600)
+
+    def source(**points: dict) -> dict:
+        usual = {"edge_node": f"hall/{name}", "unit": "kWh", "kind": "counter"}
+        return {
+            "hall": {
+                "sparkplug": f"mqtt://edge@127.0.0.1:{plant_broker.port}",
+                "password_file": "plant.password",
+                "points": {point: usual | changes for point, changes in points.items()},
+            }
+        }
+
+    yield source
+    node.kill()
+
+
+def test_a_sparkplug_node_is_asked_for_its_birth(write, hall):
+    code, shown = check(write(hall(energy={"device": "meter", "metric": "Energy/Total"})), "--wait", 30)
+    assert code == 0, shown
+    assert ["hall", "energy", "12.5", "kWh", "Good"] in [line.split()[:5] for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("point", "message"),
+    [
+        ({"device": "meter", "metric": "Energy/Totals"}, "did you mean 'meter: Energy/Total'?"),
+        ({"metric": "Label"}, "the point needs a number"),
+        ({"edge_node": "hall/nobody", "metric": "x"}, "was not born within 3 s of being asked"),
+    ],
+)
+def test_a_sparkplug_metric_that_is_not_there_is_a_problem(write, hall, point, message):
+    code, shown = check(write(hall(one=point)), "--wait", 3)
+    assert code == 1
+    assert any(message in line for line in shown.splitlines() if line.startswith("PROBLEM: hall.one")), shown
