@@ -96,6 +96,6 @@ def show_keys(here: Here, caller: Caller) -> Response:
     ]
     with connect(here.db) as conn:
         for device in sorted({project.device for project in dossier.list_projects(conn, caller)}):
-            # A trust file holds one key for each name: the one in use.
-            lines += [f"device/{device} {key.key}" for key in devices.signing_keys(conn, device)[-1:]]
+            # Also those that have ended: what they signed before still counts, and packages have it.
+            lines += [f"device/{device} {key.key}" for key in devices.signing_keys(conn, device)]
     return Response("\n".join([*lines, ""]), media_type="text/plain; charset=utf-8")

@@ -117,10 +117,19 @@ def story(db: str, ingest: str, opcua: str, folder: Path) -> dict[str, str]:
     try:
         until(lambda: all_is_well(box))
         said["status"] = box.run("edge", "status", "--config", "edge.yaml")
+        said["rotate-key"] = box.run("edge", "rotate-key", "--config", "edge.yaml")
+        until(lambda: keys_known(db) == 2)
+        until(lambda: all_is_well(box))
     finally:
         agent.terminate()
         agent.communicate(timeout=DEADLINE_S)
     return said
+
+
+def keys_known(db: str) -> int:
+    """How many keys ingest has registered."""
+    with connect(db) as conn:
+        return conn.execute("SELECT count(*) FROM telemetry.device_key").fetchone()[0]
 
 
 def all_is_well(box: Box) -> bool:

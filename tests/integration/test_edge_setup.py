@@ -31,17 +31,15 @@ def test_the_guide_leads_from_nothing_to_a_running_agent(database, tmp_path):
     assert all_points
     assert f"{DEVICE}: running" in said["status"]
     with connect(database) as conn:
-        stored = conn.execute(
-            "SELECT count(*), min(p.unit) FROM telemetry.reading AS r JOIN telemetry.point AS p ON p.id = r.point_id"
-        )
-        count, _ = stored.fetchone()
-    assert count >= 12
+        keys_in_use = conn.execute("SELECT count(*) FROM telemetry.device_key WHERE valid_to IS NULL").fetchone()
+        assert keys_in_use == (1,)  # of two: the guide changes the key
+        assert conn.execute("SELECT count(*) FROM telemetry.quarantine").fetchone() == (0,)
+        stored = conn.execute("SELECT count(DISTINCT point_id) FROM telemetry.reading").fetchone()
+        assert stored == (int(all_points[1]),)
     shown = captured(PAGE.read_text(encoding="utf-8"))
     assert shown.keys() == said.keys()
     for name, text in shown.items():
-        assert frame(text) == frame(said[name]), (
-            f"record the guide anew: python -m tests.integration.edge_setup ({name})"
-        )
+        assert frame(text) == frame(said[name]), f"{name}: record it anew with python -m tests.integration.edge_setup"
 
 
 def test_captures_are_put_where_the_page_wants_them():

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from package_builder import (
     DEVICE,
     DEVICE_ID,
@@ -41,9 +42,16 @@ from verification.evidence.check_report import Axis, AxisReport, Outcome, Reason
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
 VERIFIED, REFUTED, OPEN, NOT_RUN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY, Outcome.NOT_RUN
-TRUST = keyring.TrustedKeys(
-    {"engine": keys.public_text(ENGINE), "log": keys.public_text(LOG), f"device/{DEVICE_ID}": keys.public_text(DEVICE)}
-)
+SUCCESSOR = Ed25519PrivateKey.from_private_bytes(bytes([5]) * 32)
+
+
+def trust(**named: Ed25519PrivateKey) -> keyring.TrustedKeys:
+    """One key for each name; `device` stands for the device of the package."""
+    names = {f"device/{DEVICE_ID}" if name == "device" else name: key for name, key in named.items()}
+    return keyring.TrustedKeys({name: frozenset({keys.public_text(key)}) for name, key in names.items()})
+
+
+TRUST = trust(engine=ENGINE, log=LOG, device=DEVICE)
 
 BATCHES = [name for name in sorted(good_package()) if name.startswith("batches/")]
 SAMPLE = [*(name for name in sorted(good_package()) if name not in BATCHES), BATCHES[0], BATCHES[9], BATCHES[-1]]
@@ -184,7 +192,7 @@ def test_keys_taken_from_the_package_are_said_loudly_with_the_keys_to_compare() 
 
 @pytest.mark.parametrize("name", ["engine", "log", f"device/{DEVICE_ID}"])
 def test_a_key_other_than_the_trusted_one_is_refuted(name: str) -> None:
-    foreign = keyring.TrustedKeys({**TRUST.keys, name: keys.public_text(STRANGER)})
+    foreign = keyring.TrustedKeys({**TRUST.keys, name: frozenset({keys.public_text(STRANGER)})})
     report = check(good_package(), trusted=foreign)
     assert codes(report, Axis.SIGNER) == ["FOREIGN_KEY"]
     assert report.exit_code == 1
@@ -197,8 +205,48 @@ def test_a_name_that_the_trust_file_leaves_out_is_open_but_devices_may_be_left_t
     report = check(good_package(), trusted=keyring.TrustedKeys(without_devices))
     assert report.exit_code == 0
     assert "vouched for by the engine's key" in report.text()
-    other_device = keyring.TrustedKeys({**without_devices, "device/edge-2": keys.public_text(DEVICE)})
+    other_device = keyring.TrustedKeys({**without_devices, "device/edge-2": frozenset({keys.public_text(DEVICE)})})
     assert codes(check(good_package(), trusted=other_device), Axis.SIGNER) == ["UNTRUSTED_NAME"]
+
+
+def changed_key_world(successor: Ed25519PrivateKey = SUCCESSOR) -> World:
+    """The device changed its key after the third batch: it signed the change itself, `successor` what follows."""
+    payloads = line_payloads()
+    change: list[batch.Payload] = [batch.KeyChange(keys.raw_public(SUCCESSOR))]
+    sealed = seal_chain([*payloads[:3], *change, *payloads[3:]])
+    at_us = EPOCH + 1 + 3  # seal_chain counts the signing time up by one for each batch
+    previous = batch.open_batch(sealed[2]).sha256
+    for sequence in range(3, len(sealed)):
+        payload = batch.read_payload(batch.open_batch(sealed[sequence]))
+        header = dataclasses.replace(batch.open_batch(sealed[sequence]).header, previous=previous)
+        sealed[sequence] = batch.seal(header, payload, DEVICE if sequence == 3 else successor)
+        previous = batch.open_batch(sealed[sequence]).sha256
+    device_keys = [
+        keyring.DeviceKey(keys.public_text(DEVICE), EPOCH, at_us + 1),
+        keyring.DeviceKey(keys.public_text(SUCCESSOR), at_us),
+    ]
+    return World(batches=tuple(sealed), locked=15, register=register(devices={DEVICE_ID: device_keys}))
+
+
+def test_a_key_that_a_trusted_key_named_as_its_successor_is_trusted() -> None:
+    files = changed_key_world().build()
+    assert codes(check(files, trusted=TRUST), Axis.SIGNER) == []
+    both = keyring.TrustedKeys(
+        {**TRUST.keys, f"device/{DEVICE_ID}": frozenset(map(keys.public_text, (DEVICE, SUCCESSOR)))}
+    )
+    assert codes(check(files, trusted=both), Axis.SIGNER) == []
+
+
+def test_a_successor_says_nothing_of_the_key_before_it() -> None:
+    """Anybody can name a known public key as his own successor."""
+    files = changed_key_world().build()
+    report = check(files, trusted=trust(engine=ENGINE, log=LOG, device=SUCCESSOR))
+    assert codes(report, Axis.SIGNER) == ["FOREIGN_KEY"]
+
+
+def test_what_an_ended_key_signed_afterwards_is_refuted() -> None:
+    report = check_world(changed_key_world(successor=DEVICE))
+    assert set(codes(report, Axis.SIGNER)) >= {"DEVICE_KEY_EXPIRED"}
 
 
 def test_a_batch_by_an_unknown_key_is_refuted() -> None:

@@ -213,7 +213,7 @@ def test_a_trust_file_has_names_keys_and_comments() -> None:
     key = register().engine
     text = f"\ufeff# from the city's web page\n\nengine {key}  # 2026\r\ndevice/edge-1 {key}\n"
     found = keyring.parse_trust(text.encode(), name="t")
-    assert found.keys == {"engine": key, "device/edge-1": key}
+    assert found.keys == {"engine": {key}, "device/edge-1": {key}}
     assert found.names_devices()
 
 

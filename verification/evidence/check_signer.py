@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from verification import keys
+from verification.batch import KeyChange
 from verification.evidence import keyring
 from verification.evidence.check_evidence import Evidence
 from verification.evidence.check_report import Reason
@@ -24,12 +25,26 @@ def check_signer(evidence: Evidence, trusted: TrustedKeys | None) -> Iterator[Re
         if trusted is None:
             yield Reason("KEYS_FROM_PACKAGE", data=about)
         elif name in trusted.keys:
-            if trusted.keys[name] != key:
+            if key not in trusted.keys[name] | _successors(evidence, name, trusted.keys[name]):
                 yield Reason("FOREIGN_KEY", data=about)
         elif name.startswith(keyring.DEVICE) and not trusted.names_devices():
             yield Reason("DEVICE_KEY_VOUCHED", data=about)
         else:
             yield Reason("UNTRUSTED_NAME", data=about)
+
+
+def _successors(evidence: Evidence, name: str, trusted: frozenset[str]) -> set[str]:
+    """The keys of a device that its trusted keys named as their successors, in batches of this package."""
+    device = name.removeprefix(keyring.DEVICE)
+    if device == name or evidence.signature_faults:
+        return set()
+    known = set(trusted)
+    for (_, batch), (_, delivery) in zip(evidence.opened, evidence.deliveries, strict=True):
+        if batch.header.device == device and isinstance(delivery.payload, KeyChange):
+            signer, _ = evidence.register.signer_of(device, batch.envelope.key_id, batch.header.signed_at_us)
+            if signer is not None and keys.public_text(signer) in known:
+                known.add(keys.public_text(keys.from_raw(delivery.payload.public_key)))
+    return known
 
 
 def _used(evidence: Evidence) -> set[tuple[str, str]]:

@@ -2,7 +2,8 @@
 
 One key per edge device at a time, one per engine, one per log. A device key counts for batches signed from
 `valid_from_us` until `valid_to_us` (exclusive), which rotation or revocation sets. A trust file is text: one `name
-ed25519:hex` per line, where the name is `engine`, `log` or `device/<id>`; `#` begins a comment. Whether a register is
+ed25519:hex` per line, where the name is `engine`, `log` or `device/<id>`, which may come once for each of the device's
+keys; `#` begins a comment. Whether a register is
 authentic, its package's signatures say.
 """
 
@@ -79,9 +80,9 @@ def public(text: str) -> Ed25519PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class TrustedKeys:
-    """The keys that an auditor obtained from elsewhere, by name, each in its text form."""
+    """The keys that an auditor obtained from elsewhere, by name, each in its text form; a device may have several."""
 
-    keys: Mapping[str, str]
+    keys: Mapping[str, frozenset[str]]
 
     def names_devices(self) -> bool:
         """Whether the list speaks about devices at all, and so about every device."""
@@ -94,7 +95,7 @@ def parse_trust(data: bytes, *, name: str) -> TrustedKeys:
         text = data.decode("utf-8-sig")  # Windows editors begin a UTF-8 file with a byte order mark
     except UnicodeDecodeError as err:
         raise ConfigError(f"{name}: is not UTF-8 text; save it as UTF-8") from err
-    found: dict[str, str] = {}
+    found: dict[str, frozenset[str]] = {}
     for number, line in enumerate(text.splitlines(), start=1):
         words = line.partition("#")[0].split()
         if not words:
@@ -108,7 +109,8 @@ def parse_trust(data: bytes, *, name: str) -> TrustedKeys:
             ) from err
         if owner not in (ENGINE, LOG) and not DEVICE_ID.fullmatch(owner.removeprefix(DEVICE)):
             raise ConfigError(f"{name}:{number}: {owner!r} names no signer; write engine, log or device/ID")
-        if found.setdefault(owner, key) != key:
+        found[owner] = found.get(owner, frozenset()) | {key}
+        if len(found[owner]) > 1 and owner in (ENGINE, LOG):
             raise ConfigError(f"{name}:{number}: {owner} has two different keys; keep one")
     if not found:
         raise ConfigError(f"{name}: names no key; write lines such as: engine ed25519:HEX")
