@@ -96,7 +96,7 @@ def _copy(conn: Connection, copy_file: Path) -> None:
 
 def _stage(conn: Connection, copy_file: Path, rows_each: int) -> None:
     """The rows come ready encoded from a file, so that nothing but the database is measured on this side."""
-    size = rows_each * row_format.READING.itemsize
+    size = rows_each * row_format.to_records([]).itemsize
     inserted = 0
     conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE telemetry.reading)")
     with copy_file.open("rb") as file:
