@@ -26,8 +26,9 @@ from api.tokens import Principal
 from ingest import read
 from verification import keys
 from verification.engine.result import Context, Result
-from verification.engine.verify import verify
+from verification.engine.verify import needed_points, verify
 from verification.evidence import archive, logentry
+from verification.evidence.deliveries import decode_all, steps_back
 from verification.evidence.keyring import DeviceKey, KeyRegister, LogKey
 from verification.evidence.package import (
     CHECKPOINT,
@@ -39,6 +40,7 @@ from verification.evidence.package import (
     run_entry,
     seal,
 )
+from verification.findings import Finding
 from verification.plan import Plan, parse_plan
 from verification.series.columns import Series
 
@@ -58,11 +60,12 @@ class FinishedRun:
 class _Stored:
     """What a run is made from, all of one moment.
 
-    `refused`: batches that have their place in a chain but no readings.
+    `refused`: batches that have their place in a chain but no readings; `quarantined`: all that lie there, by code.
     """
 
     batches: list[bytes]
     refused: list[dict[str, str | int]]
+    quarantined: dict[str, int]
     readings: dict[str, Series]
     device_keys: list[DeviceKey]
 
@@ -120,7 +123,8 @@ def _judge(settings: Settings, conn: Connection, order: _Order) -> tuple[Result,
     plan = parse_plan(filed.data)
     locked = {head.epoch: head.sequence for head in baseline_entry(conn, filed).heads if head.device == device}
     stored = _load(settings.db, device, plan, locked)
-    result = verify(plan, filed.sha256.hex(), stored.readings, _context(conn, filed, plan, order.k))
+    context = _context(conn, filed, plan, order.k, _intake_findings(plan, stored))
+    result = verify(plan, filed.sha256.hex(), stored.readings, context)
     inputs = PackageInputs(
         plan=filed.data,
         plan_logged=_logged(conn, filed.plan_index),
@@ -186,12 +190,23 @@ def _load(db: str, device: str, plan: Plan, locked: dict[int, int]) -> _Stored:
                 for batch in batches
                 if batch.code != ACCEPTED
             ],
+            quarantined=read.quarantined(conn, device),
             readings=load(conn, device, plan),
             device_keys=signing_keys(conn, device),
         )
 
 
-def _context(conn: Connection, filed: FiledPlan, plan: Plan, k: int) -> Context:
+def _intake_findings(plan: Plan, stored: _Stored) -> list[Finding]:
+    """What the way of the readings shows: batches in quarantine, and readings that came out of order."""
+    findings = []
+    if stored.quarantined:
+        codes = ", ".join(f"{code} {count}" for code, count in stored.quarantined.items())
+        findings.append(Finding.of("BATCHES_QUARANTINED", count=sum(stored.quarantined.values()), codes=codes))
+    back = steps_back(decode_all(stored.batches), needed_points(plan))
+    return findings + [Finding.of("DISORDER_SORTED", point=name, count=count) for name, count in sorted(back.items())]
+
+
+def _context(conn: Connection, filed: FiledPlan, plan: Plan, k: int, found: list[Finding]) -> Context:
     """What only the platform knows.
 
     Every stored reading came in a batch whose signature ingest verified, so each point's trust grade is
@@ -204,6 +219,7 @@ def _context(conn: Connection, filed: FiledPlan, plan: Plan, k: int) -> Context:
         run_number=k,
         run_count=k,
         trust_grades=dict.fromkeys(plan.points, "signed"),
+        input_findings=found,
     )
 
 

@@ -175,6 +175,12 @@ SELECT id, last_received_at, times, code, topic_device, epoch, sequence, detail 
 WHERE released_at IS NULL OR %(released)s
 ORDER BY id DESC LIMIT %(most)s;
 
+-- name: quarantined_of
+-- Of the device, and of whoever claimed to be it; what was released counts no longer.
+SELECT code, count(*) FROM telemetry.quarantine
+WHERE (device = %(device)s OR topic_device = %(device)s) AND released_at IS NULL
+GROUP BY code ORDER BY code;
+
 -- name: quarantine_entry
 SELECT q.topic_device, q.batch_id, coalesce(q.bytes, b.bytes), q.released_at
 FROM telemetry.quarantine AS q LEFT JOIN telemetry.batch AS b ON b.id = q.batch_id

@@ -218,6 +218,11 @@ def batches(
         epoch, sequence = page[-1].epoch, page[-1].sequence
 
 
+def quarantined(conn: Connection, device: str) -> dict[str, int]:
+    """How many batches of the device, or of whoever claimed to be it, lie in quarantine, by reason code."""
+    return dict(conn.execute(statement("quarantined_of"), {"device": device}).fetchall())
+
+
 def heads(conn: Connection, device: str) -> list[ChainHead]:
     """The head of each chain of the device, oldest epoch first; a chain without its first batch has none."""
     return [ChainHead(*row) for row in conn.execute(statement("heads"), {"device": device})]

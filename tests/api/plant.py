@@ -56,6 +56,20 @@ class MeteredLine:
     def deliver_the_rest(self) -> None:
         self.deliver(self.timeline.baseline_end + dt.timedelta(minutes=15), self.timeline.reporting_end)
 
+    def deliver_late(self, start: dt.datetime, end: dt.datetime) -> None:
+        """Deliver a span in two halves, the second one first: its rows are collected out of order."""
+        middle = start + (end - start) / 2
+        self.deliver(middle, end)
+        self.deliver(start, middle - dt.timedelta(minutes=15))
+
+    def deliver_forged(self) -> None:
+        """Somebody sends a batch under the device's name that another key has signed."""
+        header = Header(self.device, 1, 0, NO_PREVIOUS, micros(self.timeline.reporting_end), "synchronised", 0)
+        forged = seal(header, Catalogue(self.points), Ed25519PrivateKey.generate())
+        with connect(self.db) as conn:
+            outcome = write_group(conn, [Arrival.of(self.device, forged)], received_at_us=header.signed_at_us)
+        assert {decision.code for decision in outcome.decisions}.isdisjoint({Code.ACCEPTED})
+
     def deliver(self, start: dt.datetime, end: dt.datetime) -> None:
         signed_at_us = micros(end)
         batches = [self._seal(Catalogue(self.points), signed_at_us)] if self._sequence == 0 else []

@@ -269,3 +269,19 @@ def test_keys_name_engine_log_and_the_device_of_the_project(served: Served, line
     with served.as_role(Role.AUDITOR) as client:
         trusted = parse_trust(client.get("/api/v1/keys").content, name="trust")
     assert set(trusted.keys) == {"engine", "log", f"device/{DEVICE}"}
+
+
+def test_a_run_says_what_the_way_of_its_readings_shows(served: Served, line: MeteredLine, project: Enter) -> None:
+    """The second half of the reporting period comes first, and somebody sends under the device's name."""
+    assert project(line).status_code == 201
+    line.deliver_late(line.timeline.baseline_end + dt.timedelta(minutes=15), line.timeline.reporting_end)
+    line.deliver_forged()
+    with served.as_role(Role.EXPERT) as client:
+        run = client.post(f"{PROJECT_PATH}/runs").json()
+        package = client.get(f"{PROJECT_PATH}/runs/1/package.zip").content
+    found = {finding["code"]: finding for finding in run["findings"]}
+    assert found["DISORDER_SORTED"]["severity"] == "info"
+    assert found["BATCHES_QUARANTINED"]["data"]["count"] == 1
+    assert run["verdict"]["state"] == "met"
+    axes = {axis.axis: axis.outcome for axis in check_archive(package, recompute=True).axes}
+    assert axes[Axis.RECOMPUTATION] is Outcome.VERIFIED

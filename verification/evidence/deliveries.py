@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from verification import batch as batches
 from verification.errors import FormatError
 from verification.evidence.logentry import Head
-from verification.model import Point, Rows
+from verification.model import Point, RowFlag, Rows
 
 CSV_HEADER = "point,time,value,status"
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -108,6 +108,23 @@ def utc_text(time_us: int) -> str:
     """Microseconds since 1970 as an RFC 3339 time in UTC."""
     # A timedelta counts whole microseconds; going through a float timestamp would lose the last digit.
     return (_EPOCH + dt.timedelta(microseconds=time_us)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def steps_back(deliveries: Iterable[Delivery], points: Collection[str]) -> dict[str, int]:
+    """For each point, how many live readings are older than one that was collected before; only where there are any.
+
+    What was fetched from a source's history is late by its nature and does not count.
+    """
+    latest: dict[str, int] = {}
+    found: dict[str, int] = {}
+    for delivery in deliveries:
+        for reading in delivery.readings(points):
+            if reading.flags & RowFlag.BACKFILLED:
+                continue
+            if reading.time_us < latest.get(reading.point, reading.time_us):
+                found[reading.point] = found.get(reading.point, 0) + 1
+            latest[reading.point] = max(reading.time_us, latest.get(reading.point, reading.time_us))
+    return found
 
 
 def heads(deliveries: Iterable[Delivery]) -> list[Head]:

@@ -46,4 +46,11 @@ ENTRIES = {
         "Read this point by an edge agent that signs.",
         "改由带签名的边缘代理采集该测点。",
     ),
+    "BATCHES_QUARANTINED": Entry(
+        "warning", None,
+        "{count} batches of the device, or of someone who claimed to be it, lie in quarantine: {codes}.",
+        "该设备（或冒充该设备者）有 {count} 个批次处于隔离区：{codes}。",
+        "Look at them with `retroproof ingest quarantine list`; they were not used.",
+        "用 `retroproof ingest quarantine list` 查看；这些批次未被使用。",
+    ),
 }  # fmt: skip
