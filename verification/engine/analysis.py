@@ -20,6 +20,7 @@ from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_carlo
+from verification.engine.days import daily_factor
 from verification.engine.meters import MeterInUse
 from verification.engine.model_checks import check_fit, check_outliers, check_support
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model, refit
@@ -132,7 +133,14 @@ def analyse(
     target = FIGURES.index(spec.measure.target.of)
     level = _level_spread(case.reporting, plan.confidence)
     estimate = primary.estimate
-    spreads = (estimate.spread(plan.confidence), _relative_spread(primary, plan.confidence), level)
+    factor = daily_factor(primary, case, plan.confidence)
+    if factor > 1:
+        findings.append(Finding.of("NOISE_BY_DAYS", times=f"{factor:.2f}"))
+    spreads = (
+        _times(estimate.spread(plan.confidence), factor),
+        _times(_relative_spread(primary, plan.confidence), factor),
+        _times(level, factor),
+    )
     effects = [_meter_effect(primary, case, windows, meter) for meter in meters]
     figures = _figures(primary, case)
     budgets = [
@@ -184,6 +192,10 @@ def _cross_checks(
 def _figures(primary: Primary, case: Case) -> tuple[float, float, float]:
     estimate, reporting = primary.estimate, case.reporting
     return estimate.delta, estimate.relative, reporting.total_y / reporting.total_w
+
+
+def _times(spread: Spread, factor: float) -> Spread:
+    return Spread(spread.u * factor, spread.dof)
 
 
 def _relative_spread(primary: Primary, confidence: float) -> Spread:
