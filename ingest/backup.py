@@ -62,7 +62,6 @@ def backup(url: str, folder: Path, *, pg_bin: Path | None = None, progress: Prog
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with connect(url, statement_timeout_s=0) as conn:
-            conn.execute("SET idle_in_transaction_session_timeout = 0")
             conn.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             with conn.transaction():
                 row = conn.execute("SELECT pg_export_snapshot()").fetchone()

@@ -25,11 +25,14 @@ _NAME_LINE = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def connect(url: str, *, statement_timeout_s: int = STATEMENT_TIMEOUT_S) -> Connection:
-    """A connection in autocommit: transactions are where the code says so. A statement timeout of 0 is none."""
+    """A connection in autocommit: transactions are where the code says so. A statement timeout of 0 is
+    none, and then a transaction may also wait between two statements for as long as it likes.
+    """
+    idle_timeout_s = STATEMENT_TIMEOUT_S if statement_timeout_s else 0
     lock_timeout_s = min(LOCK_TIMEOUT_S, statement_timeout_s) or LOCK_TIMEOUT_S
     options = (
         f"-c statement_timeout={statement_timeout_s}s -c lock_timeout={lock_timeout_s}s"
-        f" -c idle_in_transaction_session_timeout={STATEMENT_TIMEOUT_S}s -c timezone=UTC"
+        f" -c idle_in_transaction_session_timeout={idle_timeout_s}s -c timezone=UTC"
     )
     return psycopg.connect(
         url,

@@ -38,7 +38,7 @@ SCHEMA = pa.schema(
 )
 CSV_SCHEMA = SCHEMA.set(SCHEMA.get_field_index("time"), pa.field("time_us", pa.int64()))
 # How PostgreSQL sends each column but the first, in the order of the statement `export`.
-_WIRE_TYPES = {"time": ">i8", "value": ">f8", "status": ">i8", "flags": ">i2", "epoch": ">i8", "sequence": ">i8"}
+_WIRE_TYPES = (">i8", ">f8", ">i8", ">i2", ">i8", ">i8", ">i4")
 
 
 class Format(StrEnum):
@@ -100,26 +100,21 @@ def _days(conn: Connection, device: str, names: Iterable[str], start_us: int, en
 
 def _record_batch(name: str, packed: Sequence[bytes]) -> pa.RecordBatch:
     """One day of one point from its columns, each as PostgreSQL sends them end to end."""
-    types = [*_WIRE_TYPES.values(), ">i4"]
-    columns = [np.frombuffer(data, wire) for data, wire in zip(packed, types, strict=True)]
-    columns[0] = columns[0].astype(np.int64) + PG_EPOCH_US
-    arrays = [
-        pa.array(column.astype(column.dtype.newbyteorder("=")), from_type).cast(field.type)
-        for column, field, from_type in zip(columns, list(SCHEMA)[1:], map(_native, types), strict=True)
-    ]
-    return pa.RecordBatch.from_arrays([pa.repeat(name, len(columns[0])), *arrays], schema=SCHEMA)
-
-
-def _native(wire: str) -> pa.DataType:
-    return pa.from_numpy_dtype(np.dtype(wire).newbyteorder("="))
+    columns = [np.frombuffer(data, wire) for data, wire in zip(packed, _WIRE_TYPES, strict=True)]
+    native = [column.astype(column.dtype.newbyteorder("=")) for column in columns]
+    native[0] += PG_EPOCH_US
+    arrays = [pa.array(column).cast(field.type) for column, field in zip(native, list(SCHEMA)[1:], strict=True)]
+    return pa.RecordBatch.from_arrays([pa.repeat(name, len(native[0])), *arrays], schema=SCHEMA)
 
 
 def _blocks(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Small runs gathered into blocks worth writing; none at all still makes a file with columns."""
     held: list[pa.RecordBatch] = []
+    rows = 0
     for batch in batches:
         held.append(batch)
-        if sum(one.num_rows for one in held) >= BLOCK_ROWS:
+        rows += batch.num_rows
+        if rows >= BLOCK_ROWS:
             yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
-            held = []
+            held, rows = [], 0
     yield pa.Table.from_batches(held, SCHEMA).combine_chunks()
