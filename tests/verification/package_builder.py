@@ -52,6 +52,46 @@ target: {at_most: -200, unit: kWh/t}
 claim: {value: -260, unit: kWh/t}
 """.encode()
 
+PLAN_OF_SEVERAL = """\
+retroproof_plan: 2
+project: test-line
+title: {en: Test line, zh: 试验线}
+timezone: Asia/Shanghai
+interval: day
+baseline: {start: 2026-03-01, end: 2026-04-30}
+reporting: {start: 2026-05-06, end: 2026-07-05}
+points:
+  ac_energy: {kind: counter, unit: kWh, meter: M-1, cadence_s: 21600}
+  metal_tapped: {kind: counter, unit: t, meter: S-1, cadence_s: 21600}
+meters:
+  M-1: {serial: A17, class_percent: 0.2, unit: kWh, max_rate_per_hour: 600000, installed: 2025-01-01}
+  S-1: {serial: B42, class_percent: 0.1, unit: t, max_rate_per_hour: 200, installed: 2025-01-01}
+measures:
+  energy:
+    metric: energy_per_ton
+    unit: kWh/t
+    boundary: liquid_ac
+    inputs: {energy: ac_energy, output: metal_tapped}
+    model: {kind: ols, drivers: [metal_tapped]}
+    target: {at_most: -200, unit: kWh/t}
+    claim: {value: -260, unit: kWh/t}
+    factors: {money: {value: 0.42, unit: CNY/kWh, version: contract 2025}}
+    annual_output: {value: 58400, unit: t, basis: planned}
+  relative:
+    metric: energy_per_ton
+    unit: kWh/t
+    boundary: {en: whole line, zh: 全线}
+    inputs: {energy: ac_energy, output: metal_tapped}
+    model: {kind: ratio}
+    target: {of: relative, at_most: -5, unit: "%"}
+  metal:
+    metric: {numerator: metal_tapped, better: higher, decimals: 3}
+    unit: t
+    boundary: {en: metal a day, zh: 日产量}
+    model: {kind: mean}
+    target: {of: level, at_least: 120, unit: t}
+""".encode()
+
 ENGINE, LOG, DEVICE, STRANGER = (Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in (1, 2, 3, 4))
 OTHER_ENTRY = logentry.encode(logentry.PlanEntry("another-line", "ab" * 32, 1))
 LOGGED_US = 1_790_000_000_000_000

@@ -19,6 +19,7 @@ from package_builder import (
     ENGINE,
     EPOCH,
     LOG,
+    PLAN_OF_SEVERAL,
     STRANGER,
     World,
     check_world,
@@ -40,7 +41,7 @@ from verification.evidence.check_evidence import Evidence
 from verification.evidence.check_messages import MESSAGES, Weight
 from verification.evidence.check_report import Axis, AxisReport, Outcome, Reason, Report
 
-GOLDEN = Path(__file__).parent.parent / "golden" / "v1"
+GOLDEN = Path(__file__).parent.parent / "golden"
 VERIFIED, REFUTED, OPEN, NOT_RUN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY, Outcome.NOT_RUN
 SUCCESSOR = Ed25519PrivateKey.from_private_bytes(bytes([5]) * 32)
 
@@ -333,6 +334,15 @@ def test_a_refuting_reason_outweighs_an_open_one_and_axes_are_never_merged() -> 
     assert "bytes:         CANNOT BE VERIFIED" in both.text()
 
 
+def test_a_package_of_several_measures_is_recomputed_and_says_what_each_limit_is_about() -> None:
+    report = check_world(World(plan=PLAN_OF_SEVERAL), recompute=True)
+    assert set(outcomes(report).values()) == {VERIFIED}, report.text()
+    text = report.text()
+    assert "verdict met on energy: change -257 ± " in text
+    assert "verdict not_met on relative: relative change -1.9" in text
+    assert "verdict met on metal: level 16" in text
+
+
 def test_many_reasons_are_cut_short_in_text_and_whole_in_json() -> None:
     report = Report("", (AxisReport(Axis.BYTES, tuple(Reason("ALTERED", f"f{n}") for n in range(13))),))
     assert "and 1 more" in report.text()
@@ -356,7 +366,7 @@ report = check_archive(Path(sys.argv[1]).read_bytes(), recompute=sys.argv[2] == 
 print(report.text())
 raise SystemExit(report.exit_code)
 """
-    path = str(GOLDEN / "test-line.zip")
+    path = str(GOLDEN / "v1" / "test-line.zip")
     for recompute, expected in (("0", 0), ("1", 2)):
         run = subprocess.run(
             [sys.executable, "-c", program, path, recompute], capture_output=True, text=True, check=False
@@ -365,8 +375,8 @@ raise SystemExit(report.exit_code)
     assert "pip install 'retroproof[analysis]'" in run.stdout
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.zip")), ids=lambda path: path.name)
-def test_a_package_written_by_version_1_is_verified_for_ever(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/*.zip")), ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_a_package_that_a_release_wrote_is_verified_for_ever(path: Path) -> None:
     report = check_archive(path.read_bytes())
     assert report.exit_code == 0, report.text()
 
@@ -374,4 +384,4 @@ def test_a_package_written_by_version_1_is_verified_for_ever(path: Path) -> None
 def test_the_builder_makes_what_these_tests_assume() -> None:
     assert len(line_payloads()) == 28
     assert batch.open_batch(seal_chain(line_payloads())[-1]).header.signed_at_us == EPOCH + 28
-    assert list(GOLDEN.glob("*.zip"))
+    assert {path.parent.name for path in GOLDEN.glob("*/*.zip")} == {"v1", "v2"}
