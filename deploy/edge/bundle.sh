@@ -3,8 +3,8 @@
 #
 #     deploy/edge/bundle.sh VENV OUT
 #
-# For another machine than this one: EDGE_PYTHON=3.12 EDGE_PLATFORM=manylinux2014_aarch64 (as `pip download` takes
-# them). Needs the network; what it makes does not.
+# For another machine than this one: EDGE_PYTHON=3.12 EDGE_MACHINE=aarch64 (Linux with glibc 2.28 or newer). Needs the
+# network; what it makes does not.
 set -eu
 
 cd "$(dirname "$0")/../.."
@@ -27,7 +27,11 @@ $pip wheel --no-deps --no-build-isolation --wheel-dir "$wheelhouse" "$source"
 # Everything that it needs, in the versions of the lock file, and pip, which a bare machine may lack.
 target=
 [ -z "${EDGE_PYTHON:-}" ] || target="$target --python-version $EDGE_PYTHON"
-[ -z "${EDGE_PLATFORM:-}" ] || target="$target --platform $EDGE_PLATFORM"
+if [ -n "${EDGE_MACHINE:-}" ]; then
+    for libc in manylinux_2_28 manylinux_2_17 manylinux2014; do
+        target="$target --platform ${libc}_$EDGE_MACHINE"
+    done
+fi
 # shellcheck disable=SC2086 # several words on purpose
 $pip download --only-binary :all: $target --constraint constraints.txt --dest "$wheelhouse" \
     "$(echo "$wheelhouse"/retroproof-*.whl)[edge]" pip

@@ -208,6 +208,8 @@ def test_nothing_behind_a_change_goes_out_before_it_is_acknowledged(box, deliver
     box.read_some()
     sent = [batch.open_batch(item.data).header.sequence for item in box.spool.pending((-1, -1), 100)]
     assert sent == [0, 1]
+    ahead = box.spool.fresh((box.spool.identity.epoch, -1), 60 * SECOND_US, 100)
+    assert [item.sequence for item in ahead] == [0, 1]
     assert box.deliver_all(deliver) == ["accepted"] * 3
 
 
