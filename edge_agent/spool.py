@@ -16,6 +16,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -39,7 +40,7 @@ from edge_agent.spool_model import (
     states_after,
 )
 from edge_agent.spool_reserve import Reserve
-from edge_agent.spool_settlement import Removed, contradiction, remove_settled, remove_unreachable
+from edge_agent.spool_settlement import Removed, contradiction, remove_settled, remove_unreachable, slices
 from edge_agent.sqlfile import SPOOL as SQL
 from verification import batch, keys
 from verification.ack import Ack
@@ -59,7 +60,7 @@ GAP_RESERVE_SHARE = 4  # but no more than this part of a small spool
 GAP_BATCH_BYTES = 64 * 1024  # what one batch of gaps may need at most
 # A full spool goes on refusing: one batch of gaps a minute says so without eating the reserve at once.
 FULL_GAPS_EVERY_US = 60_000_000
-HOLD_RESERVE_EVERY_US = 60_000_000
+HOLD_RESERVE_EVERY_US = 5_000_000
 REOPENS_AT = 0.9  # a full spool takes readings again once this share of its bound is undershot
 CATALOGUE_POINTS = 500  # per catalogue batch: far below 256 KiB even with long names
 MAX_RECEIPTS = 10_000
@@ -67,6 +68,7 @@ MAX_RECEIPTS = 10_000
 # passed over until that day has come.
 MAX_AHEAD_US = MICROSECONDS_PER_DAY
 SPOOL_FULL = "spool_full"
+DISK_FULL = "the disk is full"
 
 
 class Spool:
@@ -84,6 +86,7 @@ class Spool:
         self._reserve = reserve
         self._owed = Rows.empty()  # losses that the disk had no room to record yet
         self._last_hold_us = 0
+        self._disk_full = False
         self._key = key
         self._now_us = now_us
         self.set_limits(limits)
@@ -272,6 +275,9 @@ class Spool:
         now_us = self._now_us()
         if self._oldest_us is not None and now_us - self._oldest_us > self._limits.max_age_us:
             return "the oldest unacknowledged batch is older than max_age_days"
+        if self._disk_full:
+            # What the reserve gave back is for gaps and for deleting, so readings wait until it is held again.
+            return DISK_FULL
         if self._full and self._used_bytes < self._readings_bytes * REOPENS_AT:
             self._full = ""
         return self._full
@@ -289,7 +295,7 @@ class Spool:
             while self._open_rows and (everything or self._rows_are_due()):
                 self._with_reserve(lambda: self._seal_rows(state))
                 made += 1
-            self._hold_reserve()
+        self._hold_reserve()
         return made
 
     def seal_heartbeat(self, said: Heartbeat, state: clock.ClockState, silence_us: int) -> int:
@@ -338,28 +344,28 @@ class Spool:
     def settle(self, ack: Ack) -> Settlement:
         """Delete what ingest has committed; keep aside what it refused. What contradicts our hashes is not believed.
 
-        Where a full disk leaves no room to delete, nothing is deleted: the next acknowledgement says it again.
+        A full disk may leave no room to delete all of it: the next acknowledgement says it again.
         """
         if alarm := contradiction(self._db, self.identity, ack):
             return Settlement(alarm=alarm)
-        try:
-            removed = self._with_reserve(lambda: self._remove(ack))
-        except SpoolFullError:
-            return Settlement()
+        removed: list[Removed] = []
+        with suppress(SpoolFullError):
+            for part in slices(self._db, ack):
+                removed += self._with_reserve(partial(self._remove, part))
+            if ack.epoch != self.identity.epoch:
+                removed += self._with_reserve(lambda: self._remove(ack, unreachable=True))
         self._oldest_us = self._oldest_batch_us()
         beyond = tuple((item.sequence, item.code) for item in ack.refused if item.sequence > ack.through)
         return Settlement(
             sum(part.count for part in removed), tuple(item for part in removed for item in part.refused), beyond
         )
 
-    def _remove(self, ack: Ack) -> list[Removed]:
+    def _remove(self, ack: Ack, *, unreachable: bool = False) -> list[Removed]:
+        remove = remove_unreachable if unreachable else remove_settled
         with self._transaction():
-            removed = [remove_settled(self._db, ack, self._now_us())]
-            if ack.epoch != self.identity.epoch:
-                removed.append(remove_unreachable(self._db, ack, self._now_us()))
-            for part in removed:
-                self._shrink(part.count, part.size)
-        return removed
+            removed = remove(self._db, ack, self._now_us())
+            self._shrink(removed.count, removed.size)
+        return [removed]
 
     def depth(self) -> Depth:
         """The figures that `edge status` shows."""
@@ -377,13 +383,23 @@ class Spool:
             if not self._reserve.release():
                 raise
             log.critical("the disk is full: the reserve beside the spool is given up; make room on the disk")
+            self._tidy("fold_log")
             return work()
+
+    def _tidy(self, *names: str) -> None:
+        """Do what helps on a full disk as far as there is room to do it."""
+        for name in names:
+            with suppress(sqlite3.OperationalError):
+                self._db.executescript(SQL[name])  # steps to the end, which execute does not for a vacuum
 
     def _hold_reserve(self) -> None:
         now_us = self._now_us()
         if abs(now_us - self._last_hold_us) >= HOLD_RESERVE_EVERY_US:
             self._last_hold_us = now_us
-            self._reserve.hold()
+            if self._disk_full:
+                self._tidy("fold_log", "give_room_back", "fold_log")
+            if self._reserve.hold():
+                self._disk_full = False
 
     def _add_point(self, index: int, point: Point) -> None:
         named = {"name": point.name, "address": point.address}
@@ -402,7 +418,7 @@ class Spool:
         if self._used_bytes + more_bytes > self._readings_bytes:
             self._full = f"the spool has reached its {self._limits.max_bytes} bytes (spool.max_bytes)"
         if reason := self.full_reason():
-            raise SpoolFullError(f"{reason}: readings are refused until ingest acknowledges")
+            raise SpoolFullError(f"{reason}: readings are refused until there is room")
 
     def _rows_are_due(self) -> bool:
         if self._open_rows >= self._limits.max_rows:
@@ -499,5 +515,6 @@ class Spool:
                 self._db.execute("ROLLBACK")
             self.identity, self._batches, self._used_bytes, self._oldest_us = before
             if isinstance(err, sqlite3.OperationalError) and err.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise SpoolFullError("the disk is full: readings are refused until there is room") from err
+                self._disk_full = True
+                raise SpoolFullError(f"{DISK_FULL}: readings are refused until there is room") from err
             raise

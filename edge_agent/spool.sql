@@ -2,10 +2,18 @@
 
 -- name: pragmas
 -- FULL makes every commit durable before it returns: a source is acknowledged on the strength of it.
+-- Incremental, so that a file that has drained can give its room back to a full disk.
+PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA journal_size_limit = 16777216;
 PRAGMA foreign_keys = ON;
+
+-- name: give_room_back
+PRAGMA incremental_vacuum(1000);
+
+-- name: fold_log
+PRAGMA wal_checkpoint(TRUNCATE);
 
 -- name: schema
 -- Who this spool is, and where its chain of batches stands. There is exactly one row.
@@ -256,6 +264,13 @@ SELECT sha256 FROM settled WHERE epoch = :epoch AND sequence = :sequence;
 
 -- name: select_settling
 SELECT count(*), coalesce(sum(length(data)), 0) FROM batch WHERE epoch = :epoch AND sequence <= :through;
+
+-- name: select_slice_ends
+-- Where to cut what an acknowledgement settles, so that no transaction deletes more than :most batches.
+SELECT sequence, sha256 FROM (
+    SELECT sequence, sha256, row_number() OVER (ORDER BY sequence) AS place
+    FROM batch WHERE epoch = :epoch AND sequence < :through
+) WHERE place % :most = 0 ORDER BY sequence;
 
 -- name: delete_settled
 DELETE FROM batch WHERE epoch = :epoch AND sequence <= :through;

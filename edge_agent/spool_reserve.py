@@ -11,8 +11,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-RESERVE_BYTES = 1 << 20
-SPARE = 4  # the disk must have so many times the reserve free before it is taken again
+RESERVE_BYTES = 8 << 20  # more than SQLite lets its log grow before it folds it into the file
+SPARE = 2  # the disk must have so many times the reserve free before it is taken again
 
 
 class Reserve:
@@ -22,15 +22,19 @@ class Reserve:
         self._path = path
         self._size = size
 
-    def hold(self) -> None:
-        """Make the file if it is not there and the disk has room to spare."""
+    def hold(self) -> bool:
+        """Make the file if it is not there and the disk has room to spare; returns whether it is there."""
         with suppress(OSError):
-            if self._path.exists() or shutil.disk_usage(self._path.parent).free < SPARE * self._size:
-                return
+            if self._path.exists():
+                return True
+            if shutil.disk_usage(self._path.parent).free < SPARE * self._size:
+                return False
             draft = self._path.with_name(self._path.name + ".new")
             # Random bytes, so that no file system stores them as nothing.
             draft.write_bytes(os.urandom(self._size))
             draft.replace(self._path)
+            return True
+        return False
 
     def release(self) -> bool:
         """Give the room back; returns whether there was any."""

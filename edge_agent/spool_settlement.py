@@ -6,7 +6,7 @@ Each function works inside the caller's transaction, or only reads.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_agent.spool_model import Identity
 from edge_agent.sqlfile import SPOOL as SQL
@@ -14,6 +14,7 @@ from verification import batch
 from verification.ack import Ack
 
 BEHIND_A_LOSS = "behind_a_loss"
+MAX_SLICE = 100  # batches: at most 25 MiB, and as a rule far less
 MAX_REFUSED_ROWS = 1_000
 MAX_REFUSED_BYTES = 16 << 20
 
@@ -40,6 +41,13 @@ def contradiction(db: sqlite3.Connection, who: Identity, ack: Ack) -> str:
             if ours != sha256:
                 return f"ingest has another batch {sequence} of epoch {ack.epoch} than we: a copied spool or key?"
     return ""
+
+
+def slices(db: sqlite3.Connection, ack: Ack) -> list[Ack]:
+    """The acknowledgement in steps, each of which deletes so little that a full disk has room for it."""
+    cut = {"epoch": ack.epoch, "through": ack.through, "most": MAX_SLICE}
+    ends = db.execute(SQL["select_slice_ends"], cut).fetchall()
+    return [*(replace(ack, through=sequence, sha256=sha256) for sequence, sha256 in ends), ack]
 
 
 def remove_settled(db: sqlite3.Connection, ack: Ack, now_us: int) -> Removed:

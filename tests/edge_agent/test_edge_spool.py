@@ -20,6 +20,7 @@ from edge_agent.spool import SPOOL_FULL, Spool
 from edge_agent.spool_model import ROW_BYTES, Limits, SealedBatch, Settlement, SpoolDamagedError, SpoolFullError, extend
 from edge_agent.spool_recovery import SPOOL_CORRUPT, open_spool
 from edge_agent.spool_reserve import Reserve
+from edge_agent.spool_settlement import slices
 from verification import ack, batch
 from verification.batch import Catalogue, Gap, Gaps
 from verification.errors import ConfigError
@@ -356,16 +357,19 @@ def test_a_crash_while_a_corrupt_spool_is_replaced_is_mended(tmp_path, clock, mo
 class NoReserve:
     """A disk on which there was never room for a reserve."""
 
-    def hold(self) -> None:
-        pass
+    def hold(self) -> bool:
+        return False
 
     def release(self) -> bool:
         return False
 
 
+def pages(spool: Spool) -> int:
+    return int(spool._db.execute("PRAGMA page_count").fetchone()[0])
+
+
 def fill_disk(spool: Spool) -> None:
-    (used,) = spool._db.execute("PRAGMA page_count").fetchone()
-    spool._db.execute(f"PRAGMA max_page_count = {used}")
+    spool._db.execute(f"PRAGMA max_page_count = {pages(spool)}")
 
 
 def test_every_commit_is_on_the_disk_before_it_returns(spool):
@@ -373,7 +377,7 @@ def test_every_commit_is_on_the_disk_before_it_returns(spool):
     assert spool._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_full_disk_refuses_readings_and_the_loss_is_recorded_once_there_is_room(spool):
+def test_a_full_disk_refuses_readings_and_the_loss_is_recorded_once_there_is_room(spool, clock, tmp_path):
     spool._reserve = NoReserve()
     fill_disk(spool)
     lost = rows_of(*((0, i, 0.0) for i in range(1, 2001)))
@@ -384,10 +388,14 @@ def test_a_full_disk_refuses_readings_and_the_loss_is_recorded_once_there_is_roo
         for i in range(500):
             many.append(point, i + 1, 0.0)
     spool.admit_loss(many)
-    spool.append(rows_of((1, 3000, 1.0)))  # a small one may still find room
-    assert spool.seal_due(CLOCK, everything=True) <= 2
+    with pytest.raises(SpoolFullError, match="disk is full"):  # also one that would find room: that is for gaps
+        spool.append(rows_of((1, 3000, 1.0)))
+    assert spool.seal_due(CLOCK, everything=True) <= 1
     spool._db.execute("PRAGMA max_page_count = 1000000")
+    spool._reserve = Reserve(tmp_path / "reserve", 4096)
+    clock.us += 120_000_000
     spool.seal_due(CLOCK, everything=True)
+    spool.append(rows_of((1, 3000, 1.0)))
     gaps = [gap for one in sealed(spool) if isinstance(p := batch.read_payload(one), Gaps) for gap in p.gaps]
     assert gaps == [Gap((0,), 1, 500, SPOOL_FULL, 500), Gap((1,), 1, 500, SPOOL_FULL, 500)]
     assert sum(one.header.dropped for one in sealed(spool)) == 1000
@@ -395,14 +403,14 @@ def test_a_full_disk_refuses_readings_and_the_loss_is_recorded_once_there_is_roo
 
 def test_the_reserve_lies_beside_the_spool_is_given_up_on_a_full_disk_and_held_again(tmp_path):
     reserve = Reserve(tmp_path / "s.sqlite.reserve", 4096)
-    reserve.hold()
+    assert reserve.hold()
     assert (tmp_path / "s.sqlite.reserve").stat().st_size == 4096
     assert reserve.release()
     assert not reserve.release()
-    reserve.hold()
+    assert reserve.hold()
     assert reserve.release()
     nowhere = Reserve(tmp_path / "no" / "where", 4096)
-    nowhere.hold()
+    assert not nowhere.hold()
     assert not nowhere.release()
 
 
@@ -419,6 +427,32 @@ def test_on_a_full_disk_the_reserve_makes_room_for_what_must_not_wait(spool):
     assert spool.depth().open_rows == 3000
     spool._reserve = Pages()
     assert spool.seal_due(CLOCK, everything=True) == 1
+
+
+def test_a_drained_spool_gives_its_room_back_to_a_full_disk(spool, clock):
+    for i in range(40):
+        spool.append(rows_of(*((0, i * 1000 + j, math.sin(j)) for j in range(1000))))
+        spool.seal_due(CLOCK, everything=True)
+    grown = pages(spool)
+    spool.settle(ack_through(spool, spool.identity.next_sequence - 1))
+    assert pages(spool) == grown
+    spool._disk_full = True
+    clock.us += 10_000_000
+    spool.seal_due(CLOCK)
+    assert pages(spool) < grown / 2
+    assert spool.full_reason() == ""
+
+
+def test_what_one_acknowledgement_settles_is_deleted_in_small_steps(spool, monkeypatch):
+    monkeypatch.setattr("edge_agent.spool_settlement.MAX_SLICE", 3)
+    for i in range(1, 11):
+        spool.append(rows_of((0, i, 1.0)))
+        spool.seal_due(CLOCK, everything=True)
+    said = ack_through(spool, 10)
+    assert [part.through for part in slices(spool._db, said)] == [2, 5, 8, 10]
+    assert spool.settle(said).deleted == 11
+    assert spool.depth().batches == 0
+    assert spool.settle(said) == Settlement()
 
 
 def flip(spool: Spool, table: str, key: int) -> None:

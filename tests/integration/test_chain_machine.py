@@ -105,8 +105,9 @@ class PageReserve:
         self._machine = machine
         self.held = True
 
-    def hold(self) -> None:
+    def hold(self) -> bool:
         """Only on a disk with room: the machine's rule `free_the_disk` does it."""
+        return self.held
 
     def release(self) -> bool:
         released, self.held = self.held, False
