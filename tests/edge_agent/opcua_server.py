@@ -122,10 +122,17 @@ class TestServer:
             await self.show(name, data_value(time_us, value))
         for name, time_us, value, status in order.get("show", []):
             await self.show(name, data_value(time_us, value, status))
+        await self._obey_faults(order)
+
+    async def _obey_faults(self, order: dict[str, Any]) -> None:
+        """tick, stop: values by themselves; forget_sent: no Republish; forget_sessions: as after a restart."""
         if "tick" in order:
             await self.tick(**order["tick"])
         if "stop" in order and self.ticking is not None:
             self.ticking.cancel()
+        if "forget_sent" in order:
+            for subscription in self.server.iserver.subscription_service.subscriptions.values():
+                subscription._not_acknowledged_results.clear()
         if "forget_sessions" in order:
             for session in list(self.server.iserver._external_sessions.values()):
                 await session.close_session(delete_subs=True)

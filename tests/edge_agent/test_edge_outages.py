@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,30 @@ def test_an_outage_loses_nothing_and_doubles_nothing(make_agent, plant, what, se
     assert {name: row[1:] for name, row in table.items()} == dict.fromkeys(plant.servers, (0, 0))
     assert agent.ingest.problems == []
     assert agent.ingest.gaps() == []
+
+
+def test_what_the_server_cannot_send_again_is_inside_a_signed_gap(make_agent, plant):
+    """The server forgets what it sent into the void: those values are lost, admitted, and nothing else is."""
+    sources = {"asyncua": plant.sources()["asyncua"]}
+    agent = make_agent(sources=sources)
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: caught_up(agent, {"asyncua": 1}), "the server is read")
+    plant.proxies["asyncua"].black_hole()
+    time.sleep(1.5)  # it sends what there are publish requests for
+    plant.servers["asyncua"].tell(forget_sent=True)
+    plant.proxies["asyncua"].cut()
+    plant.proxies["asyncua"].mend()
+    wait_for(agent.ingest.gaps, "the gaps")
+    counts = {"asyncua": plant.stop()["asyncua"]}
+    wait_for(lambda: caught_up(agent, counts), "the last values")
+    ((_, lost, doubled),) = losses(agent, counts).values()
+    assert lost >= TAGS
+    assert doubled == 0
+    gaps = agent.ingest.gaps()
+    assert {gap.reason for gap in gaps} == {"outage"}
+    rows = agent.ingest.rows()
+    for number in range(TAGS):
+        mine = sorted((time_us, int(value)) for name, time_us, value in rows if name == f"asyncua.t{number}")
+        holes = {(one[0], other[0]) for one, other in pairwise(mine) if other[1] > one[1] + 1}
+        assert {(gap.start_us, gap.end_us) for gap in gaps if gap.points == (number,)} == holes
