@@ -49,6 +49,7 @@ class Worker:
         self._now_us = now_us or SteadyClock().now_us
         self._intake = intake
         self._health = health
+        health.metrics.waiting.set_function(lambda: len(intake))
         self._inbox = Inbox(config.broker, intake, health) if config.broker else None
         self._database = SteadyDatabase(
             config.db, stop, self._note_database, statement_timeout_s=config.statement_timeout_s
@@ -66,7 +67,6 @@ class Worker:
         try:
             while not self._stop.is_set():
                 group = self._intake.take(wait_s=POLL_S, most=MAX_GROUP, most_bytes=MAX_GROUP_BYTES)
-                self._health.metrics.waiting.set(len(self._intake))
                 if group:
                     self._handle(group)
         finally:

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from deploy.local.postgres import PostgresServer
@@ -15,6 +16,7 @@ from deploy.local.servers import Servers
 from ingest.admission import MAX_CLOCK_LEAD_US
 from ingest.clock import STEP_US, SteadyClock
 from ingest.database import connect
+from ingest.inbox import MAX_UNACKNOWLEDGED
 from ingest.migrate import migrate
 from tests.bench.load import ROWS, seal_batches
 from tests.ingest.builders import Device, compared, until
@@ -119,6 +121,31 @@ def test_a_slow_database_is_fed_at_its_own_pace(database, postgres: PostgresServ
         site.stop_workers()
     assert stored(site, device) == sent
     assert compared(site.url) == (19, 19 * 2000, None)
+
+
+def test_a_worker_that_cannot_write_holds_no_more_than_it_may(database, new_site: Callable[..., Site]):
+    """The rest waits at the broker; once the database takes rows again, all of it comes."""
+    with connect(database) as conn:
+        migrate(conn)
+    site, device = new_site(database, more="watch: 127.0.0.1:0"), Device("faults-held")
+    site.start_worker()
+    (address,) = re.findall(r"listening: (http://\S+)", site.log.read_text())
+    with site.agent(device) as agent:
+        sent = device.chain(2 * MAX_UNACKNOWLEDGED)
+        with connect(database) as other, other.transaction():
+            other.execute("LOCK TABLE telemetry.reading IN ACCESS EXCLUSIVE MODE")
+            for data in sent:
+                agent.send(data)  # returns when the broker has it
+            held = figure(address, "retroproof_ingest_waiting")
+            assert 0 < held <= MAX_UNACKNOWLEDGED
+            assert httpx.get(f"{address}/healthz").status_code == 200
+        site.until_settled(agent, sent, through=len(sent) - 1)
+    assert stored(site, device) == sent
+
+
+def figure(address: str, name: str) -> float:
+    found = re.search(rf"^{name} (\S+)$", httpx.get(f"{address}/metrics").text, re.MULTILINE)
+    return float(found[1])
 
 
 def test_a_statement_that_takes_too_long_fails_and_its_group_is_tried_again(database, new_site: Callable[..., Site]):
