@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from deploy.stack import Stack
+from deploy.line import Line
 from tests.integration.conftest import LIVE_READINGS, flow, produced, settle, stored, wait_for
 
 KILLS = int(os.environ.get("RETROPROOF_SOAK_KILLS", "6"))
@@ -25,11 +25,11 @@ TOGETHER = 0.25  # how often a second part is killed with the first
 MAX_PAUSE_S, MAX_DOWN_S = 1.5, 2.0
 
 # In the order in which they are started again: the worker and the agent say that they are ready once the others are.
-PARTS: dict[str, tuple[Callable[[Stack], object], Callable[[Stack], object]]] = {
-    "database": (lambda stack: stack.postgres.kill(), lambda stack: stack.postgres.start(stack.supervisor)),
-    "broker": (lambda stack: stack.uplink.kill(), lambda stack: stack.uplink.start(stack.supervisor)),
-    "ingest": (lambda stack: stack.kill("ingest"), Stack.start_ingest),
-    "agent": (lambda stack: stack.kill("agent"), Stack.start_agent),
+PARTS: dict[str, tuple[Callable[[Line], object], Callable[[Line], object]]] = {
+    "database": (lambda line: line.stack.postgres.kill(), lambda line: line.stack.postgres.start(line.supervisor)),
+    "broker": (lambda line: line.stack.uplink.kill(), lambda line: line.stack.uplink.start(line.supervisor)),
+    "ingest": (lambda line: line.stack.kill("ingest"), lambda line: line.stack.start_ingest()),
+    "agent": (lambda line: line.kill("agent"), Line.start_agent),
 }
 
 
@@ -53,45 +53,45 @@ def blows(seed: int, kills: int) -> Iterator[Blow]:
         )
 
 
-def strike(stack: Stack, blow: Blow) -> None:
+def strike(line: Line, blow: Blow) -> None:
     """Kill, wait, start again."""
     time.sleep(blow.pause_s)  # a random moment, not a wait for something
     for part in blow.parts:
-        PARTS[part][0](stack)
+        PARTS[part][0](line)
     time.sleep(blow.down_s)
     for part in (name for name in PARTS if name in blow.parts):
-        PARTS[part][1](stack)
+        PARTS[part][1](line)
 
 
-def prove(stack: Stack) -> None:
+def prove(line: Line) -> None:
     """Every reading once, as many as the plant says, the rows equal to their batches, nothing missing or forked."""
-    settle(stack)
-    assert "equal their" in stack.command("db", "rebuild")
-    assert ask(stack, "SELECT count(*) FROM telemetry.sequence_gap") == "0"
-    assert ask(stack, "SELECT coalesce(string_agg(DISTINCT code, ' '), '') FROM telemetry.quarantine") == ""
-    assert ask(stack, "SELECT count(*) FROM telemetry.gap") == "0"
+    settle(line)
+    assert "equal their" in line.stack.command("db", "rebuild")
+    assert ask(line, "SELECT count(*) FROM telemetry.sequence_gap") == "0"
+    assert ask(line, "SELECT coalesce(string_agg(DISTINCT code, ' '), '') FROM telemetry.quarantine") == ""
+    assert ask(line, "SELECT count(*) FROM telemetry.gap") == "0"
 
 
-def ask(stack: Stack, sql: str) -> str:
-    return stack.postgres.psql(sql, database="retroproof")
+def ask(line: Line, sql: str) -> str:
+    return line.stack.postgres.psql(sql, database="retroproof")
 
 
 @pytest.mark.timeout(180 + SECONDS_PER_KILL * KILLS)
-def test_random_kills_under_load_lose_double_and_fork_nothing(stack):
+def test_random_kills_under_load_lose_double_and_fork_nothing(line):
     print(f"RETROPROOF_SOAK_SEED={SEED} RETROPROOF_SOAK_KILLS={KILLS}", flush=True)
-    flow(stack)
+    flow(line)
     killed = 0
     for blow in blows(SEED, KILLS):
-        strike(stack, blow)
+        strike(line, blow)
         killed += len(blow.parts)
-        print(f"{killed}/{KILLS} {'+'.join(blow.parts)}: produced {produced(stack)}", flush=True)
+        print(f"{killed}/{KILLS} {'+'.join(blow.parts)}: produced {produced(line)}", flush=True)
         if killed % SETTLE_EVERY < len(blow.parts) and killed < KILLS:
-            prove(stack)
-            flow(stack)
-    before = produced(stack)
-    wait_for(lambda: stored(stack) > before + LIVE_READINGS, stack, "readings to arrive after the last kill")
-    prove(stack)
-    print(f"{stored(stack)} readings stored, {produced(stack)} produced", flush=True)
+            prove(line)
+            flow(line)
+    before = produced(line)
+    wait_for(lambda: stored(line) > before + LIVE_READINGS, line, "readings to arrive after the last kill")
+    prove(line)
+    print(f"{stored(line)} readings stored, {produced(line)} produced", flush=True)
 
 
 def test_a_seed_names_its_blows():
