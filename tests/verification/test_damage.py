@@ -122,6 +122,23 @@ def test_damage_to_any_kind_of_point_is_said_at_any_interval(interval: str):
         assert_said(what, seed, whole, result)
 
 
+@pytest.mark.parametrize("window", ["baseline", "reporting"])
+def test_a_line_that_stood_idle_gives_a_verdict_on_every_measure_and_no_traceback(window: str):
+    plan, readings = plant("day")
+    start_us, end_us = reading_spans(plan)[0 if window == "baseline" else 1]
+    stood = {
+        name: Series.of(series.time_us, np.where(_within(series, start_us, end_us), 0.0, series.value))
+        for name, series in readings.items()
+    }
+    result = verify(plan, "", stood)
+    result.to_json()
+    assert result.verdict.state == "not_verifiable"
+
+
+def _within(series: Series, start_us: int, end_us: int) -> np.ndarray:
+    return (series.time_us >= start_us) & (series.time_us <= end_us)
+
+
 def assert_said(what: str, seed: int, whole: Result, result: Result) -> None:
     """A figure that moved by half of its uncertainty has a finding that the undamaged readings do not have."""
     for before, after in zip(whole.measures, result.measures, strict=True):

@@ -99,7 +99,10 @@ class Step6:
         return rows
 
     def cross_checks(self) -> list[CrossCheck]:
-        """The same figure by other roads; by Monte Carlo it is the one that the limit is about."""
+        """The same figure by other roads; by Monte Carlo it is the one that the limit is about.
+
+        A road that leads nowhere (a window that stood at zero has no noise to weigh) is left out.
+        """
         return [
             CrossCheck(
                 name=check.name,
@@ -108,6 +111,7 @@ class Step6:
                 expanded_uncertainty=self._of_target(check.expanded, check.of),
             )
             for check in self.analysis.cross_checks
+            if math.isfinite(check.delta) and math.isfinite(check.expanded)
         ]
 
     def _standing(self, effect: Effect) -> Standing | None:
