@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import sqlite3
@@ -19,6 +20,7 @@ import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.process import Supervisor
+from deploy.pki.authority import Authority
 from edge_agent.clock import ClockState, now_us
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
@@ -112,11 +114,15 @@ class Plant:
 
 
 @pytest.fixture
-def site(database: str, uplink_broker: MosquittoBroker, tmp_path: Path) -> Iterator[Site]:
-    """A migrated database; its worker, not started yet, listens to the broker and to HTTP."""
+def site(database: str, uplink_broker: MosquittoBroker, authority: Authority, tmp_path: Path) -> Iterator[Site]:
+    """A migrated database; its worker, not started yet, listens to the broker, and to HTTPS for known clients only."""
     with connect(database) as conn:
         migrate(conn)
-    made = Site(tmp_path, database, uplink_broker, more=f"http: {{listen: '127.0.0.1:{free_port()}'}}")
+    listen, certs = f"127.0.0.1:{free_port()}", authority.folder
+    tls = {"cert_file": certs / "server.pem", "key_file": certs / "server.key", "client_ca_file": certs / "ca.pem"}
+    http = {"listen": listen, **{key: str(path) for key, path in tls.items()}}
+    made = Site(tmp_path, database, uplink_broker, more=f"http: {json.dumps(http)}")
+    made.https = f"https://{listen}"
     yield made
     made.stop_workers()
 
@@ -184,10 +190,13 @@ def test_what_the_access_list_denies_stays_until_it_is_allowed(plant, site, upli
     plant.assert_all_is_stored_once()
 
 
-def test_over_https_a_killed_ingest_loses_and_doubles_nothing(plant, site):
+def test_over_https_a_killed_ingest_loses_and_doubles_nothing(plant, site, authority: Authority):
+    """Both sides show a certificate, as in production."""
     worker = site.start_worker()
-    listen = site.config.read_text().split("listen: '")[1].split("'")[0]
-    plant.agent.config["uplink"] = {"https": f"http://{listen}"}
+    certificate = authority.client(plant.agent.device)
+    files = {"ca_file": certificate.with_name("ca.pem"), "cert_file": certificate}
+    files["key_file"] = certificate.with_suffix(".key")
+    plant.agent.config["uplink"] = {"https": site.https, **{key: str(path) for key, path in files.items()}}
     plant.fill().agent.start()
     for share in (0.2, 0.6):
         wait_for(lambda share=share: len(plant.ledger()) > share * BATCHES, "batches under way")
