@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from asyncua import ua
+from asyncua.crypto.cert_gen import generate_private_key, generate_self_signed_app_certificate
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from edge_agent.config.opcua import SECURITIES, OpcUaSourceConfig
 from edge_agent.sources.opcua.connection import Connection
-from edge_agent.sources.opcua.security import Folder, SecurityError, make_own_certificate, secure
+from edge_agent.sources.opcua.security import Folder, SecurityError, judge, make_own_certificate, secure
 from tests.edge_agent.support import AgentProcess, NodeOpcUa, ticking_points, wait_for
 
 POLICIES = ["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]
@@ -190,3 +196,59 @@ def test_an_x509_identity_logs_in(server, tmp_path):
         connect(wanted, tmp_path)
     trust(tmp_path)
     assert connect(wanted, tmp_path)
+
+
+def signed_by_an_authority(folder: Path) -> tuple[ua.EndpointDescription, x509.CertificateRevocationList]:
+    """An endpoint whose certificate an authority in the trust folder has signed, and the list that revokes it."""
+    now = datetime.now(UTC)
+    authority_key, server_key = generate_private_key(), generate_private_key()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Plant authority")])
+    uri = x509.UniformResourceIdentifier("urn:plant:server")
+    authority = generate_self_signed_app_certificate(authority_key, "Plant authority", {}, [uri], [])
+    (folder / "trusted").mkdir()
+    (folder / "trusted" / "authority.der").write_bytes(authority.public_bytes(Encoding.DER))
+    usage = dict.fromkeys(("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"), True)
+    other = dict.fromkeys(("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"), False)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "PLC")]))
+        .issuer_name(authority.subject)
+        .public_key(server_key.public_key())
+        .serial_number(4711)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([uri]), critical=False)
+        .add_extension(x509.KeyUsage(**usage, **other), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    revoked = x509.RevokedCertificateBuilder().serial_number(4711).revocation_date(now).build()
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(name)
+        .last_update(now)
+        .next_update(now + timedelta(days=1))
+        .add_revoked_certificate(revoked)
+        .sign(authority_key, hashes.SHA256())
+    )
+    server = ua.ApplicationDescription(ApplicationUri="urn:plant:server", ApplicationType=ua.ApplicationType.Server)
+    return ua.EndpointDescription(ServerCertificate=certificate.public_bytes(Encoding.DER), Server=server), crl
+
+
+def test_a_certificate_of_a_trusted_authority_is_trusted_until_it_is_revoked(tmp_path):
+    endpoint, revocations = signed_by_an_authority(tmp_path)
+    folder = Folder.of(OpcUaSourceConfig(opcua="opc.tcp://h:1", security="None", points={}), tmp_path)
+    assert asyncio.run(judge(endpoint, "", folder)).serial_number == 4711
+    (tmp_path / "crl").mkdir()
+    (tmp_path / "crl" / "revoked.der").write_bytes(revocations.public_bytes(Encoding.DER))
+    with pytest.raises(SecurityError, match="BadCertificateRevoked"):
+        asyncio.run(judge(endpoint, "", folder))
+
+
+def test_a_trusted_certificate_under_another_name_is_refused(tmp_path):
+    endpoint, _ = signed_by_an_authority(tmp_path)
+    endpoint.Server.ApplicationUri = "urn:somebody:else"
+    folder = Folder.of(OpcUaSourceConfig(opcua="opc.tcp://h:1", security="None", points={}), tmp_path)
+    with pytest.raises(SecurityError, match="BadCertificateUriInvalid"):
+        asyncio.run(judge(endpoint, "", folder))
