@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import multiprocessing
 import os
+import resource
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -103,36 +104,54 @@ def seconds(work: Callable[[], None], rounds: int = ROUNDS) -> float:
     return statistics.median(taken)
 
 
-def verify_vs_opendsm() -> Figure:
+def verify_vs_opendsm() -> list[Figure]:
     """A whole verification, two years of days and every panel, against opendsm's fit of the baseline year alone."""
     plan, readings = dossier(365, DAY_S, "day", OLS, seed=1)
     theirs_s = opendsm_timing.fit_seconds(readings["energy"].value[:365], readings["outdoor"].value[:365])
     ours_s = seconds(lambda: judge(plan, readings))
-    return Figure(
-        "verify_vs_opendsm", ours_s * 1000, "ms", "opendsm 1.2.7, daily fit alone (at least 10)", theirs_s / ours_s
-    )
+    against = "opendsm 1.2.7, daily fit alone (at least 10)"
+    return [Figure("verify_vs_opendsm", ours_s * 1000, "ms", against, theirs_s / ours_s)]
 
 
-def cost_in_rows() -> Figure:
+def cost_in_rows() -> list[Figure]:
     """Four times the rows: the time per row must not grow; 1 is linear, and less is better than that."""
     small, large = (dossier(days, HOUR_S, "hour", OLS, seed=2) for days in (180, 720))
     small_s, large_s = seconds(lambda: judge(*small)), seconds(lambda: judge(*large))
     rows = sum(map(len, large[1].values()))
-    return Figure(
-        "cost_in_rows", rows / large_s, "rows/s", "per row, 4 times the rows over 1 (about 1)", large_s / small_s / 4
-    )
+    against = "per row, 4 times the rows over 1 (about 1)"
+    return [Figure("cost_in_rows", rows / large_s, "rows/s", against, large_s / small_s / 4)]
 
 
-def fleet_1500() -> Figure:
-    """1,500 dossiers of two years of hourly readings, judged by day, on two cores, against the minute they may take."""
-    begin = time.perf_counter()
+def fleet_1500() -> list[Figure]:
+    """1,500 dossiers of two years of hourly readings, judged by day, on two cores, against the minute they may take: by
+    the clock, and by the processors' time, which other work on the machine does not lengthen.
+    """
+    begin, before_s = time.perf_counter(), _children_s()
     with _one_thread_each(), multiprocessing.get_context("spawn").Pool(CORES) as pool:
         for _ in pool.imap_unordered(_judge_seed, range(FLEET), chunksize=10):
             pass
-    taken_s = time.perf_counter() - begin
-    return Figure(
-        "fleet_1500", FLEET / taken_s, "dossiers/s", f"{FLEET_LIMIT_S:.0f} s (at least 1)", FLEET_LIMIT_S / taken_s
-    )
+        pool.close()
+        pool.join()
+    taken_s, used_s = time.perf_counter() - begin, _children_s() - before_s
+    limit_s = FLEET_LIMIT_S * CORES
+    return [
+        Figure(
+            "fleet_1500", FLEET / taken_s, "dossiers/s", f"{FLEET_LIMIT_S:.0f} s (at least 1)", FLEET_LIMIT_S / taken_s
+        ),
+        Figure(
+            "fleet_1500_cpu",
+            1000 * used_s / FLEET,
+            "ms each",
+            f"{limit_s:.0f} core seconds (at least 1)",
+            limit_s / used_s,
+        ),
+    ]
+
+
+def _children_s() -> float:
+    """The processor time of all processes that this one has started and that have ended [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.verification.lines import PLAN_BYTES, hengkang_plan, line, only
-from verification.engine.result import CrossCheck, PanelRow, Placebo, Result, SensitivityRow
+from verification.engine.result import ConstantInfo, CrossCheck, PanelRow, Placebo, Result, SensitivityRow
 from verification.engine.verify import verify
 from verification.finding_catalogue import CATALOGUE
 from verification.findings import Language
@@ -124,6 +124,14 @@ def test_a_mean_is_divided_by_its_intervals_and_a_share_changes_by_percentage_po
     assert re.search(r"Change: \S+ ± \S+ percentage points", render(result))
     assert "个百分点" in render(result, "zh")
     assert "at least -1 %" in told
+
+
+def test_the_constants_of_a_formula_are_told_with_their_edition():
+    constant = ConstantInfo("electricity_equivalent", "0.1229", "kgce/kWh", "GB/T 2589-2020")
+    metric = msgspec.structs.replace(only(RESULT).metric, constants=[constant])
+    measure = msgspec.structs.replace(only(RESULT), metric=metric)
+    text = explain(msgspec.structs.replace(RESULT, measures=[measure]))
+    assert "electricity_equivalent = 0.1229 kgce/kWh (GB/T 2589-2020)" in text
 
 
 def test_without_a_number_the_explanation_says_so():

@@ -110,6 +110,13 @@ def _data_gate(result: Result, measure: MeasureResult, t: Words) -> Iterator[str
         if skipped:
             more = t("more", count=len(skipped) - SHOWN_NAMES) if len(skipped) > SHOWN_NAMES else ""
             yield t("not_used", names=", ".join(skipped[:SHOWN_NAMES]) + more)
+    yield from _constants(measure, t)
+
+
+def _constants(measure: MeasureResult, t: Words) -> Iterator[str]:
+    """The coefficients and parameters that the metric's formula used, with their edition."""
+    for one in measure.metric.constants:
+        yield t("constant", name=one.name, value=one.value, unit=one.unit, version=one.version)
 
 
 def _totals(measure: MeasureResult, totals: WindowTotals, t: Words) -> str:

@@ -33,6 +33,7 @@ EXPLAIN: dict[str, Text] = {
         "  分子 {numerator}，分母 {denominator}，比值 {ratio}",
     ),
     "mean_totals": Text("  sum {numerator}, mean per interval {ratio}", "  合计 {numerator}，每区间均值 {ratio}"),
+    "constant": Text("{name} = {value} {unit} ({version})", "{name} = {value} {unit}（{version}）"),
     "not_used": Text("  not used: {names}", "  未采用：{names}"),
     "more": Text(" and {count} more", " 等另外 {count} 个"),
     "driver_line": Text(
