@@ -211,6 +211,14 @@ def test_one_bad_day_that_decides_alone_leaves_the_verdict_open():
     assert all(reason.resolve(language) for reason in result.verdict.reasons for language in ("en", "zh"))
 
 
+@pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])
+def test_the_bridge_closes_where_the_output_itself_has_change_points(method):
+    plan = changed(PLAN, model=Model("change_point", ["metal_tapped"]), method=method)
+    steps = {row.step: Decimal(row.value) for row in measured(plan).bridge}
+    assert "driver:metal_tapped" in steps
+    assert sum(value for step, value in steps.items() if step != "verified") == steps["verified"]
+
+
 def test_a_short_line_is_judged_by_every_model_without_a_traceback():
     plan = short_plan(14)
     for model in (Model("ols", ["metal_tapped"]), Model("ratio"), Model("change_point", ["metal_tapped"])):
@@ -245,3 +253,36 @@ def test_an_alternative_with_gaps_is_named_and_not_tried():
     assert "ALTERNATIVE_UNKNOWN" in {finding.code for finding in measure.findings}
     assert {row.model for row in measure.panel} == {"ols(metal_tapped)", "mean", "ratio"}
     assert measure.effect.delta == full.effect.delta
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_damaged_line_ends_in_a_result_whatever_the_model_method_and_target(seed: int):
+    """Idle, constant, noiseless and gappy lines, also with values a thousand million times too small or too large."""
+    rng = np.random.default_rng(seed)
+    days = int(rng.integers(3, 25))
+    plan = short_plan(days)
+    tons = np.round(rng.choice([0, 0, 650, 700, 1.0], 2 * days + 2) * rng.choice([1, 1, 0], 2 * days + 2), 2)
+    readings = line(
+        plan, seed=seed, noise_sd=float(rng.choice([0, 0.001, 0.1])), output_t=tons if rng.random() < 0.5 else None
+    )
+    for name, series in readings.items():
+        damage = rng.random()
+        if damage < 0.15:
+            readings[name] = Series.of(series.time_us, np.full(len(series), float(rng.choice([0, 5, -3]))))
+        elif damage < 0.3:
+            readings[name] = series.take(rng.random(len(series)) < 0.7)
+        elif damage < 0.4:
+            readings[name] = Series.of(series.time_us, series.value * rng.choice([1e-9, 1e9]))
+    models = [
+        Model("ratio"), Model("ols", ["metal_tapped"]), Model("change_point", ["metal_tapped"]),
+        Model("ols", ["metal_tapped"], ["weekday"]), Model("ols", ["metal_tapped"], ["month"]),
+    ]  # fmt: skip
+    targets = [
+        Target(unit="kWh/t", at_most=-200), Target(unit="%", at_most=-1, of="relative"),
+        Target(unit="kWh/t", at_least=100, of="level"),
+    ]  # fmt: skip
+    method = ["avoided", "backcast", "normalised"][int(rng.integers(3))]
+    changes = {"model": models[int(rng.integers(5))], "target": targets[int(rng.integers(3))], "method": method}
+    result = judge(changed(plan, claim=None, **changes), readings)
+    assert result.verdict.reasons
+    assert result.to_json()

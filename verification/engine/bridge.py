@@ -37,7 +37,10 @@ def bridge_steps(
         standing, met = _terms(model, standard), _terms(model, own)
         for term, value in standing.items():
             steps[term] = steps.get(term, 0.0) + sign * (value - met[term])
-    return [(step, value) for step, value in steps.items() if step != f"driver:{output}"]
+    cancels = (
+        f"driver:{output}" if output in before.design.drivers else None
+    )  # along a line; a bent one does not cancel
+    return [(step, value) for step, value in steps.items() if step != cancels]
 
 
 def _terms(model: BaselineModel, window: Sample) -> Mapping[str, float]:
