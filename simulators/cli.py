@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import cast, get_args
 from zoneinfo import ZoneInfo
 
 import click
@@ -22,6 +23,7 @@ from simulators.errors import SimulatorError
 from simulators.faults import KINDS as FAULT_KINDS
 from simulators.faults import Fault, Faults
 from simulators.ledger import Ledger, read_plant
+from simulators.link import Disturbance, Trouble
 from simulators.opcua_server import PlantServer, node_name
 from simulators.plans import plan_text
 from simulators.plant import Settings, gate_name, now_us, produced, rows_of, run_plant
@@ -98,6 +100,20 @@ def _fault(chosen: Scenario, text: str) -> Fault:
         raise SimulatorError(
             f"--fault {text}: write KIND:POINT:SIZE:FIRST_DAY:DAYS, the last three as numbers"
         ) from err
+
+
+def _disturbance(text: str) -> Disturbance:
+    """`KIND:EVERY_S:FOR_S` as typed."""
+    kind, _, rest = text.partition(":")
+    every, _, lasting = rest.partition(":")
+    try:
+        if kind in get_args(Trouble):
+            return Disturbance(cast("Trouble", kind), float(every), float(lasting))
+    except ValueError:
+        pass
+    raise SimulatorError(
+        f"--link {text}: write cut, black_hole or slow, then seconds between and seconds long: cut:20:3"
+    )
 
 
 def of_a_plant(command: Command) -> Command:
@@ -201,6 +217,9 @@ def show(plant: PlantOptions) -> None:
     default=0.0,
     help="From --until on, time runs this many times as fast as the clock, to the end of the reporting period.",
 )
+@click.option(
+    "--link", metavar="KIND:EVERY_S:FOR_S", help="Trouble on the network: cut, black_hole or slow; cut:20:3, say."
+)
 def run(
     plant: PlantOptions,
     *,
@@ -211,6 +230,7 @@ def run(
     gate: str | None,
     rate_hz: float,
     speed: float,
+    link: str | None,
 ) -> None:
     """Serve SCENARIO until SIGTERM or Ctrl-C; prints one line of JSON when it is ready.
 
@@ -223,7 +243,14 @@ def run(
     made = plant.plant(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
     present_us = _end_us(until, made) if until in {"start", "baseline", "reporting"} else None
     settings = Settings(
-        opcua_port, Broker.from_url(mqtt) if mqtt else None, gate, present_us, rate_hz, speed, plant.faults()
+        opcua_port=opcua_port,
+        broker=Broker.from_url(mqtt) if mqtt else None,
+        gate=gate,
+        present_us=present_us,
+        rate_hz=rate_hz,
+        speed=speed,
+        faults=plant.faults(),
+        link=_disturbance(link) if link else plant.scenario().link,
     )
     with Ledger(ledger_path, _identity(plant, made)) as ledger:
         if until == "ledger":
@@ -344,10 +371,10 @@ async def _serve(plant: Plant, ledger: Ledger, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    def ready(server: PlantServer) -> None:
+    def ready(server: PlantServer, url: str) -> None:
         line = {
             "ready": True,
-            "opcua": server.url,
+            "opcua": url,
             "nodes": server.node_ids,
             "mqtt": settings.broker is not None,
             "ledger": str(ledger.path),

@@ -227,6 +227,11 @@ class PlantServer:
         await self._server.stop()
 
     @property
+    def port(self) -> int:
+        """The port on which it listens."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """Where a client finds the server."""
         return f"opc.tcp://127.0.0.1:{self._port}/retroproof"

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from simulators.badge_gate import POINT as STAFF
@@ -20,6 +21,7 @@ from simulators.badge_gate import BadgeGate, Broker
 from simulators.errors import SimulatorError
 from simulators.faults import Faults, Readings
 from simulators.ledger import Ledger, Row
+from simulators.link import Disturbance, Link, disturb
 from simulators.opcua_server import PlantServer
 from simulators.plants import Plant
 from simulators.timeline import CADENCE_US, micros
@@ -36,6 +38,7 @@ class Settings:
 
     present_us: where its history ends, or None for a plant that lives with the clock, `rate_hz` readings a second.
     gate: the name under which the badge gate publishes, or None for that of the line.
+    link: what befalls the network between the OPC UA server and its clients.
     speed: how many times as fast as the clock its time runs on from present_us; 0: it stands still.
     """
 
@@ -46,6 +49,7 @@ class Settings:
     rate_hz: float = 1.0
     speed: float = 0.0
     faults: Faults = NO_FAULTS
+    link: Disturbance | None = None
 
     def __post_init__(self) -> None:
         """Refuse a rate that this server cannot hold or that would never tick."""
@@ -89,10 +93,13 @@ async def run_plant(
     ledger: Ledger,
     settings: Settings,
     *,
-    ready: Callable[[PlantServer], None],
+    ready: Callable[[PlantServer, str], None],
     stop: asyncio.Event,
 ) -> None:
-    """Serve the plant until `stop` is set; calls `ready` once when the history is complete and both devices are up."""
+    """Serve the plant until `stop` is set; calls `ready` with the server and the address at which clients find it.
+
+    By then the history is complete and both devices are up.
+    """
     until_us = now_us() if settings.present_us is None else settings.present_us
     if until_us < plant.first_us:
         raise SimulatorError(
@@ -103,11 +110,11 @@ async def run_plant(
     if settings.broker and plant.point_names("mqtt"):
         complete_history(plant, ledger, (STAFF,), until_us, settings.faults)
         gate = BadgeGate(settings.broker, ledger, settings.gate or gate_name(plant), plant.timeline.tz)
-    async with PlantServer(plant, ledger, settings.opcua_port) as server:
+    async with _served(plant, ledger, settings) as (server, url):
         try:
             if gate:
                 gate.start()
-            ready(server)
+            ready(server, url)
             if settings.present_us is None:
                 await _live(plant, ledger, server, gate, settings, stop)
             elif settings.speed:
@@ -116,6 +123,19 @@ async def run_plant(
         finally:
             if gate:
                 await asyncio.to_thread(gate.stop)
+
+
+@asynccontextmanager
+async def _served(plant: Plant, ledger: Ledger, settings: Settings) -> AsyncIterator[tuple[PlantServer, str]]:
+    """The OPC UA server, behind a disturbed link where one is asked for, and the address at which clients find it."""
+    if settings.link is None:
+        async with PlantServer(plant, ledger, settings.opcua_port) as server:
+            yield server, server.url
+        return
+    async with PlantServer(plant, ledger, 0) as server, Link(server.port, port=settings.opcua_port) as link:
+        trouble = asyncio.create_task(disturb(link, settings.link))
+        yield server, server.url.replace(f":{server.port}/", f":{link.port}/")
+        trouble.cancel()
 
 
 async def _live(

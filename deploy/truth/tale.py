@@ -29,6 +29,7 @@ from deploy.tally import produced_so_far
 COLLECT_DEADLINE_S = 300.0
 POLL_S = 0.5
 REPLAYED = 5
+RESTART_AFTER_S = 2.0
 REFUTED = 1
 Found = list[tuple[str, str]]
 
@@ -101,6 +102,18 @@ def honest(project: Project) -> tuple[dict[str, Any], Found]:
     return project.run(), []
 
 
+def server_restarts(project: Project) -> tuple[dict[str, Any], Found]:
+    """As honest, but the plant's control system is killed twice while the baseline is read, and started again."""
+    line = project.line
+    line.start_plant("baseline")
+    line.start_agent()
+    for _ in range(2):
+        time.sleep(RESTART_AFTER_S)
+        line.kill("plant")
+        line.start_plant("baseline")
+    return honest(project)
+
+
 def backdated(project: Project) -> tuple[dict[str, Any], Found]:
     """Everything is metered before anybody says what the baseline is."""
     project.meter_until("reporting")
@@ -162,6 +175,7 @@ def publish(line: Line, device: str, batches: list[bytes]) -> None:
 
 TALES: dict[str, Callable[[Project], tuple[dict[str, Any], Found]]] = {
     "honest": honest,
+    "server_restarts": server_restarts,
     "backdated": backdated,
     "cherry_picked": cherry_picked,
     "replayed": replayed,

@@ -19,19 +19,21 @@ import yaml
 
 from simulators.errors import SimulatorError
 from simulators.faults import Fault
+from simulators.link import Disturbance
 from simulators.plants import KINDS, Plant
 from simulators.timeline import Timeline
 
 GROUPS = ("plants", "faults", "frauds")
 DAYS = (120, 10, 120)
-KEYS = {"plant", "title", "parameters", "faults", "days", "plan", "amend", "tale", "verdicts", "findings"}
+KEYS = {"plant", "title", "parameters", "faults", "days", "plan", "amend", "link", "tale", "verdicts", "findings"}
 
 
 @dataclass(frozen=True)
 class Scenario:
     """A named plant: its kind, parameters and faults, its plan, and what an honest judge would say.
 
-    group: the folder. days: of baseline, works and reporting period. amend: put into the plan, key by key. tale: how
+    group: the folder. days: of baseline, works and reporting period. amend: put into the plan, key by key. link: what
+    befalls the network between plant and agent. tale: how
     the platform is used, `honest` or one of the frauds that are not in the readings. verdicts: those that are right.
     findings: the codes that must appear; a clean scenario has none.
     """
@@ -46,6 +48,7 @@ class Scenario:
     days: tuple[int, int, int]
     plan: str
     amend: Mapping[str, Any]
+    link: Disturbance | None
     tale: str
     verdicts: tuple[str, ...]
     findings: tuple[str, ...]
@@ -105,6 +108,7 @@ def _read(group: str, file: Traversable) -> Scenario:
             days=tuple(said.get("days", DAYS)),
             plan=said["plan"],
             amend=said.get("amend", {}),
+            link=Disturbance(**said["link"]) if "link" in said else None,
             tale=said.get("tale", "honest"),
             verdicts=tuple(said["verdicts"]),
             findings=tuple(said.get("findings", ())),

@@ -129,7 +129,7 @@ def test_live_plant_counts_staff_at_the_minute_and_delivers_it(plant_broker, tmp
     async def live(ledger: Ledger) -> None:
         stop = asyncio.Event()
         settings = Settings(opcua_port=0, broker=address, rate_hz=20)
-        plant = asyncio.create_task(run_plant(small_plant(), ledger, settings, ready=lambda _: None, stop=stop))
+        plant = asyncio.create_task(run_plant(small_plant(), ledger, settings, ready=lambda *_: None, stop=stop))
         try:
             await wait_in_loop_for(lambda: (ledger.last_us("so2") or 0) > start_us, "a live value")
             await wait_in_loop_for(lambda: len(listener.came) == len(ledger.times_us(POINT)), "every message")

@@ -194,7 +194,9 @@ async def live_run(potline, ledger: Ledger, during: Callable[[PlantServer], Coro
     ready: asyncio.Future[PlantServer] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
     settings = Settings(opcua_port=0, rate_hz=20)
-    plant = asyncio.create_task(run_plant(potline, ledger, settings, ready=ready.set_result, stop=stop))
+    plant = asyncio.create_task(
+        run_plant(potline, ledger, settings, ready=lambda server, _: ready.set_result(server), stop=stop)
+    )
     try:
         await asyncio.wait({plant, ready}, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait_for(during(ready.result()), DEADLINE_S)
@@ -292,7 +294,7 @@ def test_history_may_grow_in_steps_and_equals_the_one_made_at_once(tmp_path):
 def test_plant_whose_life_has_not_begun_is_refused(tmp_path):
     potline = small_plant(first_day=datetime.now(UTC).date() + timedelta(days=9))
     with open_ledger(tmp_path / "ledger.csv") as ledger, pytest.raises(SimulatorError, match="earlier day"):
-        asyncio.run(run_plant(potline, ledger, Settings(opcua_port=0), ready=lambda _: None, stop=asyncio.Event()))
+        asyncio.run(run_plant(potline, ledger, Settings(opcua_port=0), ready=lambda *_: None, stop=asyncio.Event()))
 
 
 @pytest.mark.parametrize(("rate_hz", "allowed"), [(0.009, False), (0.01, True), (100, True), (101, False)])
