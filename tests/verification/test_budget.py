@@ -12,7 +12,7 @@ from tests.verification.lines import hengkang_plan, with_meter, with_point
 from verification.engine.budget import Continuity, Contribution, combine, coverage_factor, meter_effect
 from verification.engine.meters import continuity, meters_in_use
 from verification.plan import MeterChange
-from verification.plan.measure import measure_spec
+from verification.plan.resolve import measure_spec
 
 PLAN = hengkang_plan()
 ROOT3 = math.sqrt(3)
@@ -122,14 +122,14 @@ def test_a_meter_must_have_stood_there_when_the_baseline_began(date: str, *, lat
 
 def test_a_point_without_a_meter_is_named():
     plan = with_point(PLAN, "ac_energy", meter=None)
-    meters, findings = meters_in_use(plan, measure_spec(plan, "energy_per_ton"))
+    meters, findings = meters_in_use(plan, measure_spec(plan, "energy"))
     assert [meter.name for meter in meters] == ["SCALE-01"]
     assert [finding.code for finding in findings] == ["METER_NOT_NAMED"]
 
 
 def test_every_meter_of_a_measure_is_weighed_once_with_all_its_points():
     plan = with_point(PLAN, "metal_tapped", meter="M-AC-01")
-    (meter,) = meters_in_use(plan, measure_spec(plan, "energy_per_ton"))[0]
+    (meter,) = meters_in_use(plan, measure_spec(plan, "energy"))[0]
     assert (meter.name, meter.points) == ("M-AC-01", {"ac_energy", "metal_tapped"})
 
 
