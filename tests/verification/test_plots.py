@@ -16,6 +16,7 @@ from tests.verification.lines import drop, hengkang_plan, line, micros, only
 from verification.engine.result import Result
 from verification.engine.verify import verify
 from verification.findings import Language
+from verification.plan import Target
 from verification.report import gauge, words
 from verification.report.axes import FRAMES
 from verification.report.explain_words import EXPLAIN
@@ -211,6 +212,24 @@ def test_the_gauge_shades_the_side_of_the_target_that_is_accepted(delta: float, 
     limit = picture.find(f".//{SVG}line[@class='limit']")
     left, width = float(shade.get("x")), float(shade.get("width"))
     assert (left if at_least else left + width) == pytest.approx(float(limit.get("x1")))
+
+
+@pytest.mark.parametrize(
+    ("target", "reference", "shown"),
+    [
+        (Target("kWh/t", at_most=-200.0), "no change", "change -2"),
+        (Target("%", at_most=-1.0, of="relative"), "no change", "relative change -1.7"),
+        (Target("kWh/t", at_most=13300.0, of="level"), "before", "level afterwards 13"),
+    ],
+)
+def test_the_gauge_shows_the_figure_that_the_target_is_about(target: Target, reference: str, shown: str):
+    plan = hengkang_plan(target=target)
+    measure = only(verify(plan, "0" * 64, line(plan)))
+    picture = ET.fromstring(gauges(measure, Words("en", REPORT))[0])  # noqa: S314 - our own
+    texts = [text.text or "" for text in picture.iter()]
+    assert reference in texts
+    assert any(text.replace(MINUS, "-").replace(THIN_SPACE, "").startswith(shown) for text in texts)
+    assert ("claim" in texts) == (target.of == "change")
 
 
 @pytest.mark.parametrize("texts", [REPORT, EXPLAIN], ids=["report", "explain"])
