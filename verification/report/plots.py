@@ -14,7 +14,7 @@ from verification.findings import Language
 from verification.report import bars, coverage, gauge, scatter, time_plots
 from verification.report.axes import FRAMES, Frame
 from verification.report.numbers import number
-from verification.report.read import subject_of
+from verification.report.read import metric_title, subject_of
 from verification.report.subject import Subject
 from verification.report.svg import Drawing
 from verification.report.words import REPORT, Words
@@ -77,7 +77,7 @@ def _reading(measure: MeasureResult, value: Decimal, expanded: Decimal, t: Words
         value=float(shown),
         uncertainty=float(uncertainty),
         target=float(limit.value),
-        target_text=target,
+        target_text=f"{target} {limit.unit}",
         at_least=limit.side == "at_least",
         claim=float(measure.claim.value) if measure.claim and limit.of == "change" else None,
         reference=(float(before) if before else None) if of_level else 0.0,
@@ -106,8 +106,12 @@ def _standalone(drawing: Drawing) -> str:
 
 
 def _section(measure: MeasureResult, drawn: dict[str, list[Drawing]], t: Words) -> str:
-    title = escape(t.pick(measure.metric.boundary.en, measure.metric.boundary.zh))
-    parts = [f"<h2>{escape(measure.name)} · {title}</h2>", f"<p><strong>{t(measure.verdict.state)}</strong></p>"]
+    metric = measure.metric
+    title, boundary = metric_title(metric.id, measure.name, t), t.pick(metric.boundary.en, metric.boundary.zh)
+    parts = [
+        f"<h2>{escape(title)} ({escape(measure.name)}): {escape(boundary)}</h2>",
+        f"<p><strong>{t(measure.verdict.state)}</strong></p>",
+    ]
     for name, sizes in drawn.items():
         if sizes:
             narrow = sizes[-1]
