@@ -183,7 +183,8 @@ def _order_ties(conn: Connection, point_ids: list[int], columns: Columns) -> Non
     tied[1:] |= same
     tied[:-1] |= same
     wanted = {"points": point_ids, "times_us": np.unique(columns.time_us[tied]).tolist()}
-    ordered = conn.execute(statement("ties"), wanted).fetchall()
+    # Binary, since the text of a NaN is without the bits that a device may have put into it.
+    ordered = conn.execute(statement("ties"), wanted, binary=True).fetchall()
     if len(ordered) != int(tied.sum()):
         raise IngestError("readings arrived while this window was read; read it in a REPEATABLE READ transaction")
     value, status, flags = zip(*ordered, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 
 import numpy as np
 import pytest
@@ -140,6 +141,16 @@ def test_what_was_sent_comes_back_bit_for_bit(db, deliver, readings):
         assert columns.value.tobytes() == np.array([row[2] for row in expected]).tobytes()
         assert columns.status.tolist() == [row[3] for row in expected]
         assert columns.flags.tolist() == [row[4] for row in expected]
+
+
+def test_a_nan_keeps_the_bits_that_a_device_put_into_it_also_among_readings_of_one_time(db, device, deliver):
+    marked = struct.unpack("<d", struct.pack("<Q", 0x7FF8000000000001))[0]
+    made = Rows.empty()
+    for value in (0.0, marked, 1.0):
+        made.append(0, START_US, value)
+    deliver(device.seal(batch.Catalogue(POINTS)), device.seal(made))
+    [point] = [point.name for point in POINTS[:1]]
+    assert read.load_window(db, device.name, [point])[point].value.tobytes() == struct.pack("<3d", 0.0, marked, 1.0)
 
 
 def test_batches_up_to_an_end_are_a_whole_beginning_of_the_chain(db, device, deliver):
