@@ -50,7 +50,16 @@ def test_a_struct_has_the_bytes_of_its_mapping(row: Row):
 
 
 @pytest.mark.parametrize(
-    "row", [Row("a", 1.5, {}), Row("a", 2**53, {}), Row("e\u0301", 1, {}), Row("a", 1, {"b": 2.0})]
+    "row",
+    [
+        Row("a", 1.5, {}),
+        Row("a", 2**53, {}),
+        Row("a", -(2**53), {}),
+        Row("e\u0301", 1, {}),
+        Row("a", 1, {"b": 2.0}),
+        Row("a", 1, {"b": [2.0]}),
+        Row("a", 1, {"b": ["2", -1e300]}),
+    ],
 )
 def test_what_has_no_place_in_canonical_json_is_refused_in_a_struct_too(row: Row):
     with pytest.raises(FormatError):
