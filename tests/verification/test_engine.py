@@ -457,5 +457,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "5f14f20cadf797de322fd8dff64a8a447b0dafdf2a45b811aae0eae2cbc33a05"
+        "da25f691b9a88294d328accc4f7867227d54877bf9af5fb004d890c2b87d04b5"
     )

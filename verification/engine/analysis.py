@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,10 +23,10 @@ from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_ca
 from verification.engine.days import daily_factor
 from verification.engine.meters import MeterInUse
 from verification.engine.model_checks import check_fit, check_outliers, check_support
-from verification.engine.models.family import BaselineModel, ModelSpec, fit_model, refit
+from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model, refit
 from verification.engine.models.sample import Sample, joined
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
-from verification.engine.savings import Share, noise_of_model, spread_of
+from verification.engine.savings import MODEL, Share, noise_of_model, spreads_of
 from verification.engine.windows import (
     Columns,
     columns_of,
@@ -131,21 +131,19 @@ def analyse(
         *check_outliers(windows.reporting, predicted[1]),
     ]
     target = FIGURES.index(spec.measure.target.of)
-    level = _level_spread(case.reporting, plan.confidence)
     estimate = primary.estimate
     factor = daily_factor(primary, case, plan.confidence)
     if factor > 1:
         findings.append(Finding.of("NOISE_BY_DAYS", times=f"{factor:.2f}"))
-    spreads = (
-        _times(estimate.spread(plan.confidence), factor),
-        _times(_relative_spread(primary, plan.confidence), factor),
-        _times(level, factor),
-    )
+    noise = [
+        {row: Spread(part.u * factor, part.dof) for row, part in spreads_of(shares, plan.confidence).items()}
+        for shares in (estimate.shares, estimate.relative_shares, _level_shares(case.reporting))
+    ]
     effects = [_meter_effect(primary, case, windows, meter) for meter in meters]
     figures = _figures(primary, case)
     budgets = [
-        combine(_rows(figure, spread, meters, effects, adjusted, primary), plan.confidence)
-        for figure, spread in enumerate(spreads)
+        combine(_rows(figure, parts, meters, effects, adjusted, primary), plan.confidence)
+        for figure, parts in enumerate(noise)
     ]
     return Analysis(
         primary=primary,
@@ -178,7 +176,7 @@ def _cross_checks(
     """
     checks = []
     model, noise, estimate = primary.model, primary.noise, primary.estimate
-    if case.method == "avoided" and model.spec.kind != "ratio":
+    if case.method == "avoided" and model.spec.kind not in LEVELS:
         checks.append(ar1_gls(model, noise, case.fitted, case.projected, confidence))
     if case.method == "avoided":
         checks.append(ashrae_fsu(model, noise, case.projected, estimate.before, estimate.delta, confidence))
@@ -194,34 +192,26 @@ def _figures(primary: Primary, case: Case) -> tuple[float, float, float]:
     return estimate.delta, estimate.relative, reporting.total_y / reporting.total_w
 
 
-def _times(spread: Spread, factor: float) -> Spread:
-    return Spread(spread.u * factor, spread.dof)
-
-
-def _relative_spread(primary: Primary, confidence: float) -> Spread:
-    return primary.estimate.relative_spread(confidence) if primary.estimate.before else Spread(math.nan, math.inf)
-
-
-def _level_spread(reporting: Sample, confidence: float) -> Spread:
-    """The level that the line holds after the retrofit, of which the reporting period is a sample."""
+def _level_shares(reporting: Sample) -> tuple[Share, ...]:
+    """The noise of the level that the line holds after the retrofit, of which the reporting period is a sample."""
     model = fit_model(ModelSpec("ratio"), reporting)
     if isinstance(model, Finding):
-        return Spread(math.nan, math.inf)
+        return ()
     weights = reporting.in_calendar(np.full(len(reporting), 1 / reporting.total_w))
-    noise = noise_of_model(model, reporting)
-    return spread_of([Share(noise, weights, "after")], confidence)
+    return (Share(noise_of_model(model, reporting), weights, "after"),)
 
 
 def _rows(
     figure: int,
-    spread: Spread,
+    noise: Mapping[str, Spread],
     meters: Sequence[MeterInUse],
     effects: Sequence[MeterEffect],
     adjusted: Adjusted,
     primary: Primary,
 ) -> list[Contribution]:
     """The budget of one figure: noise, each meter, each adjustment."""
-    rows = [Contribution("model", "A", spread.u, spread.dof)]
+    rows = [Contribution(source, "A", part.u, part.dof) for source, part in noise.items()]
+    rows = rows or [Contribution(MODEL, "A", math.nan, math.inf)]  # a figure that is not defined
     rows += [
         Contribution(f"meter:{meter.name}", "B", float(effect.u[figure]), math.inf)
         for meter, effect in zip(meters, effects, strict=True)

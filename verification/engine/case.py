@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from verification.engine.autocorrelation import Noise
-from verification.engine.models.family import BaselineModel, fit_model
+from verification.engine.models.family import LEVELS, BaselineModel, fit_model
 from verification.engine.models.sample import Sample, joined
 from verification.engine.savings import Estimate, Method, avoided, backcast, noise_of_model, normalised
 from verification.findings import Finding
@@ -60,12 +60,18 @@ class Case:
         return dataclasses.replace(estimate, before=estimate.before + self.adjustment)
 
     def _estimate(self, model: BaselineModel, noise: Noise) -> Estimate | Finding:
+        own = self.own_model(model)
+        if isinstance(own, Finding):
+            return own
         if self.method == "backcast":
-            return backcast(model, noise, self.baseline, self.reporting)
-        if self.method == "normalised":
-            later = fit_model(model.spec, self.reporting)
-            if isinstance(later, Finding):
-                return later
-            after = later, noise_of_model(later, self.reporting), self.reporting
+            return backcast(model, noise, self.baseline, self.reporting, own)
+        if self.method == "normalised" and own is not None:
+            after = own, noise_of_model(own, self.reporting), self.reporting
             return normalised((model, noise, self.baseline), after, joined(self.baseline, self.reporting))
-        return avoided(model, noise, self.baseline, self.reporting)
+        return avoided(model, noise, self.baseline, self.reporting, own)
+
+    def own_model(self, model: BaselineModel) -> BaselineModel | Finding | None:
+        """The projected window's own model of the same kind, where the answer stands on it; else None."""
+        if self.method == "normalised" or model.spec.kind in LEVELS:
+            return fit_model(model.spec, self.projected)
+        return None

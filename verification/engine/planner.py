@@ -19,6 +19,7 @@ from verification.engine.budget import Budget, Continuity, Contribution, combine
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, refit
 from verification.engine.models.sample import Floats, Sample
+from verification.engine.savings import avoided
 from verification.findings import Finding
 
 MAX_INTERVALS = 3660  # ten years by day
@@ -51,9 +52,8 @@ class Planner:
         """The uncertainty budget of a true `change`, over a reporting period of so many intervals."""
         reporting = self._reporting(change, intervals)
         case = Case(self.baseline, reporting, output=self.output)
-        estimate = case.answer(self.model, self.noise)
-        if isinstance(estimate, Finding):
-            raise TypeError("an avoided change always has an answer")
+        # The noise to come is not known: it is taken to be that of the baseline, for a level, too.
+        estimate = avoided(self.model, self.noise, self.baseline, reporting)
         error = estimate.spread(self.confidence)
         rows = [Contribution("model", "A", error.u, error.dof)]
         for meter in self.meters:
@@ -119,6 +119,7 @@ class Planner:
             repeated,
             y=self.model.predict(repeated) + change * repeated.w,
             position=np.arange(intervals, dtype=np.int64),
+            order=None,
         )
 
     def _erring(self, case: Case, meter: PlannedMeter, before: float, after: float) -> Floats:
@@ -129,8 +130,9 @@ class Planner:
             reporting=self._read(case.reporting, meter, after),
         )
         model = refit(self.model, erring.baseline)
-        estimate = model if isinstance(model, Finding) else erring.answer(model, self.noise)
-        return np.array([np.nan if isinstance(estimate, Finding) else estimate.delta])
+        if isinstance(model, Finding):
+            return np.array([np.nan])
+        return np.array([avoided(model, self.noise, erring.baseline, erring.reporting).delta])
 
     def _read(self, sample: Sample, meter: PlannedMeter, error: float) -> Sample:
         if meter.reads_numerator:

@@ -137,7 +137,8 @@ class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BudgetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One source of uncertainty, in the metric's unit: `model`, `meter:` or `adjustment:` and its name.
+    """One source of uncertainty, in the metric's unit: `model` (`model:baseline`, `model:reporting` where each window
+    brings its own noise), `meter:` or `adjustment:` and its name.
 
     `dof` is null where infinite; shares are of the variance.
     """

@@ -1,6 +1,8 @@
 """What the retrofit changed, by four methods, each as one weighted sum of the noise of its windows.
 
-avoided: the baseline's model on the reporting period; backcast: the reporting period's model on the baseline;
+avoided: the baseline's model on the reporting period; backcast: the reporting period's model on the baseline. There the
+noise of the fitted window stands for both, but for a model without drivers (`ratio`, `mean`): it compares the levels of
+two samples, and noise grows with the level, so that each window brings its own;
 normalised: both models on standard conditions; chaining: the model of a period in between on both windows. A change is
 after minus before per unit of the denominator: a saving is negative. Figures are in the numerator's and denominator's
 units. Not handled: meters and adjustments (`budget.py`).
@@ -21,6 +23,9 @@ from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
 
 Method = Literal["avoided", "normalised", "backcast", "chaining"]
+Of = Literal["after", "before"]
+MODEL = "model"
+WINDOW_ROWS: dict[Of, str] = {"before": "model:baseline", "after": "model:reporting"}  # rows of a budget
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,7 +36,7 @@ class Share:
 
     noise: Noise
     weights: Floats
-    of: Literal["after", "before"]
+    of: Of
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,28 +71,48 @@ class Estimate:
         """Actual over modelled (the SEnPI of SEP and ISO 50006); nan where the model says nothing."""
         return self.after / self.before if self.before else math.nan
 
+    @functools.cached_property
+    def relative_shares(self) -> tuple[Share, ...]:
+        """How noise reaches `relative`: what would have been stands below the line, too, so that its error counts
+        after/before times. None where that is nothing.
+        """
+        if not self.before:
+            return ()
+        scale = self.output / self.before
+        return tuple(
+            dataclasses.replace(share, weights=share.weights * scale * (self.senpi if share.of == "before" else 1.0))
+            for share in self.shares
+        )
+
     def spread(self, confidence: float) -> Spread:
         """The error of `delta` by noise."""
         return spread_of(self.shares, confidence)
 
     def relative_spread(self, confidence: float) -> Spread:
-        """The error of `relative` by noise: what would have been stands below the line, too, so that its error counts
-        after/before times.
-        """
-        scale = self.output / self.before
-        scaled = [
-            dataclasses.replace(share, weights=share.weights * scale * (self.senpi if share.of == "before" else 1.0))
-            for share in self.shares
-        ]
-        return spread_of(scaled, confidence)
+        """The error of `relative` by noise."""
+        return spread_of(self.relative_shares, confidence)
+
+
+def spreads_of(shares: Sequence[Share], confidence: float) -> dict[str, Spread]:
+    """The error by each noise, under the name of its row in a budget: `model` where one noise stands for both windows,
+    else a row for each window. Shares of one noise go through it together.
+    """
+    noises = {id(share.noise): share.noise for share in shares}
+    parts = {}
+    for noise in noises.values():
+        own = [share for share in shares if share.noise is noise]
+        name = MODEL if len(noises) == 1 else WINDOW_ROWS[own[0].of]
+        parts[name] = spread(noise, [share.weights for share in own], confidence)
+    return parts
 
 
 def spread_of(shares: Sequence[Share], confidence: float) -> Spread:
-    """Shares of one noise go through it together; different noises are independent, and their variances add, with
-    degrees of freedom by Welch-Satterthwaite.
+    """The error by all noises: they are independent, so that their variances add, with degrees of freedom by
+    Welch-Satterthwaite.
     """
-    noises = list({id(share.noise): share.noise for share in shares}.values())
-    parts = [spread(noise, [share.weights for share in shares if share.noise is noise], confidence) for noise in noises]
+    parts = list(spreads_of(shares, confidence).values())
+    if not parts:
+        return Spread(math.nan, math.inf)
     if len(parts) == 1:
         return parts[0]
     u = math.hypot(*(part.u for part in parts))
@@ -101,8 +126,12 @@ def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
     return noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
 
 
-def avoided(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample) -> Estimate:
-    """sum_rep(y - yhat) / sum_rep(w), yhat by the baseline's model."""
+def avoided(
+    model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample, own: BaselineModel | None = None
+) -> Estimate:
+    """sum_rep(y - yhat) / sum_rep(w), yhat by the baseline's model; `own` is the reporting period's model, where that
+    brings its own noise.
+    """
     output = reporting.total_w
     return Estimate(
         after=reporting.total_y,
@@ -110,13 +139,17 @@ def avoided(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sam
         output=output,
         sharing=lambda: (
             Share(noise, baseline.in_calendar(model.sum_weights(reporting) / output), "before"),
-            _metered(noise, reporting, output, "after"),
+            _metered(noise_of_model(own, reporting) if own else noise, reporting, output, "after"),
         ),
     )
 
 
-def backcast(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample) -> Estimate:
-    """sum_base(yhat - y) / sum_base(w), yhat by the reporting period's model."""
+def backcast(
+    model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample, own: BaselineModel | None = None
+) -> Estimate:
+    """sum_base(yhat - y) / sum_base(w), yhat by the reporting period's model; `own` is the baseline's, where that
+    brings its own noise.
+    """
     output = baseline.total_w
     return Estimate(
         after=model.predict_sum(baseline),
@@ -124,7 +157,7 @@ def backcast(model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sa
         output=output,
         sharing=lambda: (
             Share(noise, reporting.in_calendar(model.sum_weights(baseline) / output), "after"),
-            _metered(noise, baseline, output, "before"),
+            _metered(noise_of_model(own, baseline) if own else noise, baseline, output, "before"),
         ),
     )
 
@@ -165,6 +198,6 @@ def chained(model: BaselineModel, noise: Noise, between: Sample, baseline: Sampl
     )
 
 
-def _metered(noise: Noise, window: Sample, output: float, of: Literal["after", "before"]) -> Share:
+def _metered(noise: Noise, window: Sample, output: float, of: Of) -> Share:
     """Each metered interval brings its own noise."""
     return Share(noise, window.in_calendar(np.full(len(window), 1 / output)), of)

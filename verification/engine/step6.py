@@ -125,7 +125,7 @@ class Step6:
             met=state == "met",
             significant_sign=abs(delta) > self.analysis.budget.expanded,
             passes=lambda other: self._passes(other * self._scale),
-            others=math.sqrt(math.fsum(row.u**2 for row in self.analysis.budget.rows if row.source != "model")),
+            others=math.sqrt(math.fsum(row.u**2 for row in self.analysis.budget.rows if row.type == "B")),
             confidence=self.confidence,
             limit=f"{Decimal(self.limit.value).normalize():f}",
             limit_unit=self.limit.unit,
@@ -145,7 +145,7 @@ class Step6:
         delta = expanded = None
         verdict: State | None = None
         if entry.estimate is not None and entry.spread is not None:
-            rows = [row for row in self.analysis.budget.rows if row.source != "model"]
+            rows = [row for row in self.analysis.budget.rows if row.type == "B"]
             noise = Contribution("model", "A", entry.spread.u, entry.spread.dof)
             half_width = combine([noise, *rows], self.confidence).expanded
             delta, expanded = self._figure(entry.estimate.delta), self._figure(half_width)

@@ -108,6 +108,7 @@ def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] 
         drivers=drivers,
         names=names,
         position=np.flatnonzero(used),
+        order=None if data.stopped is None else (np.cumsum(~data.stopped) - 1)[used],
         month=data.calendar.month_of[used],
         categories=categories,
         slot=data.calendar.hour_of_week[used] if sub_daily else None,

@@ -66,6 +66,7 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         used=known & present & ~excluded & ~left_out,
         coverage_percent=covered * 100 // calendar.length_us,
         categories=category_labels(plan, spec.measure.model.categories, window),
+        stopped=_stopped(plan, window),
     )
     return data, [*findings, *_sufficiency(plan, window, data, expected=int((~left_out).sum()))]
 
@@ -136,14 +137,18 @@ def _left_out(plan: Plan, window: PointWindow) -> tuple[Booleans, list[Finding]]
             left_out |= during
             where = {"window": calendar.label, "first": calendar.first(during)}
             findings.append(Finding.of("EVENT_EXCLUDED", event=event.id, count=int(during.sum()), **where))
-    gating = plan.run_state
-    if gating is not None and gating.gate:
-        stood = window.points[gating.point].value < gating.at_least
-        left_out |= stood
-        if stood.any():
-            where = {"window": calendar.label, "first": calendar.first(stood)}
-            findings.append(Finding.of("STOPS_LEFT_OUT", state=gating.point, count=int(stood.sum()), **where))
+    stopped = _stopped(plan, window)
+    if plan.run_state is not None and stopped is not None and stopped.any():
+        left_out |= stopped
+        where = {"window": calendar.label, "first": calendar.first(stopped)}
+        findings.append(Finding.of("STOPS_LEFT_OUT", state=plan.run_state.point, count=int(stopped.sum()), **where))
     return left_out, findings
+
+
+def _stopped(plan: Plan, window: PointWindow) -> Booleans | None:
+    """Where the line does not run, in a plan that leaves that out."""
+    gating = plan.run_state
+    return None if gating is None or not gating.gate else window.points[gating.point].value < gating.at_least
 
 
 def _midnight_us(plan: Plan, day: dt.date) -> int:
@@ -190,12 +195,13 @@ def _productive_days(plan: Plan, window: PointWindow, data: WindowData, absent: 
 
     Idle is: the part of the metric that shows activity metered and on fewer than a tenth of the days above zero; in
     the baseline also output never metered while the numerator was; or nothing metered but a run state that says so.
-    Nothing at all is no statement about the line.
+    Nothing at all is no statement about the line. A metric that shows no activity by itself (people, a concentration)
+    goes by the plan's run state.
     """
     spec, calendar = data.spec, window.calendar
     shows = spec.numerator if spec.activity == "numerator" else spec.denominator
     if spec.activity == "neither" or shows is None:
-        return None
+        return _days_run(plan, window)
     output = window.evaluate(shows.formula)
     metered = np.isfinite(output)
     if metered.any():
@@ -210,3 +216,13 @@ def _productive_days(plan: Plan, window: PointWindow, data: WindowData, absent: 
     states = [window.points[name] for name, point in plan.points.items() if point.kind is PointKind.STATE]
     stood_still = any(state.present.any() and bool((state.value[state.present] < RUNNING).all()) for state in states)
     return 0 if stood_still else None
+
+
+def _days_run(plan: Plan, window: PointWindow) -> int | None:
+    """The number of days on which the plan's run state says that the line ran, where they are fewer than a tenth."""
+    if plan.run_state is None:
+        return None
+    state, calendar = window.points[plan.run_state.point], window.calendar
+    days = len(np.unique(calendar.day_of[state.present]))
+    ran = len(np.unique(calendar.day_of[state.present & (state.value >= plan.run_state.at_least)]))
+    return ran if ran * 100 < MIN_PRODUCTIVE_PERCENT * days else None

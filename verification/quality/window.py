@@ -22,7 +22,7 @@ class WindowData:
     g), so that sums are exact and the meters' units leave no trace; they may be 0 for want of a value, and `known` says
     which are real. A metric without a denominator has 1 per interval. drivers: float64[n, k] in the drivers' units,
     nan where unknown. categories: for each of the model's, a text per interval. known, used: bool[n]; used intervals
-    enter the result. coverage_percent: int64[n].
+    enter the result. coverage_percent: int64[n]. stopped: bool[n], the line did not work and the plan leaves that out.
     """
 
     spec: MeasureSpec
@@ -34,6 +34,7 @@ class WindowData:
     used: Booleans
     coverage_percent: Integers
     categories: dict[str, tuple[str, ...]] | None = None
+    stopped: Booleans | None = None
 
     @property
     def label(self) -> WindowName:

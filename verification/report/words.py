@@ -56,6 +56,8 @@ PLOTS: dict[str, Text] = {
     "bridge_driver": Text("Change of", "变化："),
     "bridge_adjustment": Text("Adjustment", "非常规调整"),
     "source_model": Text("Model", "模型"),
+    "source_model_baseline": Text("Noise of the baseline", "基准期波动"),
+    "source_model_reporting": Text("Noise of the reporting period", "报告期波动"),
     "bridge_adjustments": Text("Non-routine adjustments", "非例行调整"),
     "bridge_category": Text("Change of", "变化："),
     "bridge_time_of_week": Text("Time of week", "周内时段"),

@@ -19,6 +19,7 @@ from verification.engine.models.sample import Floats, Sample
 from verification.findings import Finding
 
 Kind = Literal["ols", "ratio", "mean", "change_point", "towt"]
+LEVELS: frozenset[Kind] = frozenset({"ratio", "mean"})  # they compare two levels: no driver explains a difference
 TEMPERATURE_SEGMENTS = 6  # Mathieu et al. 2011, the LBNL model
 
 

@@ -24,6 +24,8 @@ class Sample:
 
     `position` int64[m] counts intervals from the window's start, gaps included; `month` int64[m] numbers the calendar
     months (year*12 + month); `slot` int64[m] is the interval of the week, -1 where intervals are a day or longer.
+    `order` int64[m] is `position` without the intervals that the plan leaves out because the line stands: in its noise
+    the next shift that it works follows the last; None where all intervals count.
     """
 
     y: Floats
@@ -34,6 +36,7 @@ class Sample:
     month: Integers
     categories: Mapping[str, NDArray[np.str_]] = dataclasses.field(default_factory=dict)
     slot: Integers | None = None
+    order: Integers | None = None
 
     def __len__(self) -> int:
         """The number of intervals."""
@@ -42,7 +45,7 @@ class Sample:
     @property
     def follows(self) -> Booleans:
         """bool[m-1]: whether an interval comes directly after the one before it, without a gap."""
-        follows: Booleans = np.diff(self.position) == 1
+        follows: Booleans = np.diff(self._order) == 1
         return follows
 
     @functools.cached_property
@@ -71,13 +74,19 @@ class Sample:
             month=self.month[selection],
             categories={name: labels[selection] for name, labels in self.categories.items()},
             slot=None if self.slot is None else self.slot[selection],
+            order=None if self.order is None else self.order[selection],
         )
 
     def in_calendar(self, weights: Floats) -> Floats:
         """`weights` float64[m] laid out on the calendar from the first interval to the last, zeros in the gaps."""
-        laid_out = np.zeros(int(self.position[-1] - self.position[0]) + 1)
-        laid_out[self.position - self.position[0]] = weights
+        order = self._order
+        laid_out = np.zeros(int(order[-1] - order[0]) + 1)
+        laid_out[order - order[0]] = weights
         return laid_out
+
+    @property
+    def _order(self) -> Integers:
+        return self.position if self.order is None else self.order
 
 
 def joined(first: Sample, second: Sample) -> Sample:

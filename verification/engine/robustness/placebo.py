@@ -11,9 +11,10 @@ import dataclasses
 import numpy as np
 
 from verification.engine.autocorrelation import expanded
+from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec, fit_model
 from verification.engine.models.sample import Sample
-from verification.engine.savings import avoided, noise_of_model
+from verification.engine.savings import noise_of_model
 from verification.findings import Finding
 
 SHARES = tuple(np.linspace(0.4, 0.8, 9).tolist())  # of the baseline before the pretended date
@@ -48,6 +49,8 @@ def placebo_dates(spec: ModelSpec, baseline: Sample, confidence: float, smallest
         noise = noise_of_model(model, earlier)
         if noise.effective < max(smallest_size, model.fit.p + 1):
             continue
-        estimate = avoided(model, noise, earlier, later)
+        estimate = Case(earlier, later).answer(model, noise)
+        if isinstance(estimate, Finding):
+            continue
         found.append(Placebo(index, estimate.delta, expanded(estimate.spread(confidence), confidence)))
     return found
