@@ -171,11 +171,20 @@ def test_the_writer_refuses_what_no_reader_would_take():
         batch.seal(HEADER, over, KEY)
 
 
-@pytest.mark.parametrize("moment", [NULL_TIME_US - 1, MAX_TIME_US + 1])
-def test_times_outside_1601_to_2200_are_refused(moment):
-    made = Rows.empty()
-    made.append(0, moment, 1.0)
+@pytest.mark.parametrize("moment", [NULL_TIME_US - 1, MAX_TIME_US + 1, -(2**63), 2**63 - 1, 2**56, 2**55, -(2**56)])
+@pytest.mark.parametrize("server_only", [False, True])
+def test_times_outside_1601_to_2200_are_refused(moment: int, *, server_only: bool):
+    made = rows()
+    made.append(0, 1 if server_only else moment, 1.0, server_time_us=moment)
+    made.append(0, 2, 1.0)
     assert refused(batch.seal(HEADER, made, KEY)) == "bound_exceeded"
+
+
+@pytest.mark.parametrize("moment", [NULL_TIME_US, -1, 0, (MAX_TIME_US >> 48 << 48) - 1, MAX_TIME_US >> 48 << 48])
+def test_times_on_both_sides_of_the_quick_check_are_taken(moment: int):
+    made = rows()
+    made.append(0, moment, 1.0, server_time_us=MAX_TIME_US)
+    assert reread(batch.seal(HEADER, made, KEY)) == made
 
 
 @pytest.mark.parametrize(
