@@ -1,5 +1,5 @@
-"""The commands `retroproof plan check`, `init`, `metrics`, `schema` and `power`: to write a plan that holds when it is
-filed.
+"""The commands `retroproof plan check`, `init`, `metrics`, `schema`, `sign-adjustment` and `power`: to write a plan
+that holds when it is filed.
 """
 
 from __future__ import annotations
@@ -136,6 +136,28 @@ def schema() -> None:
     from verification.plan.schema import plan_schema  # noqa: PLC0415
 
     click.echo(plan_schema(), nl=False)
+
+
+@plan.command(name="sign-adjustment")
+@click.argument("plan_file", metavar="PLAN.yaml", type=FILE)
+@click.argument("adjustment_id", metavar="ID")
+@click.option(
+    "--key", "key_file", metavar="FILE", type=FILE, required=True, help="The owner's Ed25519 key, PKCS #8 PEM."
+)
+def sign_adjustment(plan_file: Path, adjustment_id: str, key_file: Path) -> None:
+    """Sign the non-routine adjustment ID of PLAN.yaml with its owner's key, and print the signature.
+
+    Edits nothing: put what it prints behind `signature:`. Exit status: 0 signed, 64 the plan or the key cannot be used.
+    """
+    from verification.errors import ConfigError  # noqa: PLC0415
+    from verification.keys import load_private  # noqa: PLC0415
+    from verification.plan.signing import sign  # noqa: PLC0415
+
+    read, _ = read_plan(plan_file)
+    try:
+        click.echo(sign(read, adjustment_id, load_private(key_file)))
+    except ConfigError as err:
+        raise UnusableFileError(str(err)) from err
 
 
 def _understood(read: Plan, name: str, lang: Language) -> list[str]:

@@ -1,7 +1,7 @@
 """Non-routine adjustments: what the baseline would have needed more, or less, for a cause outside the retrofit.
 
-Each has a cause, an owner, a formula, an uncertainty and a signature. One without a signature is not applied, and the
-result says so: nobody has answered for it. Light: no numpy.
+Each has a cause, an owner, a formula, an uncertainty and a signature. One whose signature does not hold is not applied,
+and the result says so: nobody has answered for it. Light: no numpy.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Plan
+from verification.plan.signing import signature_doubt
 from verification.units import scale_factor
 
 
@@ -43,8 +44,8 @@ def adjustments_of(plan: Plan, spec: MeasureSpec) -> tuple[Adjusted, list[Findin
         if each.measure != spec.name:
             continue
         shown = {"id": each.id, "owner": each.owner, "value": f"{each.value:g}", "unit": each.unit}
-        if not each.signature.strip():
-            findings.append(Finding.of("ADJUSTMENT_UNSIGNED", **shown))
+        if doubt := signature_doubt(plan, each):
+            findings.append(Finding.of(doubt, **shown))
             continue
         scale = scale_factor(each.unit, spec.numerator.unit)
         applied.append(Applied(each.id, each.value * scale, each.uncertainty * scale))

@@ -19,8 +19,24 @@ ENTRIES = {
         "warning", None,
         "The non-routine adjustment {id} of {value} {unit} was not applied: {owner} has not signed it.",
         "非例行调整 {id}（{value} {unit}）未应用：{owner} 尚未签名。",
-        "Have it signed by its owner.",
-        "由责任人签名。",
+        "Have it signed by its owner: retroproof plan sign-adjustment.",
+        "由责任人签名：retroproof plan sign-adjustment。",
+    ),
+    "ADJUSTMENT_OWNER_UNKNOWN": Entry(
+        "warning", None,
+        "The non-routine adjustment {id} of {value} {unit} was not applied: the plan has no public key of {owner}, so "
+        "that nobody can tell who signed it.",
+        "非例行调整 {id}（{value} {unit}）未应用：方案中没有 {owner} 的公钥，无法确认由谁签名。",
+        "Name the owner with a public key under owners in the plan.",
+        "在方案的 owners 中写明责任人及其公钥。",
+    ),
+    "ADJUSTMENT_SIGNATURE_WRONG": Entry(
+        "warning", None,
+        "The non-routine adjustment {id} of {value} {unit} was not applied: its signature is not one of {owner} over "
+        "what the plan says.",
+        "非例行调整 {id}（{value} {unit}）未应用：其签名不是 {owner} 对方案所述内容的签名。",
+        "Whatever was changed after signing, have the owner sign it again: retroproof plan sign-adjustment.",
+        "签名之后内容如有改动，请责任人重新签名：retroproof plan sign-adjustment。",
     ),
     "RELATIVE_UNDEFINED": Entry(
         "error", "inconclusive",

@@ -11,6 +11,8 @@ import zoneinfo
 from collections.abc import Iterator
 from typing import Literal
 
+from verification import keys
+from verification.errors import ConfigError
 from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
 from verification.model import PointKind
@@ -110,6 +112,11 @@ def _check_events(plan: Plan) -> None:
             raise PlanError((*path, "measure"), f"{adjustment.measure} is not under measures")
         if not math.isfinite(adjustment.value) or not math.isfinite(adjustment.uncertainty):
             raise PlanError(path, "value and uncertainty must be finite numbers")
+    for owner, key in plan.owners.items():
+        try:
+            keys.parse_public(key)
+        except ConfigError as err:
+            raise PlanError(("owners", owner), str(err)) from err
     for kind, names in (("events", [e.id for e in plan.events]), ("adjustments", [a.id for a in plan.adjustments])):
         if len(set(names)) < len(names):
             raise PlanError((kind,), "two entries have the same id")

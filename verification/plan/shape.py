@@ -108,7 +108,11 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A non-routine adjustment of a measure's numerator over the reporting period, with cause, owner and signature."""
+    """A non-routine adjustment of a measure's numerator over the reporting period.
+
+    `owner` is a name under the plan's `owners`; `signature` is by that key (see `plan/signing.py`), empty while nobody
+    has signed.
+    """
 
     id: Name
     measure: Name
@@ -117,7 +121,7 @@ class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     value: float
     unit: Unit
     uncertainty: Annotated[float, msgspec.Meta(ge=0)]
-    signature: str
+    signature: str = ""
     formula: str = ""
 
 
@@ -252,6 +256,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     run_state: RunState | None = None
     static_factors: list[StaticFactor] = []
     events: list[Event] = []
+    owners: dict[str, str] = {}
     adjustments: list[Adjustment] = []
     bills: list[Bill] = []
     balances: list[Balance] = []
