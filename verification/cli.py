@@ -8,6 +8,8 @@ evidence package needs no numpy.
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +22,8 @@ from verification.selftest.command import selftest
 
 if TYPE_CHECKING:
     from verification.engine.result import Result
+    from verification.findings import Finding
+    from verification.plan import Plan
 
 __all__ = ["check", "plan", "selftest", "verify"]
 
@@ -33,6 +37,15 @@ EXIT_OF_STATE = {"met": 0, "not_met": 1, "inconclusive": 2, "invalid_data": 3, "
 @click.option(
     "--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language of the report."
 )
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), help="Interim: judge the reporting period up to this date, excluded."
+)
+@click.option(
+    "--rolling",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Also the change in each part of N days (weeks, months, where those are the plan's intervals).",
+)
 @click.option("--explain", "explained", is_flag=True, help="Print the numbered steps with their intermediate figures.")
 @click.option("--plots", "plot_folder", metavar="DIR", type=FILE, help="Write the plots there, with an index.html.")
 @click.pass_context
@@ -43,6 +56,8 @@ def verify(
     json_file: Path | None,
     lang: Literal["en", "zh"],
     plot_folder: Path | None,
+    until: dt.datetime | None,
+    rolling: int | None,
     *,
     explained: bool,
 ) -> None:
@@ -50,7 +65,7 @@ def verify(
 
     The table is long (point,time,value[,status]) or wide (time and a column per point), its times RFC 3339 with UTC
     offset, its values in the units of the plan. Exit status: 0 met, 1 not met, 2 inconclusive, 3 invalid data or not
-    verifiable, 64 usage (also a plan or a file that cannot be read).
+    verifiable, 64 usage (also a plan or a file that cannot be read). With --until it is that of the state so far.
     """
     from verification.engine.verify import Context  # noqa: PLC0415 - see the module docstring
     from verification.engine.verify import verify as judge  # noqa: PLC0415
@@ -59,8 +74,13 @@ def verify(
 
     filed, digest = read_plan(plan_file)
     table = read_readings(table_file, filed)
-    result = judge(filed, digest, table.readings, Context(input_findings=table.findings))
+    judged, interim = _part(filed, until)
+    context = Context(input_findings=[*table.findings, *interim])
+    result = judge(judged, digest, table.readings, context)
     click.echo(render(result, lang))
+    if rolling is not None:
+        click.echo()
+        click.echo(_rolling(judged, rolling, lambda part: judge(part, digest, table.readings, context), lang))
     if explained:
         click.echo()
         click.echo(explain(result, lang))
@@ -69,6 +89,31 @@ def verify(
     if plot_folder is not None:
         _write_plots(plot_folder, result, lang)
     ctx.exit(EXIT_OF_STATE[result.verdict.state])
+
+
+def _part(filed: Plan, until: dt.datetime | None) -> tuple[Plan, list[Finding]]:
+    """The plan to judge, and that it is an interim one where it is."""
+    from verification.engine.interim import interim_finding  # noqa: PLC0415
+    from verification.engine.interim import until as judged_until  # noqa: PLC0415
+    from verification.errors import ConfigError  # noqa: PLC0415
+
+    if until is None:
+        return filed, []
+    try:
+        part = judged_until(filed, until.date())
+    except ConfigError as err:
+        raise UnusableFileError(f"--until: {err}") from err
+    return part, [interim_finding(filed, part)]
+
+
+def _rolling(judged: Plan, length: int, judge: Callable[[Plan], Result], lang: Literal["en", "zh"]) -> str:
+    from verification.engine.interim import rolling  # noqa: PLC0415
+    from verification.report.rolling import render_rolling  # noqa: PLC0415
+
+    parts = rolling(judged, length)
+    if not parts:
+        raise UnusableFileError(f"--rolling: the reporting period is shorter than one part of {length}")
+    return render_rolling([judge(part) for part in parts], lang)
 
 
 def _write_plots(folder: Path, result: Result, lang: Literal["en", "zh"]) -> None:

@@ -93,6 +93,11 @@ PLOTS: dict[str, Text] = {
 }
 
 REPORT: dict[str, Text] = {
+    "rolling": Text(
+        "{title} ({name}), part by part of the reporting period [{unit}]; interim, without non-routine adjustments:",
+        "{title}（{name}），报告期分段结果 [{unit}]；均为中期结果，不含非例行调整：",
+    ),
+    "rolling_none": Text("no number", "无数值"),
     **PLOTS,
     "met": Text("MET", "达标"),
     "not_met": Text("NOT MET", "未达标"),
