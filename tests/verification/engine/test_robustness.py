@@ -14,7 +14,7 @@ from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, r
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
-from verification.engine.robustness.change_points import change_points, pelt
+from verification.engine.robustness.change_points import change_points, optimal_partition
 from verification.engine.robustness.left_out import most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
 from verification.engine.robustness.panel import Entry, candidates, differs, label, panel
@@ -146,7 +146,7 @@ def test_change_points_are_those_of_ruptures(seed: int):
     rng = np.random.default_rng(seed)
     series = rng.normal(size=150) + np.repeat(rng.normal(0, 2, 5), 30)
     expected = ruptures.Pelt("l2", min_size=3, jump=1).fit(series).predict(8.0)
-    assert [*pelt(series, 8.0, 3), 150] == expected
+    assert [*optimal_partition(series, 8.0, 3), 150] == expected
 
 
 def test_autocorrelated_noise_is_no_shift_of_level():
