@@ -43,6 +43,7 @@ class PlantOptions:
     seed: int
     changes: tuple[str, ...]
     befalling: tuple[str, ...]
+    only: str | None
     first_day: datetime | None
     baseline_days: int | None
     works_days: int | None
@@ -65,7 +66,10 @@ class PlantOptions:
         yesterday_ended_it = datetime.now(ZoneInfo(TIME_ZONE)).date() - timedelta(days=before + works + after)
         first_day = self.first_day.date() if self.first_day else noted_first_day or yesterday_ended_it
         timeline = Timeline(first_day, before, works, after)
-        return self.scenario().plant(self.seed, timeline)
+        made = self.scenario().plant(self.seed, timeline)
+        if self.only:
+            made.narrow(self.only.split(","))
+        return made
 
 
 def _parameter(chosen: Scenario, change: str) -> tuple[str, float | bool]:
@@ -149,6 +153,7 @@ def of_a_plant(command: Command) -> Command:
             multiple=True,
             help="Something that goes wrong, for example stuck:so2. See `simulate faults`.",
         ),
+        click.option("--points", "only", metavar="A,B,...", help="Have devices for these points only."),
         click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
         click.argument("name", metavar="SCENARIO"),
     ):
@@ -350,6 +355,7 @@ def _identity(options: PlantOptions, plant: Plant) -> dict[str, object]:
         "seed": plant.seed,
         "changes": sorted(options.changes),
         "faults": list(options.befalling),
+        "points": list(plant.points),
         "first_day": timeline.first_day.isoformat(),
         "baseline_days": timeline.baseline_days,
         "works_days": timeline.works_days,

@@ -1,7 +1,7 @@
 """What came of one scenario: measured against true, found against expected, stored against produced.
 
 Pure: a judgement of what was collected elsewhere. A scenario that is not `clean` must show the findings that it stands
-for, and never passes for a clean `met`; a clean one shows nothing above the level of information.
+for, and never passes for a clean `met`; a clean one shows nothing else above the level of information.
 """
 
 from __future__ import annotations
@@ -86,10 +86,9 @@ class Outcome:
         if not self.tally.exact:
             missed.append(f"readings: {self.tally}")
         if self.truth.group == CLEAN:
-            disturbing = [
-                one for one in dict.fromkeys(self.found) if one[1] != "info" and one[0] not in OF_COMPRESSED_TIME
-            ]
-            missed += [f"{code} ({severity})" for code, severity in disturbing]
+            excused = OF_COMPRESSED_TIME | set(self.truth.findings)
+            seen = [one for one in dict.fromkeys(self.found) if one[0] not in excused]
+            missed += [f"{code} ({severity})" for code, severity in seen if severity != "info"]
             missed += [f"{one.name}: the interval misses the truth" for one in self.measures if one.covered is False]
         elif not self.truth.findings:
             missed.append("the scenario stands for no finding")

@@ -7,7 +7,7 @@ show it at any instant. No I/O. Not handled: faults and frauds, which `faults.py
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -65,7 +65,7 @@ class Plant(ABC):
     """One line. Subclasses name their points and draw `_raw`; two processes with one seed agree on every value."""
 
     line: ClassVar[str]  # the object under which a control system shows the points
-    points: ClassVar[Mapping[str, Point]]
+    points: Mapping[str, Point]
 
     def __init__(self, parameters: Works, seed: int, timeline: Timeline) -> None:
         """Draw the whole horizon (about 100,000 quarter-hours)."""
@@ -87,6 +87,13 @@ class Plant(ABC):
     @abstractmethod
     def truth(self) -> dict[str, Effect]:
         """The true effect on each measure of the plant's plan, computed back from the physics, not copied."""
+
+    def narrow(self, names: Collection[str]) -> None:
+        """Have devices for these points only; what the plant does stays the same."""
+        unknown = sorted(set(names) - self.points.keys())
+        if unknown:
+            raise SimulatorError(f"{self.line} has no point {unknown[0]!r}; there are: {', '.join(self.points)}")
+        self.points = {name: point for name, point in self.points.items() if name in names}
 
     @property
     def first_us(self) -> int:
