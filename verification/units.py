@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from typing import TYPE_CHECKING
 
 from verification.errors import RetroProofError
@@ -68,8 +69,17 @@ class UnitError(RetroProofError):
     """A unit that cannot be read, or two units that do not measure the same kind of quantity."""
 
 
-@functools.cache
+_BUILDING = threading.Lock()
+
+
 def _registry() -> pint.UnitRegistry[float]:
+    # functools.cache alone lets two threads build one each, and units of two registries cannot be multiplied.
+    with _BUILDING:
+        return _built_registry()
+
+
+@functools.cache
+def _built_registry() -> pint.UnitRegistry[float]:
     import pint  # noqa: PLC0415 - a quarter of a second, which `retroproof check` need not pay
 
     # Engineers write m3 and m2; pint wants an exponent. Doing it as text keeps mm3 from becoming a thousandth of a

@@ -45,7 +45,7 @@ class Gypsum(Plant):
         Point("boards_first_pass", "piece", Kind.COUNTER, 0),
         Point("line_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 0),
-        Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
+        Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
     )
     parameters: GypsumParameters
 

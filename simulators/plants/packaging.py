@@ -52,7 +52,7 @@ class Packaging(Plant):
         Point("lines_running", "1", Kind.STATE, 0),
         Point("hall_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 1),
-        Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
+        Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
         *(Point(f"line{number:02}_bottles", "piece", Kind.COUNTER, 0) for number in range(1, LINES + 1)),
     )
     parameters: PackagingParameters

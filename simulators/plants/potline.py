@@ -120,7 +120,7 @@ class Potline(Plant):
         Point("so2", "mg/m3", Kind.GAUGE, 1),
         Point("line_state", "1", Kind.STATE, 0),
         Point("ambient", "degC", Kind.GAUGE, 1),
-        Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
+        Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
         Point("dc_energy", "kWh", Kind.COUNTER, 0, modulus=REGISTER_MODULUS_KWH, meter="M-DC-01"),
         Point("main_energy", "kWh", Kind.COUNTER, 0, modulus=MAIN_MODULUS_KWH, meter="M-GRID-01"),
         Point("site_energy", "kWh", Kind.COUNTER, 0, meter="M-SITE-01"),

@@ -51,7 +51,7 @@ class Vehicles(Plant):
         Point("robots_running", "1", Kind.STATE, 0),
         Point("line_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 0),
-        Point("staff_on_shift", "heads", Kind.STATE, 0, protocol="mqtt"),
+        Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
     )
     parameters: VehicleParameters
 
