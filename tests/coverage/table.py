@@ -108,6 +108,11 @@ windows by two of its standard deviations, or is mixed (two products, a month ea
 output, have errors drawn from their class limit; where swapped, anew for the reporting period. The limit is at most
 {LIMIT:.0f} kWh/t.
 
+The table is of `ols`. A `ratio` or a `mean` has the noise of both windows
+([methods](../explanation/methods.md#5-change-and-uncertainty)): `tests/verification/engine/test_levels.py` simulates
+one whose noise scales with its level, and `tests/verification/test_plants_coverage.py` judges seven plants, 40 seeds
+each.
+
 - **conclusive**: an interval is stated and no finding forbids a conclusion (%). **inconclusive** is the rest.
 - **covered**: of the conclusive, how many intervals hold the truth (%). Where 99 % or more are conclusive it must be
   93 to 97.

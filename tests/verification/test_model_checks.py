@@ -90,6 +90,14 @@ def test_a_day_is_outside_beyond_a_tenth_of_the_range(value: float, *, is_outsid
     assert found(findings) == ({"EXTRAPOLATION"} if is_outside else set())
 
 
+@pytest.mark.parametrize(("outside", "code"), [(4, "EXTRAPOLATION_FEW"), (5, "EXTRAPOLATION")])
+def test_up_to_a_tenth_of_the_days_outside_is_only_said(outside: int, code: str):
+    met = drivers([0.0] * (40 - outside) + [1.3] * outside)
+    (finding,) = check_support(fit(100, 10, 1), drivers(DRIVER), met)
+    assert finding.code == code
+    assert (finding.severity == "info") == (code == "EXTRAPOLATION_FEW")
+
+
 @pytest.mark.parametrize(("value", "is_outside"), [(1.2, False), (1.2001, True)])
 def test_a_mean_outside_forbids_a_conclusion(value: float, *, is_outside: bool):
     findings = check_support(fit(100, 10, 1), drivers(DRIVER), drivers([value] * 4))
@@ -116,3 +124,21 @@ def test_a_day_is_an_outlier_beyond_three_interquartile_ranges(energy: float, *,
     findings = check_outliers(data, np.ones(9))
     assert found(findings) == ({"OUTLIERS"} if is_outlier else set())
     assert not is_outlier or findings[0].data["first"] == "2026-03-09"
+
+
+@pytest.mark.parametrize(("far", "code"), [(1, "OUTLIERS_FEW"), (2, "OUTLIERS")])
+def test_up_to_two_percent_of_the_days_far_off_are_only_said(far: int, code: str):
+    days = np.append(np.tile([2.0, 4.0], 30), [50.0] * far)
+    (finding,) = check_outliers(window("reporting", [0.0] * len(days), list(days)), np.ones(len(days)))
+    assert finding.code == code
+    assert (finding.severity == "info") == (code == "OUTLIERS_FEW")
+
+
+def test_of_a_ratio_it_is_the_interval_s_own_ratio_that_lies_off():
+    """A long day is far from the model by its length alone; a day without a denominator has no ratio."""
+    hours = np.append(np.tile([1.0, 1.1, 0.9], 20), [30.0, 0.0])
+    output = 10 * hours * np.append(np.tile([1.0, 1.02, 0.99, 1.01], 15), [1.01, 1.0])
+    data = window_data("reporting", list(output), list(hours), [list(hours)])
+    predicted = 10 * hours
+    assert found(check_outliers(data, predicted)) != set()
+    assert check_outliers(data, predicted, of_ratio=True) == []

@@ -22,7 +22,8 @@ from verification.plan import parse_plan, plan_digest
 from verification.series.columns import Series
 
 SEEDS = range(1, 41)
-FEWEST_COVERED, FEWEST_EXPECTED = 34, 38
+FEWEST_COVERED, FEWEST_EXPECTED, FEWEST_QUIET = 34, 38, 36
+DESERVED = {"hengkang-idle": {"BASELINE_IDLE"}, "hengkang-unchanged": {"CLAIM_OVERSTATED"}}
 POOLED_PERCENT = (92.0, 98.5)
 CLEAN = sorted(name for name, each in scenarios().items() if each.group == "plants")
 
@@ -44,21 +45,30 @@ def judged(name: str, seed: int) -> tuple[Result, dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def table() -> dict[str, tuple[Counter[str], Counter[str], Counter[str]]]:
+def quiet() -> Counter[str]:
+    """By scenario: of how many seeds nothing above info is said but what the plant deserves."""
+    return Counter()
+
+
+@pytest.fixture(scope="module")
+def table(quiet: Counter[str]) -> dict[str, tuple[Counter[str], Counter[str], Counter[str]]]:
     """By scenario: how many intervals were stated for each measure, how many covered, and the verdicts."""
     rows = {}
     for name in CLEAN:
-        stated, covered, verdicts = Counter[str](), Counter[str](), Counter[str]()
+        stated, covered, verdicts, alarms = (Counter[str]() for _ in range(4))
         for seed in SEEDS:
             result, truth = judged(name, seed)
             verdicts[result.verdict.state] += 1
+            loud = {found.code for found in result.all_findings if found.severity != "info"}
+            alarms.update(loud - DESERVED.get(name, set()))
+            quiet[name] += loud == DESERVED.get(name, set())
             for measure in result.measures:
                 if measure.effect is not None and measure.name in truth:
                     miss = abs(float(measure.effect.delta) - truth[measure.name])
                     stated[measure.name] += 1
                     covered[measure.name] += miss <= float(measure.effect.expanded_uncertainty)
         shown = ", ".join(f"{measure} {covered[measure]}/{stated[measure]}" for measure in stated)
-        print(f"\n{name:20} {shown or 'no figure':60} {dict(verdicts)}", end="")
+        print(f"\n{name:20} {shown or 'no figure':60} {dict(verdicts)} {dict(alarms)}", end="")
         rows[name] = stated, covered, verdicts
     return rows
 
@@ -84,3 +94,8 @@ def test_all_measures_together_cover_as_often_as_they_say(table):
 def test_every_plant_gets_the_verdict_that_it_deserves(table):
     for name, (_, _, verdicts) in table.items():
         assert sum(verdicts[state] for state in scenario(name).verdicts) >= FEWEST_EXPECTED, (name, verdicts)
+
+
+def test_an_honest_plant_is_hardly_ever_suspected(table, quiet):
+    """Each check is tuned to a false alarm in about a hundred measures; a plant has up to four, and each ten checks."""
+    assert {name: quiet[name] for name in table if quiet[name] < FEWEST_QUIET} == {}

@@ -127,8 +127,8 @@ def analyse(
     findings += [
         *check_support(model, case.fitted, case.projected),
         *check_fit(model, p_values, nmbe),
-        *check_outliers(windows.baseline, predicted[0]),
-        *check_outliers(windows.reporting, predicted[1]),
+        *check_outliers(windows.baseline, predicted[0], of_ratio=model.spec.kind == "ratio"),
+        *check_outliers(windows.reporting, predicted[1], of_ratio=model.spec.kind == "ratio"),
     ]
     target = FIGURES.index(spec.measure.target.of)
     estimate = primary.estimate

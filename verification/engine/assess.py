@@ -7,10 +7,11 @@ verdict, and how figures are stated (`present.py`).
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
-from verification.engine.autocorrelation import Noise
+from verification.engine.autocorrelation import Noise, noise_of
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
@@ -92,9 +93,9 @@ def robustness(primary: Primary, case: Case, confidence: float) -> Robustness:
     return Robustness(
         turning=turning(primary, case, confidence),
         placebo=placebo_dates(model.spec, case.fitted, confidence, MIN_EFFECTIVE),
-        baseline_changes=_changes(model, case.baseline, share),
-        reporting_changes=_changes(model, case.reporting, share),
-        matched=matched_load(case.baseline, case.reporting, 1 / share) if _has_output(case) else None,
+        baseline_changes=_changes(model, case.baseline),
+        reporting_changes=_changes(model, case.reporting),
+        matched=matched_load(model, case.baseline, case.reporting, 1 / share) if _has_output(case) else None,
     )
 
 
@@ -103,6 +104,8 @@ def _has_output(case: Case) -> bool:
     return case.output is not None and bool(np.ptp(case.fitted.w) > 0)
 
 
-def _changes(model: BaselineModel, window: Sample, share: float) -> list[int]:
-    """Where the distance from the model shifts; `share` is n'/n."""
-    return change_points(window.y - model.predict(window), share * len(window))
+def _changes(model: BaselineModel, window: Sample) -> list[int]:
+    """Where the distance from the model shifts, by the window's own noise."""
+    misses, n = window.y - model.predict(window), len(window)
+    noise = noise_of(np.full((n, 1), 1 / math.sqrt(n)), misses - np.mean(misses), window.follows)
+    return change_points(misses, noise.effective)

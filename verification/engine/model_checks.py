@@ -23,6 +23,8 @@ VIF_LIMIT = 10  # Marquardt 1970
 WITHOUT_TERMS = ("mean", "ratio")
 P_VALUE_LIMIT = 0.10  # LBNL EnPI Lite
 OUTLIER_IQRS = 3  # CalTRACK
+FEW_OUTLIERS_PERCENT = 2  # stops and starts of an honest line come to this
+FEW_OUTSIDE_PERCENT = 10
 
 
 def check_support(model: BaselineModel, fitted: Sample, projected: Sample) -> list[Finding]:
@@ -51,7 +53,9 @@ def check_support(model: BaselineModel, fitted: Sample, projected: Sample) -> li
                 )
             )
         if outside:
-            findings.append(Finding.of("EXTRAPOLATION", driver=name, count=outside, limit=EXTRAPOLATION_PERCENT))
+            few = outside * 100 <= FEW_OUTSIDE_PERCENT * len(projected)
+            code = "EXTRAPOLATION_FEW" if few else "EXTRAPOLATION"
+            findings.append(Finding.of(code, driver=name, count=outside, limit=EXTRAPOLATION_PERCENT))
     return findings
 
 
@@ -84,15 +88,21 @@ def check_fit(model: BaselineModel, p_values: Floats, nmbe: float | None) -> lis
     return findings
 
 
-def check_outliers(window: WindowData, predicted: Floats) -> list[Finding]:
-    """Intervals whose distance from the model lies beyond three interquartile ranges of the quartiles; they stay in."""
-    distance = (window.y - predicted)[window.used]
+def check_outliers(window: WindowData, predicted: Floats, *, of_ratio: bool = False) -> list[Finding]:
+    """Intervals whose distance from the model lies beyond three interquartile ranges of the quartiles; they stay in.
+    Of a ratio it is the interval's own ratio that counts, where the interval has one.
+    """
+    judged = window.used & (window.w > 0) if of_ratio else window.used
+    if not judged.any():
+        return []
+    distance = (window.y - predicted)[judged] / (window.w[judged] if of_ratio else 1.0)
     lower, upper = np.quantile(distance, [0.25, 0.75])
     margin = OUTLIER_IQRS * (upper - lower)
     marked = np.zeros(len(window.used), dtype=bool)
-    marked[window.used] = (distance < lower - margin) | (distance > upper + margin)
+    marked[judged] = (distance < lower - margin) | (distance > upper + margin)
     if margin <= 0 or not marked.any():
         return []
     first = window.calendar.first(marked)
     count = int(marked.sum())
-    return [Finding.of("OUTLIERS", window=window.label, count=count, first=first, limit=OUTLIER_IQRS)]
+    code = "OUTLIERS_FEW" if count * 100 <= FEW_OUTLIERS_PERCENT * len(distance) else "OUTLIERS"
+    return [Finding.of(code, window=window.label, count=count, first=first, limit=OUTLIER_IQRS)]

@@ -178,6 +178,8 @@ class Step6:
 
     def _change_findings(self) -> Iterator[Finding]:
         for window, position, shift in self._shifts():
+            if abs(shift) <= self.analysis.budget.expanded:
+                continue  # the interval of the change bears as much already
             shown = significant(shift * self.spec.unit_scale, SHOWN_DIGITS)
             first = self._name(window, position)
             yield Finding.of("CHANGE_POINT", window=window, first=first, shift=shown, unit=self.spec.unit)

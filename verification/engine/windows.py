@@ -39,10 +39,13 @@ def temperatures(spec: MeasureSpec) -> list[str]:
 
 
 def output_driver(spec: MeasureSpec) -> str | None:
-    """What the denominator is called among the drivers of a sample; None where the metric has none."""
+    """What the denominator is called among the drivers of a sample; None where the metric has none, or where it is by
+    definition no load but what the numerator is shared among (hours, people).
+    """
     if spec.denominator is None:
         return None
-    return next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)
+    unnamed = OUTPUT if spec.activity == "denominator" else None
+    return next((driver.name for driver in spec.drivers if driver.is_denominator), unnamed)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

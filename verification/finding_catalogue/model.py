@@ -93,6 +93,23 @@ ENTRIES = {
         "Find out what happened then; an exclusion needs a cause and an owner.",
         "查明当时的情况；剔除须有原因和责任人。",
     ),
+    "OUTLIERS_FEW": Entry(
+        "info", None,
+        "{count} intervals of the {window} window lie beyond {limit} interquartile ranges from the model, first "
+        "{first}; they are so few that a stop or a start explains them. They were used.",
+        "{window}内有 {count} 个区间偏离模型超过 {limit} 倍四分位距，首个为 {first}；"
+        "数量很少，启停即可解释。这些区间已计入。",
+        "Nothing needs to be done.",
+        "无需处理。",
+    ),
+    "EXTRAPOLATION_FEW": Entry(
+        "info", None,
+        "In {count} intervals of the reporting period, at most a tenth of them, {driver} lies outside the baseline's "
+        "range by more than {limit} % of it.",
+        "报告期内有 {count} 个区间（不超过十分之一）{driver} 超出基准期范围的 {limit} % 以上。",
+        "Nothing needs to be done.",
+        "无需处理。",
+    ),
     "EXTRAPOLATION": Entry(
         "warning", None,
         "In {count} intervals of the reporting period {driver} lies outside the baseline's range by more than {limit} "

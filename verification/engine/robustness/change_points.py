@@ -1,8 +1,9 @@
 """Change points of a series: where its level shifts, by penalised least squares (optimal
 partitioning, Jackson et al. 2005; PELT is the same minimum with candidates pruned, which so few blocks do not repay).
 
-The penalty 2 ln(n) sigma^2 holds for independent noise; autocorrelated noise wanders, and shifts of level would be
-found everywhere (AR(0.8): fifty times in fifty). So it is scaled by n/n'. A change point opens a case: an adjustment
+A penalty of 2 ln(n) sigma^2 holds for one series of independent noise. A verdict looks at two windows of every measure,
+so it is 4 here; autocorrelated noise wanders, and shifts of level would be found everywhere (AR(0.8): fifty times in
+fifty), so it is scaled by n/n'. A change point opens a case: an adjustment
 needs a cause, an owner and a signature.
 """
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from verification.engine.models.sample import Floats
 
-PENALTY = 2.0  # times ln(n) sigma^2: a new segment costs a position and a level
+PENALTY = 4.0  # times ln(n) sigma^2: a new segment costs a position and a level
 MAX_BLOCKS = 400  # a longer series is judged by the means of equal blocks, so that the cost stays linear
 SMALLEST_SEGMENT = 3  # blocks
 

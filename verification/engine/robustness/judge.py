@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from verification.engine.assess import Turning
 from verification.engine.budget import Contribution, combine
 from verification.engine.case import WindowName
-from verification.engine.robustness.panel import Entry, differs, label, rejected_by
+from verification.engine.robustness.panel import SURE_REJECTION_P, Entry, differs, label, rejected_by
 from verification.engine.robustness.placebo import Placebo
 from verification.engine.rounding import significant
 from verification.findings import Finding
 
 SHOWN_DIGITS = 4
 LARGEST_MONTH_SHARE = 1 / 4  # a month that is more of its window than this leaves too little to judge by
-PLACEBO_WARN_SHARE = 0.25
+PLACEBO_WARN_SHARE = 0.7  # dates overlap: one chance drift of an honest line shows at five or six of nine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def _of_panel(
     entries: Sequence[Entry], standing: Standing | None, naming: Naming, output: str | None
 ) -> Iterator[Finding]:
     primary = entries[0]
-    rejecting = rejected_by(primary, entries, output)
+    rejecting = rejected_by(primary, entries, output, SURE_REJECTION_P)
     if rejecting:
         yield Finding.of("PRIMARY_REJECTED", model=label(rejecting[0].spec))
     for entry in entries[1:]:

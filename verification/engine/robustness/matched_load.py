@@ -1,7 +1,8 @@
-"""Matched load: the change among intervals of like load only, without any model of how the load acts.
+"""Matched load: the change among intervals of like load only, whatever the form in which the load acts.
 
-The range of loads that both windows met is cut into bins of equally many baseline intervals; in each, the means of
-the two windows are compared at equal load.
+Like are intervals of which the primary model expects the same: where a mix of products drives the line, equal tons are
+not equal loads. The range of expectations that both windows met is cut into bins of equally many baseline intervals; in
+each, the windows' mean distances from the model are compared, so that what the model misses there cancels.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 
 import numpy as np
 
+from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Sample
 
 BINS = 10
@@ -28,26 +30,26 @@ class MatchedLoad:
     matched_percent: float
 
 
-def matched_load(baseline: Sample, reporting: Sample, inflation: float) -> MatchedLoad | None:
+def matched_load(model: BaselineModel, baseline: Sample, reporting: Sample, inflation: float) -> MatchedLoad | None:
     """The change among like loads; `inflation` is n/n' of the baseline. None where fewer than half of the reporting
     intervals have a like, or the load does not vary.
     """
-    edges = np.unique(np.quantile(baseline.w, np.linspace(0, 1, BINS + 1)))
+    expected, met = model.predict(baseline), model.predict(reporting)
+    missed, missed_after = baseline.y - expected, reporting.y - met
+    edges = np.unique(np.quantile(expected, np.linspace(0, 1, BINS + 1)))
     if edges[0] == edges[-1] or len(baseline) < SMALLEST_BIN * BINS:
         return None
-    before = np.clip(np.searchsorted(edges, baseline.w, side="right") - 1, 0, len(edges) - 2)
-    inside = (reporting.w >= edges[0]) & (reporting.w <= edges[-1])
-    after = np.clip(np.searchsorted(edges, reporting.w, side="right") - 1, 0, len(edges) - 2)
+    before = np.clip(np.searchsorted(edges, expected, side="right") - 1, 0, len(edges) - 2)
+    inside = (met >= edges[0]) & (met <= edges[-1])
+    after = np.clip(np.searchsorted(edges, met, side="right") - 1, 0, len(edges) - 2)
     saved, variance, matched, output = 0.0, 0.0, 0, 0.0
     for index in range(len(edges) - 1):
         was, became = before == index, inside & (after == index)
         if was.sum() < SMALLEST_BIN or not became.any():
             continue
-        # Within a bin the two windows' mean loads still differ a little: the bin's own ratio takes that out.
-        ratio = math.fsum(baseline.y[was]) / math.fsum(baseline.w[was]) if baseline.w[was].any() else 0.0
-        spread = float(np.var(baseline.y[was] - ratio * baseline.w[was], ddof=1))
+        spread = float(np.var(missed[was], ddof=1))
         count = int(became.sum())
-        saved += math.fsum(reporting.y[became]) - ratio * math.fsum(reporting.w[became])
+        saved += math.fsum(missed_after[became]) - count * float(np.mean(missed[was]))
         variance += spread * (count + count**2 / int(was.sum()))
         matched += count
         output += math.fsum(reporting.w[became])

@@ -31,6 +31,7 @@ MAX_MODELS = 16
 ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
 WEAK_TERM_P, STRONG_TERM_P = 0.2, 0.10  # LBNL EnPI Lite
 REJECTION_P = 0.05
+SURE_REJECTION_P = 0.001  # what the primary model is told of: it stays, so that chance must not say so
 DIFFERENCE_SDS = 4.0  # a difference that chance exceeds once in many thousand lines
 EXTRAPOLATION_SHARE = 0.10  # CalTRACK: of the driver's range
 
@@ -65,7 +66,9 @@ def candidates(
     """The primary first, then the others, without repetition; `names` are the drivers at hand, `ratio` says whether
     the metric has a denominator that varies.
     """
-    found = [primary, ModelSpec("mean", categories=primary.categories)]
+    found = [primary]
+    if primary.kind != "ratio":  # the mean of intervals of unlike weight is not the ratio that the metric is
+        found.append(ModelSpec("mean", categories=primary.categories))
     if ratio:
         found.append(ModelSpec("ratio"))
     found += [ModelSpec("ols", drivers, primary.categories) for drivers in _driver_sets(primary, names)]
@@ -155,14 +158,14 @@ def is_supported(model: BaselineModel, baseline: Sample, reporting: Sample) -> b
     return True
 
 
-def rejected_by(entry: Entry, entries: Sequence[Entry], output: str | None) -> list[Entry]:
-    """The models that contain this one and whose further terms matter; `output` is the driver that is the denominator,
-    which a ratio of means has as its only term.
+def rejected_by(entry: Entry, entries: Sequence[Entry], output: str | None, level: float = REJECTION_P) -> list[Entry]:
+    """The models that contain this one and whose further terms matter, p below `level`; `output` is the driver that is
+    the denominator, which a ratio of means has as its only term.
     """
-    return [other for other in entries if _rejects(other, entry, output)]
+    return [other for other in entries if _rejects(other, entry, output, level)]
 
 
-def _rejects(larger: Entry, smaller: Entry, output: str | None) -> bool:
+def _rejects(larger: Entry, smaller: Entry, output: str | None, level: float) -> bool:
     if larger.estimate is None or smaller.estimate is None or "refused" in larger.why_not:
         return False
     terms = {output or ""} if smaller.spec.kind == "ratio" else set(smaller.columns)
@@ -171,7 +174,7 @@ def _rejects(larger: Entry, smaller: Entry, output: str | None) -> bool:
     if larger.spec.kind == "ratio" or not terms < set(larger.columns):
         return False
     further = [p for column, p in zip(larger.columns, larger.p_values, strict=True) if column not in terms]
-    return bool(min(further) < REJECTION_P / len(further))  # one of k further terms matters by chance k times as often
+    return bool(min(further) < level / len(further))  # one of k further terms matters by chance k times as often
 
 
 def differs(primary: Entry, other: Entry) -> bool:
