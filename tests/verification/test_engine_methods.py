@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from decimal import Decimal
 
 import msgspec
@@ -15,8 +16,9 @@ from verification.engine.result import MeasureResult, Result
 from verification.engine.verify import verify
 from verification.model import PointKind
 from verification.plan import Model, Plan, Point, Target
-from verification.plan.shape import Adjustment, AnnualOutput, Factor
+from verification.plan.shape import Adjustment, AnnualOutput, Event, Factor, RunState
 from verification.plan.signing import sign
+from verification.report.text import render
 from verification.series.columns import Series
 
 DIGEST = "0" * 64
@@ -284,3 +286,43 @@ def test_a_damaged_line_ends_in_a_result_whatever_the_model_method_and_target(se
     result = judge(changed(plan, claim=None, **changes), readings)
     assert result.verdict.reasons
     assert result.to_json()
+
+
+def with_waste(days: int, kwh: float) -> dict[str, Series]:
+    """The readings with so much more energy over `days` from 20 July on."""
+    energy = READINGS["ac_energy"]
+    extra = np.zeros(len(energy))
+    start = (dt.date(2026, 7, 20) - PLAN.baseline.start).days
+    extra[start * 96 + 1 : (start + days) * 96 + 1] = kwh / (days * 96)
+    return {**READINGS, "ac_energy": Series.of(energy.time_us, (energy.value + np.cumsum(extra)) % 1e9)}
+
+
+@pytest.mark.parametrize(("kwh", "state"), [(1e6, "met"), (12e6, "inconclusive")])
+def test_an_event_that_was_left_out_is_put_back_to_see_whether_it_decides(kwh: float, state: str):
+    """12 GWh over 79,000 t are 152 kWh/t: with the event the saving of 260 would miss the target of 200."""
+    event = Event("alert", dt.date(2026, 7, 20), dt.date(2026, 7, 26), PLAN.title)
+    result = judge(changed(PLAN, events=[event]), with_waste(6, kwh))
+    (row,) = [row for row in only(result).sensitivity if row.case.startswith("with:")]
+    assert row.case == "with:reporting:event:alert"
+    whole = only(judge(changed(PLAN), with_waste(6, kwh))).effect
+    assert float(row.delta) == pytest.approx(float(whole.delta), abs=1e-4)
+    assert result.verdict.state == state
+    assert ("EXCLUSION_FLIPS" in {reason.code for reason in result.verdict.reasons}) == (state == "inconclusive")
+    assert "With what was left out of the reporting period (event alert)" in render(result)
+    assert "事件 alert" in render(result, "zh")
+
+
+def test_stops_and_impossible_intervals_are_put_back_where_they_have_values():
+    plan = changed(PLAN, run_state=RunState("line_state", gate=True))
+    tons = 656 + 40 * np.sin(np.arange(250) * 1.7)
+    tons[20:24] = 0.0
+    readings = line(plan, output_t=tons, noise_sd=0.002)
+    assert [row.case for row in only(judge(plan, readings)).sensitivity if row.case.startswith("with:")] == [
+        "with:baseline:stops"
+    ]
+    readings["line_state"] = line(plan)["line_state"]  # says that it ran all the time
+    result = judge(plan, readings)
+    assert [row.case for row in only(result).sensitivity if row.case.startswith("with:")] == [
+        "with:baseline:impossible"
+    ]
+    assert "EXCLUSION_FLIPS" not in codes(result)

@@ -112,6 +112,15 @@ def analyse(
         adjustment=adjusted.total,
         output=output_driver(spec),
         temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
+        put_back=[
+            (
+                data.label,
+                reason,
+                sample_of(dataclasses.replace(data, used=data.used | marked, stopped=None), each, usable),
+            )
+            for data, each in zip((windows.baseline, windows.reporting), columns, strict=True)
+            for reason, marked in data.left_out.items()
+        ],
     )
     primary = primary_answer(model_spec(spec), case)
     if isinstance(primary, Finding):

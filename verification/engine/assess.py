@@ -16,7 +16,14 @@ from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import change_points
-from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
+from verification.engine.robustness.left_out import (
+    Influence,
+    WithoutMonth,
+    WithPutBack,
+    most_influential,
+    with_put_back,
+    without_months,
+)
 from verification.engine.robustness.matched_load import MatchedLoad, matched_load
 from verification.engine.robustness.panel import Entry, candidates, panel
 from verification.engine.robustness.placebo import Placebo, placebo_dates
@@ -38,11 +45,12 @@ class Primary:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Turning:
-    """What can turn a verdict: other models, months and intervals left out."""
+    """What can turn a verdict: other models, months and intervals left out, and what was left out put back."""
 
     panel: list[Entry]
     months: list[WithoutMonth]
     influence: list[Influence]
+    put_back: list[WithPutBack]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,6 +91,7 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
         panel=panel(specs, case.fitted, case.projected, case.answer, confidence, MIN_EFFECTIVE, case.output),
         months=without_months(model, primary.noise, case),
         influence=most_influential(model, case),
+        put_back=with_put_back(model, primary.noise, case),
     )
 
 

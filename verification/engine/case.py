@@ -22,7 +22,8 @@ WINDOWS: tuple[WindowName, WindowName] = ("baseline", "reporting")
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """Two windows and how they are to be compared. `adjustment` [numerator] is added to what would have been; `output`
-    names the driver that is the metric's denominator, `temperatures` those that are temperatures.
+    names the driver that is the metric's denominator, `temperatures` those that are temperatures. `put_back` has, by
+    window and reason, the window as it would be with what was left out for that reason.
     """
 
     baseline: Sample
@@ -31,6 +32,7 @@ class Case:
     adjustment: float = 0.0
     output: str | None = None
     temperatures: Sequence[str] = ()
+    put_back: Sequence[tuple[WindowName, str, Sample]] = ()
 
     def window(self, name: WindowName) -> Sample:
         """One of the two windows."""

@@ -93,6 +93,10 @@ class Step6:
             )
             for each in found.turning.influence
         ]
+        rows += [
+            SensitivityRow(f"with:{each.window}:{each.reason}", self._figure(each.delta), None)
+            for each in found.turning.put_back
+        ]
         if found.matched is not None:
             expanded = coverage_factor(self.confidence, math.inf) * found.matched.u
             rows.append(SensitivityRow("matched_load", self._figure(found.matched.delta), self._figure(expanded)))

@@ -73,6 +73,14 @@ ENTRIES = {
         "Find out what happened then; where it was no routine, file it as an event.",
         "查明当时的情况；若属非例行，作为事件报备。",
     ),
+    "EXCLUSION_FLIPS": Entry(
+        "error", "inconclusive",
+        "With the intervals of the {window} window that were left out ({reason}) the change would be {delta} {unit}, "
+        "on the other side of the limit.",
+        "若计入{window}中被剔除的区间（{reason}），变化量为 {delta} {unit}，位于限值的另一侧。",
+        "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
+        "说明这些区间为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
+    ),
     "MATCHED_LOAD_DIFFERS": Entry(
         "warning", None,
         "Among intervals of like load the change is {delta} {unit}, which the model's answer does not explain.",

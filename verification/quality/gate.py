@@ -53,8 +53,9 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         )
     excluded, found = _impossible(plan, spec, window, numerator, denominator)
     findings += found
-    left_out, found = _left_out(plan, window)
+    reasons, found = _left_out(plan, window)
     findings += found
+    left_out = np.logical_or.reduce([np.zeros(len(calendar), dtype=bool), *reasons.values()])
     covered = np.min([window.points[name].covered_us for name in spec.points], axis=0)
     data = WindowData(
         spec=spec,
@@ -67,6 +68,11 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         coverage_percent=covered * 100 // calendar.length_us,
         categories=category_labels(plan, spec.measure.model.categories, window),
         stopped=_stopped(plan, window),
+        left_out={
+            reason: marked & known & present
+            for reason, marked in (*reasons.items(), ("impossible", excluded))
+            if (marked & known & present).any()
+        },
     )
     return data, [*findings, *_sufficiency(plan, window, data, expected=int((~left_out).sum()))]
 
@@ -125,21 +131,23 @@ def _impossible(
     return excluded, findings
 
 
-def _left_out(plan: Plan, window: PointWindow) -> tuple[Booleans, list[Finding]]:
-    """Intervals that the plan itself leaves out: during its events, and while the line does not run, if it says so."""
+def _left_out(plan: Plan, window: PointWindow) -> tuple[dict[str, Booleans], list[Finding]]:
+    """Intervals that the plan itself leaves out, by reason: during its events, and while the line does not run, if it
+    says so.
+    """
     calendar = window.calendar
-    left_out = np.zeros(len(calendar), dtype=bool)
+    left_out: dict[str, Booleans] = {}
     findings = []
     for event in plan.events:
         start_us, end_us = (_midnight_us(plan, day) for day in (event.start, event.end))
         during = (calendar.edges_us[:-1] < end_us) & (calendar.edges_us[1:] > start_us)
         if event.treat == "exclude" and during.any():
-            left_out |= during
+            left_out[f"event:{event.id}"] = during
             where = {"window": calendar.label, "first": calendar.first(during)}
             findings.append(Finding.of("EVENT_EXCLUDED", event=event.id, count=int(during.sum()), **where))
     stopped = _stopped(plan, window)
     if plan.run_state is not None and stopped is not None and stopped.any():
-        left_out |= stopped
+        left_out["stops"] = stopped
         where = {"window": calendar.label, "first": calendar.first(stopped)}
         findings.append(Finding.of("STOPS_LEFT_OUT", state=plan.run_state.point, count=int(stopped.sum()), **where))
     return left_out, findings

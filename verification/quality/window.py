@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from fractions import Fraction
 
 from verification.plan.measure import MeasureSpec
@@ -23,6 +24,7 @@ class WindowData:
     which are real. A metric without a denominator has 1 per interval. drivers: float64[n, k] in the drivers' units,
     nan where unknown. categories: for each of the model's, a text per interval. known, used: bool[n]; used intervals
     enter the result. coverage_percent: int64[n]. stopped: bool[n], the line did not work and the plan leaves that out.
+    left_out: bool[n] by reason (`event:` and its id, `stops`, `impossible`) of what is known and not used for it.
     """
 
     spec: MeasureSpec
@@ -34,6 +36,7 @@ class WindowData:
     used: Booleans
     coverage_percent: Integers
     categories: dict[str, tuple[str, ...]] | None = None
+    left_out: Mapping[str, Booleans] = dataclasses.field(default_factory=dict)
     stopped: Booleans | None = None
 
     @property

@@ -153,7 +153,10 @@ REPORT: dict[str, Text] = {
     "case_most_influential": Text(
         "Without {what} of the {window}, the interval that matters most", "剔除影响最大的区间（{window} {what}）"
     ),
-    "case_with_excluded_intervals": Text("With the intervals that were excluded", "计入被剔除的区间"),
+    "case_with": Text("With what was left out of the {window} ({what})", "计入{window}中被剔除的区间（{what}）"),
+    "left_out_stops": Text("stops", "停机"),
+    "left_out_impossible": Text("impossible values", "不可能的数值"),
+    "left_out_event": Text("event", "事件"),
     "case_matched_load": Text("Among intervals of like load", "负荷相近的区间之间"),
     "change_point_line": Text(
         "The distance from the model shifts by {shift} {unit} in the {window}, from {start}",

@@ -3,7 +3,7 @@
 Only a conclusive verdict can be turned: by an admissible model whose answer differs by more than chance explains, and
 whose own interval does not bear the verdict out (or excludes zero on the other side); by a month or an interval left
 out, where the change without it lies on the other side of the limit, because it then outweighs the whole interval of
-the change by itself.
+the change by itself; by what the plan left out, where the change with it lies on the other side.
 """
 
 from __future__ import annotations
@@ -112,6 +112,15 @@ def _of_fewer_data(found: Turning, standing: Standing, naming: Naming) -> Iterat
                 window=month.window,
                 month=f"{month.year}-{month.month:02}",
                 delta=naming.figure(month.delta),
+                unit=naming.unit,
+            )
+    for put_back in found.put_back:  # what is impossible in itself is shown, but is no evidence against a verdict
+        if put_back.reason != "impossible" and standing.passes(put_back.delta) != standing.met:
+            yield Finding.of(
+                "EXCLUSION_FLIPS",
+                window=put_back.window,
+                reason=put_back.reason,
+                delta=naming.figure(put_back.delta),
                 unit=naming.unit,
             )
     for each in found.influence:

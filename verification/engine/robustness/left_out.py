@@ -39,6 +39,15 @@ class Influence:
     change: float
 
 
+@dataclasses.dataclass(frozen=True)
+class WithPutBack:
+    """The change with the intervals of one window that were left out for one reason."""
+
+    window: WindowName
+    reason: str
+    delta: float
+
+
 def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[WithoutMonth]:
     """The change without each month of either window, where what is left still has a model and an output."""
     found = []
@@ -51,6 +60,16 @@ def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[Witho
                 year, since_january = divmod(month - 1, MONTHS_A_YEAR)
                 share = 1 - len(rest) / len(sample)
                 found.append(WithoutMonth(window, year, since_january + 1, share, estimate.delta))
+    return found
+
+
+def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPutBack]:
+    """The change with what was left out of either window for each reason, where it still has a model."""
+    found = []
+    for window, reason, sample in case.put_back:
+        estimate = _answer(model, noise, case.with_window(window, sample))
+        if estimate is not None:
+            found.append(WithPutBack(window, reason, estimate.delta))
     return found
 
 
