@@ -111,6 +111,8 @@ def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread
         return Spread(0.0, noise.dof)
     positive = np.maximum(noise.rho, 0.0)
     scales = np.sqrt(noise.variance * sum(quadratic_form(each, positive) for each in weights))
+    if not scales.any():  # no interval of it counts: of a relative change from something to nothing, the baseline's
+        return Spread(0.0, noise.dof)
     inner = _half_width(noise, scales, ONE_SIGMA)
     outer = _half_width(noise, scales, confidence)
     dof = _dof_of_ratio(outer / inner, confidence, noise.dof)
