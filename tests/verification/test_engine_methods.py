@@ -16,7 +16,9 @@ from verification.engine.result import MeasureResult, Result
 from verification.engine.verify import verify
 from verification.model import PointKind
 from verification.plan import Model, Plan, Point, Target
-from verification.plan.shape import Adjustment, AnnualOutput, Event, Factor, RunState
+from verification.plan.checks import check_plan
+from verification.plan.measure import PlanError
+from verification.plan.shape import Adjustment, AnnualOutput, Event, Factor, RunState, StandardConditions
 from verification.plan.signing import sign
 from verification.report.text import render
 from verification.series.columns import Series
@@ -326,3 +328,52 @@ def test_stops_and_impossible_intervals_are_put_back_where_they_have_values():
         "with:baseline:impossible"
     ]
     assert "EXCLUSION_FLIPS" not in codes(result)
+
+
+def two_coefficients(plan: Plan) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Intercept and slope before and after, by the one window's model each."""
+    found = [measured(changed(plan, method=method)).model.coefficients for method in ("avoided", "backcast")]
+    (a, b), (c, d) = [[float(one.value) for one in coefficients] for coefficients in found]
+    return (a, b), (c, d)
+
+
+@pytest.mark.parametrize("intervals", [1, 30])
+def test_standard_conditions_are_those_of_the_plan(intervals: int):
+    """At 660 t a day: the difference of the slopes, and of the intercepts over 660."""
+    standard = StandardConditions({"metal_tapped": 660.0}, intervals)
+    (a, b), (c, d) = two_coefficients(PLAN)
+    measure = measured(changed(PLAN, method="normalised", standard=standard))
+    assert float(measure.effect.delta) == pytest.approx((c - a) / 660 + d - b, abs=0.01)
+    steps = {row.step: Decimal(row.value) for row in measure.bridge}
+    assert sum(value for step, value in steps.items() if step != "verified") == steps["verified"]
+
+
+def test_a_ratio_s_standard_conditions_are_an_output():
+    plan = changed(PLAN, model=Model("ratio"), method="normalised", standard=StandardConditions({"output": 660.0}))
+    measure = measured(plan)
+    assert float(measure.effect.delta) == pytest.approx(
+        float(measure.reporting.ratio) - float(measure.baseline.ratio), abs=1e-3
+    )
+
+
+@pytest.mark.parametrize("name", ["baseline", "reporting"])
+def test_a_window_can_be_the_standard_conditions(name: str):
+    (a, b), (c, d) = two_coefficients(PLAN)
+    measure = measured(changed(PLAN, method="normalised", standard=name))
+    window = getattr(measure, name)
+    assert float(measure.effect.delta) == pytest.approx(
+        (c - a) * window.used / float(window.denominator) + d - b, abs=0.01
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"standard": "baseline"}, "has no standard conditions"),
+        ({"method": "normalised", "standard": StandardConditions({})}, "needs a number for each of metal_tapped"),
+        ({"method": "normalised", "standard": StandardConditions({"metal_tapped": 0.0})}, "must be above zero"),
+    ],
+)
+def test_standard_conditions_that_do_not_fit_the_plan_are_refused(change: dict[str, object], told: str):
+    with pytest.raises(PlanError, match=told):
+        check_plan(changed(PLAN, **change))

@@ -24,7 +24,7 @@ from verification.engine.days import daily_factor
 from verification.engine.meters import MeterInUse
 from verification.engine.model_checks import check_fit, check_outliers, check_support
 from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model, refit
-from verification.engine.models.sample import Sample, joined
+from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
 from verification.engine.savings import MODEL, Share, noise_of_model, spreads_of
 from verification.engine.windows import (
@@ -34,6 +34,7 @@ from verification.engine.windows import (
     model_spec,
     output_driver,
     sample_of,
+    standard_sample,
     temperatures,
     usable_alternatives,
 )
@@ -122,6 +123,9 @@ def analyse(
             for reason, marked in data.left_out.items()
         ],
     )
+    standard = spec.measure.standard
+    conditions = standard_sample(spec, standard, case.baseline) if not isinstance(standard, str) else standard
+    case = dataclasses.replace(case, standard=conditions)
     primary = primary_answer(model_spec(spec), case)
     if isinstance(primary, Finding):
         return None, [*findings, primary]
@@ -134,7 +138,7 @@ def analyse(
         _predicted(model, data, each) for data, each in zip((windows.baseline, windows.reporting), columns, strict=True)
     ]
     findings += [
-        *check_support(model, case.fitted, case.projected),
+        *check_support(model, case.fitted, case.projected if case.standard == "both" else case.conditions),
         *check_fit(model, p_values, nmbe),
         *check_outliers(windows.baseline, predicted[0], of_ratio=model.spec.kind == "ratio"),
         *check_outliers(windows.reporting, predicted[1], of_ratio=model.spec.kind == "ratio"),
@@ -262,7 +266,7 @@ def _steps(primary: Primary, case: Case) -> list[tuple[str, float]]:
         refitted = fit_model(before.spec, case.reporting)
         if isinstance(refitted, Finding):
             raise ValueError("a normalised change has both models")
-        after, standard = refitted, joined(case.baseline, case.reporting)
+        after, standard = refitted, case.conditions
     steps = bridge_steps(before, after, case.baseline, case.reporting, standard, case.output)
     if case.adjustment:
         steps.append(("adjustments", -case.adjustment / primary.estimate.output))

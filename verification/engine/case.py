@@ -32,6 +32,7 @@ class Case:
     adjustment: float = 0.0
     output: str | None = None
     temperatures: Sequence[str] = ()
+    standard: Literal["both"] | WindowName | Sample = "both"
     put_back: Sequence[tuple[WindowName, str, Sample]] = ()
 
     def window(self, name: WindowName) -> Sample:
@@ -54,6 +55,13 @@ class Case:
         """The window that models are projected on."""
         return self.baseline if self.method == "backcast" else self.reporting
 
+    @property
+    def conditions(self) -> Sample:
+        """What a normalised change is stated for: stated conditions, a window, or both windows together."""
+        if isinstance(self.standard, Sample):
+            return self.standard
+        return joined(self.baseline, self.reporting) if self.standard == "both" else self.window(self.standard)
+
     def answer(self, model: BaselineModel, noise: Noise) -> Estimate | Finding:
         """What a model of the fitted window says."""
         estimate = self._estimate(model, noise)
@@ -69,7 +77,7 @@ class Case:
             return backcast(model, noise, self.baseline, self.reporting, own)
         if self.method == "normalised" and own is not None:
             after = own, noise_of_model(own, self.reporting), self.reporting
-            return normalised((model, noise, self.baseline), after, joined(self.baseline, self.reporting))
+            return normalised((model, noise, self.baseline), after, self.conditions)
         return avoided(model, noise, self.baseline, self.reporting, own)
 
     def own_model(self, model: BaselineModel) -> BaselineModel | Finding | None:

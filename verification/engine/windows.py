@@ -11,13 +11,12 @@ import numpy as np
 
 from verification.engine.models.family import ModelSpec
 from verification.engine.models.sample import Sample
-from verification.plan.measure import MeasureSpec
+from verification.plan.measure import OUTPUT, MeasureSpec
+from verification.plan.shape import StandardConditions
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
 from verification.series.columns import Floats
 from verification.units import same_dimension
-
-OUTPUT = "output"  # the denominator among the drivers at hand, where the plan's model does not name it
 
 
 def model_spec(spec: MeasureSpec) -> ModelSpec:
@@ -115,4 +114,15 @@ def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] 
         month=data.calendar.month_of[used],
         categories=categories,
         slot=data.calendar.hour_of_week[used] if sub_daily else None,
+    )
+
+
+def standard_sample(spec: MeasureSpec, standard: StandardConditions, like: Sample) -> Sample:
+    """Intervals in standard conditions, with the drivers of `like`."""
+    n = standard.intervals
+    drivers = np.tile([standard.drivers[name] for name in like.names], (n, 1))
+    output = next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)
+    w = np.full(n, standard.drivers[output]) if spec.denominator is not None else np.ones(n)
+    return Sample(
+        y=np.zeros(n), w=w, drivers=drivers, names=like.names, position=np.arange(n), month=np.zeros(n, dtype=np.int64)
     )

@@ -17,7 +17,7 @@ from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
 from verification.model import PointKind
 from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US
-from verification.plan.measure import MeasureSpec, PlanError
+from verification.plan.measure import OUTPUT, MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec, plan_formula
 from verification.plan.shape import Bill, Measure, Plan, Window
 from verification.units import UnitError, check_unit, same_dimension, scale_factor
@@ -43,6 +43,7 @@ def check_plan(plan: Plan) -> None:
         _check_worth(plan, measure, spec)
         _check_limit(measure, spec)
         _check_model(plan, measure, spec)
+        _check_standard(measure, spec)
         _check_supported(measure, spec)
 
 
@@ -315,6 +316,28 @@ def _check_model(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
     _check_drivers(plan, spec, "alternatives", [driver.name for driver in spec.drivers])
     if spec.denominator is not None and spec.denominator.formula.points == spec.numerator.formula.points:
         raise PlanError(("measures", spec.name, "inputs"), "numerator and denominator are the same point")
+
+
+def _check_standard(measure: Measure, spec: MeasureSpec) -> None:
+    """Standard conditions are for a normalised change, and give every driver a value."""
+    path: Path = ("measures", spec.name, "standard")
+    if measure.standard == "both":
+        return
+    if measure.method != "normalised":
+        raise PlanError(path, f"`method: {measure.method}` has no standard conditions; write `method: normalised`")
+    if isinstance(measure.standard, str):
+        return
+    if measure.model.kind == "towt" or measure.model.categories:
+        raise PlanError(path, "a model with categories or times of the week needs a window here: baseline or reporting")
+    wanted = {driver.name for driver in (*spec.drivers, *spec.alternatives)}
+    if spec.denominator is not None and not any(driver.is_denominator for driver in spec.drivers):
+        wanted = {driver.name for driver in (*spec.drivers, *spec.alternatives) if not driver.is_denominator} | {OUTPUT}
+    values = measure.standard.drivers
+    if set(values) != wanted or not all(math.isfinite(value) for value in values.values()):
+        raise PlanError((*path, "drivers"), f"needs a number for each of {', '.join(sorted(wanted)) or 'no driver'}")
+    output = next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)
+    if spec.denominator is not None and values[output] <= 0:
+        raise PlanError((*path, "drivers", output), "is the denominator, which must be above zero")
 
 
 def _check_supported(measure: Measure, spec: MeasureSpec) -> None:

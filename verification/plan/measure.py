@@ -17,6 +17,7 @@ from verification.plan.shape import Measure
 from verification.units import scale_factor
 
 Path = tuple[str | int, ...]
+OUTPUT = "output"  # the denominator among the drivers at hand, where the plan's model does not name it
 
 
 class PlanError(ConfigError):

@@ -215,6 +215,15 @@ class AnnualOutput(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     basis: Literal["metered", "planned", "capacity"] = "planned"
 
 
+class StandardConditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Conditions that a normalised change is stated for: so many intervals, each with every driver at its value, in the
+    driver's unit. `output` is the denominator where no driver is it.
+    """
+
+    drivers: dict[str, float]
+    intervals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
+
+
 class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One figure with its own model, target and verdict. `inputs` gives the metric's roles to points or formulas.
 
@@ -233,6 +242,7 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limit: Name | None = None
     claim: Claim | None = None
     method: Literal["avoided", "normalised", "backcast", "chaining"] = "avoided"
+    standard: Literal["both", "baseline", "reporting"] | StandardConditions = "both"
     factors: dict[Literal["money", "carbon"], Factor] = {}
     annual_output: AnnualOutput | None = None
 
