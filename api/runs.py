@@ -123,7 +123,7 @@ def _judge(settings: Settings, conn: Connection, order: _Order) -> tuple[Result,
     plan = parse_plan(filed.data)
     locked = {head.epoch: head.sequence for head in baseline_entry(conn, filed).heads if head.device == device}
     stored = _load(settings.db, device, plan, locked)
-    context = _context(conn, filed, plan, order.k, _intake_findings(plan, stored))
+    context = _context(conn, filed, plan, order.k, [*_refiled(order), *_intake_findings(plan, stored)])
     result = verify(plan, filed.sha256.hex(), stored.readings, context)
     inputs = PackageInputs(
         plan=filed.data,
@@ -194,6 +194,13 @@ def _load(db: str, device: str, plan: Plan, locked: dict[int, int]) -> _Stored:
             readings=load(conn, device, plan),
             device_keys=signing_keys(conn, device),
         )
+
+
+def _refiled(order: _Order) -> list[Finding]:
+    """Whether the project was judged under other plans before: who tries until a window pleases leaves this trace."""
+    if order.filed.version == 1:
+        return []
+    return [Finding.of("PLAN_REFILED", version=order.filed.version, runs=order.number - order.k)]
 
 
 def _intake_findings(plan: Plan, stored: _Stored) -> list[Finding]:

@@ -104,6 +104,8 @@ def test_a_second_plan_is_a_second_version_and_its_runs_are_counted_anew(served:
     with served.as_role(Role.EXPERT) as client:
         run = client.post(f"{PROJECT_PATH}/runs").json()
     assert (run["number"], run["plan_version"], run["k"]) == (2, 2, 1)
+    [refiled] = [found for found in run["findings"] if found["code"] == "PLAN_REFILED"]
+    assert refiled["data"] == {"version": 2, "runs": 1}
     kinds = [entry.__class__ for entry in log_entries(served)]
     first_plan_and_run = [logentry.PlanEntry, logentry.BaselineEntry, logentry.RunEntry]
     assert kinds == first_plan_and_run * 2

@@ -39,6 +39,13 @@ ENTRIES = {
         "This is run {run_number} of {run_count} against this plan.",
         "这是该方案的第 {run_number} 次核算，共 {run_count} 次。",
     ),
+    "PLAN_REFILED": Entry(
+        "warning", None,
+        "This is version {version} of the project's plan; {runs} runs were made under earlier versions.",
+        "这是该项目方案的第 {version} 版；此前各版方案下已核算 {runs} 次。",
+        "Read the earlier plans and their runs, all of which are in the log, and ask why they were not kept to.",
+        "查阅日志中此前的各版方案及其核算，并询问未予沿用的原因。",
+    ),
     "TRUST_GRADE_LOW": Entry(
         "warning", None,
         "The readings of {point} are not signed at the edge: {grade}.",
