@@ -114,8 +114,9 @@ def _of_fewer_data(found: Turning, standing: Standing, naming: Naming) -> Iterat
                 delta=naming.figure(month.delta),
                 unit=naming.unit,
             )
-    for put_back in found.put_back:  # what is impossible in itself is shown, but is no evidence against a verdict
-        if put_back.reason != "impossible" and standing.passes(put_back.delta) != standing.met:
+    # What is impossible, and what the metric is not of (shifts that nobody works), is shown but decides nothing.
+    for put_back in found.put_back:
+        if put_back.reason not in ("impossible", "stops") and standing.passes(put_back.delta) != standing.met:
             yield Finding.of(
                 "EXCLUSION_FLIPS",
                 window=put_back.window,
