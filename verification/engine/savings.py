@@ -1,9 +1,9 @@
-"""What the retrofit changed, by four methods, each as one weighted sum of the noise of its windows.
+"""What the retrofit changed, by three methods, each as one weighted sum of the noise of its windows.
 
 avoided: the baseline's model on the reporting period; backcast: the reporting period's model on the baseline. There the
 noise of the fitted window stands for both, but for a model without drivers (`ratio`, `mean`): it compares the levels of
 two samples, and noise grows with the level, so that each window brings its own;
-normalised: both models on standard conditions; chaining: the model of a period in between on both windows. A change is
+normalised: both models on standard conditions. A change is
 after minus before per unit of the denominator: a saving is negative. Figures are in the numerator's and denominator's
 units. Not handled: meters and adjustments (`budget.py`).
 """
@@ -22,7 +22,7 @@ from verification.engine.autocorrelation import Noise, Spread, noise_of, spread
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
 
-Method = Literal["avoided", "normalised", "backcast", "chaining"]
+Method = Literal["avoided", "normalised", "backcast"]
 Of = Literal["after", "before"]
 MODEL = "model"
 WINDOW_ROWS: dict[Of, str] = {"before": "model:baseline", "after": "model:reporting"}  # rows of a budget
@@ -176,24 +176,6 @@ def normalised(
         sharing=lambda: (
             Share(noise_before, baseline.in_calendar(model_before.sum_weights(standard) / output), "before"),
             Share(noise_after, reporting.in_calendar(model_after.sum_weights(standard) / output), "after"),
-        ),
-    )
-
-
-def chained(model: BaselineModel, noise: Noise, between: Sample, baseline: Sample, reporting: Sample) -> Estimate:
-    """sum_rep(y - yhat)/sum_rep(w) - sum_base(y - yhat)/sum_base(w), yhat by the model of a period in between.
-
-    `before` is stated for the reporting period's output: what it would have needed with the plant of the baseline.
-    """
-    later, earlier = (avoided(model, noise, between, window) for window in (reporting, baseline))
-    return Estimate(
-        after=later.after,
-        before=later.after - (later.delta - earlier.delta) * later.output,
-        output=later.output,
-        sharing=lambda: (
-            Share(noise, later.shares[0].weights - earlier.shares[0].weights, "before"),
-            later.shares[1],
-            dataclasses.replace(earlier.shares[1], of="before"),
         ),
     )
 

@@ -44,7 +44,6 @@ def check_plan(plan: Plan) -> None:
         _check_limit(measure, spec)
         _check_model(plan, measure, spec)
         _check_standard(measure, spec)
-        _check_supported(measure, spec)
 
 
 def _check_calendar(plan: Plan) -> None:
@@ -338,14 +337,3 @@ def _check_standard(measure: Measure, spec: MeasureSpec) -> None:
     output = next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)
     if spec.denominator is not None and values[output] <= 0:
         raise PlanError((*path, "drivers", output), "is the denominator, which must be above zero")
-
-
-def _check_supported(measure: Measure, spec: MeasureSpec) -> None:
-    """Refuse what the format knows and the engine does not compute yet."""
-    path: Path = ("measures", spec.name)
-    wishes = [
-        (("method",), measure.method == "chaining"),
-    ]
-    for field, wished in wishes:
-        if wished:
-            raise PlanError((*path, *field), "this release cannot compute that yet")

@@ -241,7 +241,7 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coefficients: Name = "gbt2589-2020"
     limit: Name | None = None
     claim: Claim | None = None
-    method: Literal["avoided", "normalised", "backcast", "chaining"] = "avoided"
+    method: Literal["avoided", "normalised", "backcast"] = "avoided"
     standard: Literal["both", "baseline", "reporting"] | StandardConditions = "both"
     factors: dict[Literal["money", "carbon"], Factor] = {}
     annual_output: AnnualOutput | None = None

@@ -11,7 +11,7 @@ from tests.verification.engine.samples import line, sample
 from verification.engine.autocorrelation import Noise, Spread
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample, joined
-from verification.engine.savings import avoided, backcast, chained, noise_of_model, normalised
+from verification.engine.savings import avoided, backcast, noise_of_model, normalised
 
 OLS = ModelSpec("ols", ("output",))
 WHITE = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 100.0, 50.0)
@@ -73,21 +73,6 @@ def test_the_normalised_change_stands_on_both_models():
     assert error.u == pytest.approx(math.hypot(u_before, u_after), rel=1e-9)
     assert noise is not WHITE
     assert error.dof == pytest.approx(error.u**4 / ((u_before**4 + u_after**4) / 50), rel=1e-9)
-
-
-def test_a_chain_takes_the_model_of_a_period_in_between():
-    """In between y = 4 + 2 w; before 6 more, so 6 * 4 over 10; after -w + 6 more: 10 + w against 4 + 2 w."""
-    baseline, reporting = by_hand()
-    load = np.array([3.0, 4.0, 5.0])
-    between = sample(4 + 2 * load, load, first=60)
-    estimate = chained(model_of(OLS, between), WHITE, between, baseline, reporting)
-    assert estimate.delta == pytest.approx((31 - 30) / 11 - 24 / 10, rel=1e-12)
-    assert estimate.delta == pytest.approx((estimate.after - estimate.before) / estimate.output, rel=1e-12)
-    # The intercept and slope act through the difference of the two windows' means of (1, w)/w only.
-    q = np.array([2 / 11 - 4 / 10, 0.0])
-    inverse = np.linalg.inv(np.array([[3.0, 12.0], [12.0, 50.0]]))
-    metered = 2 / 11**2 + 4 / 10**2
-    assert estimate.spread(0.95).u == pytest.approx(math.sqrt(q @ inverse @ q + metered), rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["ratio", "ols"])
