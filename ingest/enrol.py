@@ -107,7 +107,7 @@ def get(conn: Connection, request_id: int) -> Enrolment:
     """One request, locked if inside a transaction. Raises IngestError."""
     row = conn.execute(statement("enrolment"), {"id": request_id}).fetchone()
     if row is None:
-        raise IngestError(f"there is no enrolment {request_id}; see: retroproof ingest enrol list")
+        raise IngestError(f"there is no enrolment {request_id}; see: retroproof ingest enrolment list")
     return Enrolment(*row)
 
 
@@ -192,7 +192,7 @@ def _check_certificate(certificate: str, ca: str, held: Enrolment) -> None:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if issued.public_key().public_bytes(*form) != csr.public_key().public_bytes(*form):
         raise IngestError(
-            f"the certificate is for another key; make it from this request: retroproof ingest enrol csr {held.id}"
+            f"the certificate is for another key; make it from this request: retroproof ingest enrolment csr {held.id}"
         )
     if _common_names(issued.subject) != [held.device]:
         raise IngestError(f"the certificate does not name {held.device}, by which the broker would know the device")

@@ -1,4 +1,4 @@
-"""`retroproof ingest enrol`: tokens for new devices, and the operator's word on who asked with one."""
+"""`retroproof ingest enrolment`: tokens for new devices, and the operator's word on who asked with one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from verification import keys
 PEM = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
-@click.group()
+@click.group("enrolment")
 def enrol() -> None:
     """Let a new device in: token, request, approval."""
 

@@ -103,7 +103,7 @@ def _until_decided(
             if number is None:
                 status, said = _call(client.post, "/ingest/v1/enrol", json=body)
                 number = int(said["request"])
-                report(f"request {number} was received; it waits for the operator: retroproof ingest enrol list")
+                report(f"request {number} was received; it waits for the operator: retroproof ingest enrolment list")
             else:
                 status, said = _call(
                     client.get, f"/ingest/v1/enrol/{number}", headers={"Authorization": f"Bearer {token}"}

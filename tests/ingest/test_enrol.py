@@ -46,7 +46,7 @@ def operate(migrated: str):
     """Run one of the operator's commands; gives what it printed."""
 
     def run(*words: object, code: int = 0) -> str:
-        done = CliRunner().invoke(ingest, ["enrol", *map(str, words), "--db", migrated])
+        done = CliRunner().invoke(ingest, ["enrolment", *map(str, words), "--db", migrated])
         assert done.exit_code == code, done.output
         return done.output
 

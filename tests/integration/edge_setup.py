@@ -88,20 +88,22 @@ def story(db: str, ingest: str, opcua: str, folder: Path) -> dict[str, str]:
     box, operator = Box(folder / "box", db), Box(folder / "operator", db)
     box.folder.mkdir()
     operator.folder.mkdir()
-    said = {"token": operator.run("ingest", "enrol", "token", "--device", DEVICE, "--enterprise", "hengkang")}
+    said = {"token": operator.run("ingest", "enrolment", "token", "--device", DEVICE, "--enterprise", "hengkang")}
     # The recorded token is masked, so a second one is used; the first stays unused.
-    token = operator.start("ingest", "enrol", "token", "--device", DEVICE, "--enterprise", "hengkang")
+    token = operator.start("ingest", "enrolment", "token", "--device", DEVICE, "--enterprise", "hengkang")
     secret = token.communicate(timeout=DEADLINE_S)[0].splitlines()[0]
     words = ("edge", "enroll", ingest, "--token", secret)
     enrolling = box.start(*words)
-    until(lambda: DEVICE in operator.run("ingest", "enrol", "list"))
+    until(lambda: DEVICE in operator.run("ingest", "enrolment", "list"))
     said["approve"] = "".join(
         [
             operator.run("pki", "init"),
-            operator.run("ingest", "enrol", "list"),
-            operator.run("ingest", "enrol", "csr", "2", "--out", "device.csr"),
+            operator.run("ingest", "enrolment", "list"),
+            operator.run("ingest", "enrolment", "csr", "2", "--out", "device.csr"),
             operator.run("pki", "sign", DEVICE, "device.csr"),
-            operator.run("ingest", "enrol", "approve", "2", "--certificate", f"pki/{DEVICE}.pem", "--ca", "pki/ca.pem"),
+            operator.run(
+                "ingest", "enrolment", "approve", "2", "--certificate", f"pki/{DEVICE}.pem", "--ca", "pki/ca.pem"
+            ),
         ]
     )
     said["enroll"] = shown(words, enrolling.communicate(timeout=DEADLINE_S)[0])
