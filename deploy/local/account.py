@@ -7,6 +7,7 @@ account; run by anyone else, a server runs as that person and nothing here chang
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pwd
@@ -97,12 +98,21 @@ def outside_path(folder: Path) -> Path:
 
 
 def _reachable(folder: Path, account: Account, progress: Progress) -> Path:
-    """The real path of `folder`, after moving it out of a place that `account` cannot enter."""
+    """The real path of `folder`, after moving it out of a place that `account` cannot enter.
+
+    Several processes may ask at once, as the workers of a test run do: one moves the folder, the others find it moved.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{folder.name}.move.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        return _moved(folder, account, progress)
+
+
+def _moved(folder: Path, account: Account, progress: Progress) -> Path:
     if folder.is_symlink():
         real = folder.resolve()
         _refuse_foreign(real, account)
         return real
-    folder.parent.mkdir(parents=True, exist_ok=True)
     if can_enter(folder.resolve(), account):
         return folder.resolve()
     target = outside_path(folder)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -80,6 +83,19 @@ def test_an_unreachable_folder_moves_out_with_what_it_holds_and_leaves_a_link(cl
     assert (closed / "data").is_symlink()
     assert (closed / "data" / "row").read_text() == "kept"
     assert readable_folder(closed / "data", STRANGER, progress) == moved
+
+
+def test_a_folder_that_many_ask_for_at_once_is_moved_once(closed, moved, progress):
+    """As the workers of a test run do in a fresh clone."""
+    begin = threading.Barrier(8)
+
+    def ask(_: int) -> Path:
+        begin.wait()
+        return readable_folder(closed / "data", STRANGER, progress)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(8))) == {moved}
+    assert (closed / "data").resolve() == moved
 
 
 def test_the_move_is_said(closed, moved):
