@@ -30,7 +30,7 @@ def test_clean_plant_that_comes_out_as_it_should_misses_nothing():
     [
         ({"found": (("SPIKES", "warning"), ("SPIKES", "warning"))}, "SPIKES (warning)"),
         ({"verdict": "inconclusive"}, "the verdict is inconclusive, not met"),
-        ({"measures": (replace(COVERED, delta=-234.9),)}, "energy: the interval misses the truth"),
+        ({"measures": (replace(COVERED, delta=-209.9),)}, "energy: the truth is far outside the interval"),
         (
             {"tally": Tally(produced=10, stored=9, lost=1, doubled=0)},
             "readings: 10 produced, 9 stored, 1 lost, 0 doubled",
@@ -45,8 +45,11 @@ def test_clean_plant_must_be_met_covered_whole_and_without_a_warning(changes, sa
     assert outcome(**changes).misses == [said]
 
 
-def test_interval_that_just_reaches_the_truth_covers_it():
-    assert outcome(measures=(replace(COVERED, delta=-235.0),)).misses == []
+def test_single_interval_that_misses_a_little_is_shown_and_is_no_mistake():
+    a_little = replace(COVERED, delta=-210.0)
+    assert (a_little.covered, replace(COVERED, delta=-235.0).covered) == (False, True)
+    assert outcome(measures=(a_little,)).misses == []
+    assert "| NO |" in table([outcome(measures=(a_little,))])
 
 
 def test_measure_without_a_figure_is_neither_covered_nor_missed():
