@@ -19,6 +19,7 @@ from verification.findings import Language
 from verification.plan import Target
 from verification.report import gauge, words
 from verification.report.axes import FRAMES
+from verification.report.coverage import coverage as coverage_map
 from verification.report.explain_words import EXPLAIN
 from verification.report.numbers import MINUS, THIN_SPACE
 from verification.report.plots import PLOTS, drawings, gauges, plot_files
@@ -128,9 +129,25 @@ def test_the_budget_shows_every_row_and_what_they_combine_to():
 
 def test_the_coverage_map_has_a_square_for_every_day_and_crosses_out_what_was_not_used():
     picture = drawn("coverage")
-    key = 4  # samples beside their words
+    key = 5  # samples beside their words, two of them with a stroke
     assert len(picture.findall(f".//{SVG}rect")) == 240 + key
-    assert len(picture.findall(f".//{SVG}line[@class='unused']")) == 2 + 1
+    assert len(picture.findall(f".//{SVG}line[@class='unused']")) == 2 + 2
+
+
+def test_a_day_of_which_only_some_shifts_were_used_is_not_crossed_out_as_unused():
+    def shift(hour: int, *, used: bool) -> Interval:
+        start = dt.datetime(2026, 3, 2, hour, tzinfo=dt.UTC)
+        return Interval(start, start + dt.timedelta(hours=8), "baseline", used, 100, 1.0, 1.0, 1.0)
+
+    day = dataclasses.replace(
+        subject_of(MEASURE, Words("en", REPORT)), intervals=(shift(0, used=False), shift(8, used=True))
+    )
+    picture = coverage_map(day, Words("en", REPORT), FRAMES[0], "map")
+    assert picture is not None
+    *_, stroke = ET.fromstring(picture).iter(f"{SVG}line")  # noqa: S314 - our own
+    rect = list(ET.fromstring(picture).iter(f"{SVG}rect"))[-1]  # noqa: S314 - our own
+    width, left = float(rect.get("width", "")), float(rect.get("x", ""))
+    assert float(stroke.get("x1", "")) == pytest.approx(left + width / 2, abs=0.02)
 
 
 def test_a_model_of_one_driver_is_drawn_over_it_and_dashed_beyond_what_it_saw():

@@ -1,15 +1,18 @@
 """The coverage map: every local day of both windows, how much of it was metered and whether it was used.
 
-One row a month. A day not used is crossed out, so that it is told apart without colour.
+One row a month. A day not used is crossed out, one used in part has a corner cut, so that both are told apart without
+colour.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from dataclasses import dataclass
+from typing import Literal
 
 from verification.report.axes import Frame, drawing
-from verification.report.subject import Subject, WindowName
+from verification.report.subject import Interval, Subject, WindowName
 from verification.report.svg import Drawing, element, group, label, line, text_width
 from verification.report.words import Words
 
@@ -22,11 +25,11 @@ FULL, HALF = 100, 50
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One local day: the least coverage of its intervals, and whether all of them were used."""
+    """One local day: the least coverage of its intervals, and which of them were used."""
 
     window: WindowName
     coverage_percent: int
-    used: bool
+    used: Literal["all", "some", "none"]
 
 
 def coverage(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing | None:
@@ -53,35 +56,42 @@ def coverage(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawi
 
 def _days(subject: Subject) -> dict[dt.date, Day]:
     """Each day that an interval touches."""
-    days: dict[dt.date, Day] = {}
+    touching: defaultdict[dt.date, list[Interval]] = defaultdict(list)
     for interval in subject.intervals:
         date = interval.start.date()
         while dt.datetime.combine(date, dt.time()) < interval.end:
-            known = days.get(date)
-            percent = min(interval.coverage_percent, known.coverage_percent if known else FULL)
-            days[date] = Day(interval.window, percent, interval.used and (known.used if known else True))
+            touching[date].append(interval)
             date += dt.timedelta(days=1)
-    return days
+    return {date: _day(intervals) for date, intervals in touching.items()}
+
+
+def _day(intervals: list[Interval]) -> Day:
+    used = [interval.used for interval in intervals]
+    least = min(interval.coverage_percent for interval in intervals)
+    return Day(intervals[-1].window, least, "all" if all(used) else "some" if any(used) else "none")
 
 
 def _cell(day: Day, x: float, y: float, width: float) -> Drawing:
     share = "full" if day.coverage_percent >= FULL else "part" if day.coverage_percent >= HALF else "poor"
     box = {"x": round(x, 2), "y": round(y, 2), "width": round(width - GAP, 2), "height": ROW - GAP}
     square = element("rect", class_=f"day {day.window} {share}", **box)
-    if day.used:
+    if day.used == "all":
         return square
-    corners = (round(x, 2), round(y, 2), round(x + width - GAP, 2), round(y + ROW - GAP, 2))
-    return group([square, line(*corners, "unused")])
+    right, bottom = x + width - GAP, y + ROW - GAP
+    half = ((x + right) / 2, (y + bottom) / 2)
+    x1, y1, x2, y2 = (x, y, right, bottom) if day.used == "none" else (half[0], bottom, right, half[1])
+    return group([square, line(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2), "unused")])
 
 
 def _key(t: Words, frame: Frame) -> tuple[Drawing, float]:
     """What the squares mean, and the height that it takes."""
     parts, at, y = [], 2.0, 4.0
     samples = [
-        (Day("baseline", FULL, used=True), t("window_baseline")),
-        (Day("reporting", FULL, used=True), t("window_reporting")),
-        (Day("baseline", HALF, used=True), t("coverage_part")),
-        (Day("baseline", 0, used=False), t("coverage_unused")),
+        (Day("baseline", FULL, used="all"), t("window_baseline")),
+        (Day("reporting", FULL, used="all"), t("window_reporting")),
+        (Day("baseline", HALF, used="all"), t("coverage_part")),
+        (Day("baseline", FULL, used="some"), t("coverage_some")),
+        (Day("baseline", 0, used="none"), t("coverage_unused")),
     ]
     for day, words in samples:
         width = 20 + text_width(words) + 14

@@ -52,9 +52,12 @@ def change_unit(measure: MeasureResult, t: Words) -> str:
     return t("points") if measure.metric.unit == "%" else measure.metric.unit
 
 
-def quantity(value: str, unit: str) -> str:
-    """A number with its unit, without zeros at its end; a pure count has no unit to show."""
+def quantity(value: str, unit: str, *, grouped: bool = False) -> str:
+    """A number with its unit, without zeros at its end; a pure count has no unit to show. Grouped digits are for
+    reading, plain ones for repeating a sum by hand.
+    """
     shown = short(Decimal(value))
+    shown = number(shown) if grouped else shown
     return shown if unit == "1" else f"{shown} {unit}"
 
 

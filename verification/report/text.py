@@ -12,6 +12,7 @@ from decimal import Decimal
 from verification.engine.result import Limit, MeasureResult, Result, WindowTotals
 from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Language
+from verification.report.numbers import number
 from verification.report.read import change_unit, metric_title, quantity, source_name, step_name
 from verification.report.words import REPORT, Words
 
@@ -95,10 +96,10 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         value, uncertainty = reported(Decimal(year.numerator_change), Decimal(year.expanded_uncertainty))
         yield t(
             "annual",
-            value=value,
-            uncertainty=uncertainty,
+            value=number(value),
+            uncertainty=number(uncertainty),
             unit=measure.metric.numerator_unit,
-            output=short(Decimal(year.output)),
+            output=number(short(Decimal(year.output))),
             output_unit=year.output_unit,
             basis=t.or_same(f"basis_{year.basis}", year.basis),
         )
@@ -106,7 +107,7 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         if worth is not None:
             value, uncertainty = reported(Decimal(worth.value), Decimal(worth.expanded_uncertainty))
             factor = f"{t('factor')} {worth.factor}, {worth.version}"
-            yield f"{t(name)} ({t(f'of_{worth.of}')}): {value} ± {uncertainty} {worth.unit} ({factor})"
+            yield f"{t(name)} ({t(f'of_{worth.of}')}): {number(value)} ± {number(uncertainty)} {worth.unit} ({factor})"
 
 
 def with_uncertainty(value: str, expanded: str | None) -> str:
@@ -175,11 +176,13 @@ def finding_lines(finding: Finding, t: Words) -> Iterator[str]:
 
 
 def window_text(measure: MeasureResult, window: WindowTotals, t: Words) -> str:
-    """One window in a line."""
+    """One window in a line: the totals, or the mean where a total (of people, of mg/m3) would mean nothing."""
     metric = measure.metric
-    totals = quantity(window.numerator, metric.numerator_unit)
     if window.denominator is not None and metric.denominator_unit is not None:
-        totals += f", {quantity(window.denominator, metric.denominator_unit)}"
+        parts = [(window.numerator, metric.numerator_unit), (window.denominator, metric.denominator_unit)]
+        totals = ", ".join(quantity(value, unit, grouped=True) for value, unit in parts)
+    else:
+        totals = "-" if window.ratio is None else t("mean", mean=f"{short_text(window.ratio)} {metric.unit}")
     return t("window", start=window.start, end=window.end, used=window.used, intervals=window.intervals, totals=totals)
 
 

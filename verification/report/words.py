@@ -72,6 +72,7 @@ PLOTS: dict[str, Text] = {
         "{title}: how much of each day was metered, and which days were used", "{title}：逐日数据覆盖与采用情况"
     ),
     "coverage_part": Text("Partly metered", "部分缺失"),
+    "coverage_some": Text("Partly used", "部分采用"),
     "coverage_unused": Text("Not used", "未采用"),
     "plot_verdict": Text("Verdict", "结论"),
     "plot_series": Text("Before and after", "改造前后对比"),
@@ -139,6 +140,7 @@ REPORT: dict[str, Text] = {
         "{start} to {end} (end excluded), {used} of {intervals} intervals: {totals}",
         "{start} 至 {end}（不含末日），{intervals} 个区间中可用 {used} 个：{totals}",
     ),
+    "mean": Text("mean {mean}", "均值 {mean}"),
     "bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
     "budget": Text("Uncertainty budget (standard uncertainty, share)", "不确定度预算（标准不确定度，占比）"),
     "panel_line": Text(
