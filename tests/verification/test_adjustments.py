@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,6 +21,8 @@ from verification.plan import Plan, Window, parse_plan
 from verification.plan.resolve import measure_spec
 from verification.plan.shape import Adjustment
 from verification.plan.signing import sign
+from verification.quality.points import PointWindow
+from verification.series.calendar import Calendar
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PUBLIC = keys.public_text(KEY)
@@ -39,8 +42,10 @@ adjustments:
 
 
 def weighed(plan: Plan) -> tuple[float, Finding]:
-    """What is applied [kWh], and the one finding about it."""
-    adjusted, [finding] = adjustments_of(plan, measure_spec(plan, "energy"))
+    """What is applied [kWh], and the one finding about it; no reading is needed for a stated value."""
+    window = PointWindow(Calendar.of(plan, "reporting"), {}, {})
+    used = np.ones(len(window.calendar), dtype=bool)
+    adjusted, [finding] = adjustments_of(plan, measure_spec(plan, "energy"), window, used)
     return adjusted.total, finding
 
 
@@ -64,8 +69,8 @@ def test_what_is_signed_can_be_made_again_from_the_reference():
 @pytest.mark.parametrize(
     "change",
     [
-        {"value": -2_000_000.0}, {"uncertainty": 0.0}, {"unit": "MWh"}, {"id": "old-fan"}, {"formula": "2 * x"},
-        {"signature": "signed 2026-07-01"}, {"signature": SIGNED.signature[:-4]},
+        {"value": -2_000_000.0}, {"uncertainty": 0.0}, {"unit": "MWh"}, {"id": "old-fan"},
+        {"formula": "2 * metal_tapped"}, {"signature": "signed 2026-07-01"}, {"signature": SIGNED.signature[:-4]},
         {"signature": base64.b64encode(Ed25519PrivateKey.generate().sign(b"x")).decode()},
     ],
 )  # fmt: skip

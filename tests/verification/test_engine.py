@@ -457,5 +457,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "8178fcc45ca0c59466a1555754dda4019d2f8e2778300dcb0ef1c4e37a9797eb"
+        "2951b9bf78711cc09cc8f8346ace657fd57a832c69958510e22d267e4f3a61aa"
     )

@@ -37,6 +37,7 @@ from verification.engine.windows import (
     standard_sample,
     temperatures,
     usable_alternatives,
+    with_factor,
 )
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
@@ -100,17 +101,20 @@ def analyse(
     """Fit the primary model, let it answer, and weigh the answer; None where a finding says that no number can be
     given.
     """
-    adjusted, findings = adjustments_of(plan, spec)
+    adjusted, findings = adjustments_of(plan, spec, windows.after, windows.reporting.used)
+    if any(finding.blocks for finding in findings):
+        return None, findings
     columns = columns_of(windows.baseline, windows.before), columns_of(windows.reporting, windows.after)
     usable = usable_alternatives(windows.baseline, columns[0]) & usable_alternatives(windows.reporting, columns[1])
     findings += [
         Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in columns[0].alternatives if name not in usable
     ]
+    reporting = sample_of(windows.reporting, columns[1], usable)
     case = Case(
         baseline=sample_of(windows.baseline, columns[0], usable),
-        reporting=sample_of(windows.reporting, columns[1], usable),
+        reporting=reporting,
         method=spec.measure.method,
-        adjustment=adjusted.total,
+        adjustment=adjusted.total / reporting.total_w,
         output=output_driver(spec),
         temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
         put_back=[
@@ -152,10 +156,10 @@ def analyse(
         {row: Spread(part.u * factor, part.dof) for row, part in spreads_of(shares, plan.confidence).items()}
         for shares in (estimate.shares, estimate.relative_shares, _level_shares(case.reporting))
     ]
-    effects = [_meter_effect(primary, case, windows, meter) for meter in meters]
+    effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     figures = _figures(primary, case)
     budgets = [
-        combine(_rows(figure, parts, meters, effects, adjusted, primary), plan.confidence)
+        combine(_rows(figure, parts, meters, effects, adjusted, primary, case), plan.confidence)
         for figure, parts in enumerate(noise)
     ]
     return Analysis(
@@ -221,6 +225,7 @@ def _rows(
     effects: Sequence[MeterEffect],
     adjusted: Adjusted,
     primary: Primary,
+    case: Case,
 ) -> list[Contribution]:
     """The budget of one figure: noise, each meter, each adjustment."""
     rows = [Contribution(source, "A", part.u, part.dof) for source, part in noise.items()]
@@ -229,24 +234,28 @@ def _rows(
         Contribution(f"meter:{meter.name}", "B", float(effect.u[figure]), math.inf)
         for meter, effect in zip(meters, effects, strict=True)
     ]
-    estimate = primary.estimate
-    scale = (1 / estimate.output, estimate.senpi / estimate.before if estimate.before else math.nan, 0.0)[figure]
+    estimate, per = primary.estimate, 1 / case.reporting.total_w
+    relative = estimate.senpi * estimate.output / estimate.before * per if estimate.before else math.nan
+    scale = (per, relative, 0.0)[figure]
     rows += [Contribution(f"adjustment:{each.id}", "B", each.u * scale, math.inf) for each in adjusted.applied]
     return rows
 
 
-def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterInUse) -> MeterEffect:
+def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterInUse, adjusted: Adjusted) -> MeterEffect:
     """u of each figure by one meter: its points are read with the meter's error, and the change is computed anew."""
 
     def figures(before: float, after: float) -> Floats:
         baseline, reporting = (
-            sample_of(data, columns_with(data, window, meter.points, 1 + error)) if error else unchanged
+            sample_of(data, columns_with(data, with_factor(window, meter.points, 1 + error), meter.points))
+            if error
+            else unchanged
             for data, window, error, unchanged in (
                 (windows.baseline, windows.before, before, case.baseline),
                 (windows.reporting, windows.after, after, case.reporting),
             )
         )
-        erring = dataclasses.replace(case, baseline=baseline, reporting=reporting)
+        adjustment = adjusted.total_on(with_factor(windows.after, meter.points, 1 + after)) / reporting.total_w
+        erring = dataclasses.replace(case, baseline=baseline, reporting=reporting, adjustment=adjustment)
         model = refit(primary.model, erring.fitted)
         estimate = model if isinstance(model, Finding) else erring.answer(model, primary.noise)
         if isinstance(model, Finding) or isinstance(estimate, Finding):
@@ -269,7 +278,7 @@ def _steps(primary: Primary, case: Case) -> list[tuple[str, float]]:
         after, standard = refitted, case.conditions
     steps = bridge_steps(before, after, case.baseline, case.reporting, standard, case.output)
     if case.adjustment:
-        steps.append(("adjustments", -case.adjustment / primary.estimate.output))
+        steps.append(("adjustments", -case.adjustment))
     return steps
 
 

@@ -21,9 +21,10 @@ WINDOWS: tuple[WindowName, WindowName] = ("baseline", "reporting")
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
-    """Two windows and how they are to be compared. `adjustment` [numerator] is added to what would have been; `output`
-    names the driver that is the metric's denominator, `temperatures` those that are temperatures. `put_back` has, by
-    window and reason, the window as it would be with what was left out for that reason.
+    """Two windows and how they are to be compared. `adjustment` [numerator per denominator of the
+    reporting period] is added to what would have been; `output` names the driver that is the metric's denominator,
+    `temperatures` those that are temperatures. `put_back` has, by window and reason, the window as it would be with
+    what was left out for that reason.
     """
 
     baseline: Sample
@@ -67,7 +68,7 @@ class Case:
         estimate = self._estimate(model, noise)
         if isinstance(estimate, Finding) or not self.adjustment:
             return estimate
-        return dataclasses.replace(estimate, before=estimate.before + self.adjustment)
+        return dataclasses.replace(estimate, before=estimate.before + self.adjustment * estimate.output)
 
     def _estimate(self, model: BaselineModel, noise: Noise) -> Estimate | Finding:
         own = self.own_model(model)

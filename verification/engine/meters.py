@@ -7,8 +7,11 @@ import math
 
 from verification.engine.budget import Continuity
 from verification.findings import Finding
+from verification.model import PointKind
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Meter, Plan, Window
+from verification.plan.signing import signed_formulas
+from verification.quality.points import adjustment_points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,19 +26,27 @@ class MeterInUse:
 def meters_in_use(plan: Plan, spec: MeasureSpec) -> tuple[list[MeterInUse], list[Finding]]:
     """The meters behind the points of a measure, in order of name, and what speaks against them."""
     findings = []
+    adjusting = frozenset[str]().union(*(adjustment_points(plan, one) for one in signed_formulas(plan, spec.name)))
     points: dict[str, set[str]] = {}
-    for point in spec.points:
+    for point in sorted(adjusting.union(spec.points)):
         name = plan.points[point].meter
         if name is not None:
             points.setdefault(name, set()).add(point)
-        elif point in _metered(spec):
+        elif point in _metered(spec) or (point in adjusting and plan.points[point].kind is not PointKind.STATE):
             findings.append(Finding.of("METER_NOT_NAMED", point=point))
     meters = []
     for name in sorted(points):
-        about, found = continuity(plan, name, min(points[name]))
+        own = points[name].intersection(spec.points)
+        about, found = continuity(plan, name, min(own)) if own else (_of_adjustments(plan.meters[name], plan), [])
         findings += found
         meters.append(MeterInUse(name, frozenset(points[name]), about))
     return meters, findings
+
+
+def _of_adjustments(meter: Meter, plan: Plan) -> Continuity:
+    """A meter that only adjustments read, and these only in the reporting period."""
+    u = _class_percent(meter, plan.reporting) / 100 / math.sqrt(3)
+    return Continuity(u, u, same=True)
 
 
 def _metered(spec: MeasureSpec) -> frozenset[str]:

@@ -15,6 +15,7 @@ from verification.engine.analysis import LEVEL, RELATIVE, Analysis
 from verification.engine.budget import Budget
 from verification.engine.models.family import BaselineModel
 from verification.engine.result import (
+    AdjustmentRow,
     BridgeRow,
     BudgetRow,
     Coefficient,
@@ -126,6 +127,21 @@ def budget_rows(spec: MeasureSpec, budget: Budget) -> list[BudgetRow]:
             share_percent=fixed(100 * row.u**2 / variance if variance else 0.0, 1),
         )
         for row in budget.rows
+    ]
+
+
+def adjustment_rows(analysis: Analysis) -> list[AdjustmentRow]:
+    """The adjustments that were applied."""
+    return [
+        AdjustmentRow(
+            id=each.id,
+            cause=each.adjustment.cause,
+            owner=each.adjustment.owner,
+            formula=each.adjustment.formula,
+            value=significant(each.value, FIGURE_DIGITS),
+            standard_uncertainty=significant(each.u, FIGURE_DIGITS),
+        )
+        for each in analysis.adjusted.applied
     ]
 
 

@@ -150,6 +150,21 @@ class BudgetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     share_percent: Decimals
 
 
+class AdjustmentRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One non-routine adjustment that was applied, in the numerator's unit: what its owner answers for.
+
+    `value` is over the reporting period; `formula` is empty where the plan states the value itself. The standard
+    uncertainty is without that of meters, which are rows of the budget.
+    """
+
+    id: str
+    cause: Text
+    owner: str
+    formula: str
+    value: Decimals
+    standard_uncertainty: Decimals
+
+
 class BridgeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One step from the plain difference of ratios to the verified change: plain, load, driver:<name>, verified."""
 
@@ -304,6 +319,7 @@ class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     placebo: Placebo | None = None
     change_points: list[ChangePoint] = []
     sensitivity: list[SensitivityRow] = []
+    adjustments: list[AdjustmentRow] = []
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -109,6 +109,7 @@ def _measure(
         placebo=step6.placebo() if step6 else None,
         change_points=step6.change_points() if step6 else [],
         sensitivity=step6.sensitivity() if step6 else [],
+        adjustments=present.adjustment_rows(analysis) if analysis else [],
     )
 
 

@@ -69,16 +69,18 @@ def usable_alternatives(data: WindowData, columns: Columns) -> set[str]:
     return {name for name, values in columns.alternatives.items() if np.isfinite(values[data.used]).all()}
 
 
-def columns_with(data: WindowData, window: PointWindow, points: frozenset[str], factor: float) -> Columns:
-    """The window as it would be if the values of `points` were `factor` times as large; not rounded."""
+def with_factor(window: PointWindow, points: frozenset[str], factor: float) -> PointWindow:
+    """The window as it would be if the values of `points` were `factor` times as large."""
+    scaled = {
+        name: dataclasses.replace(values, value=values.value * factor) if name in points else values
+        for name, values in window.points.items()
+    }
+    return dataclasses.replace(window, points=scaled)
+
+
+def columns_with(data: WindowData, scaled: PointWindow, points: frozenset[str]) -> Columns:
+    """The window's columns where `points` have other values, those of `scaled`; not rounded."""
     spec = data.spec
-    scaled = dataclasses.replace(
-        window,
-        points={
-            name: dataclasses.replace(values, value=values.value * factor) if name in points else values
-            for name, values in window.points.items()
-        },
-    )
     y = scaled.evaluate(spec.numerator.formula) if spec.numerator.formula.points & points else data.y
     w = data.w
     if spec.denominator is not None and spec.denominator.formula.points & points:

@@ -13,12 +13,12 @@ ENTRIES = {
     "ADJUSTMENT_APPLIED": Entry(
         "info", None,
         "The non-routine adjustment {id} of {value} {unit} was applied; {owner} answers for it.",
-        "已应用非例行调整 {id}（{value} {unit}），责任人 {owner}。",
+        "已应用非常规调整 {id}（{value} {unit}），责任人 {owner}。",
     ),
     "ADJUSTMENT_UNSIGNED": Entry(
         "warning", None,
         "The non-routine adjustment {id} of {value} {unit} was not applied: {owner} has not signed it.",
-        "非例行调整 {id}（{value} {unit}）未应用：{owner} 尚未签名。",
+        "非常规调整 {id}（{value} {unit}）未应用：{owner} 尚未签名。",
         "Have it signed by its owner: retroproof plan sign-adjustment.",
         "由责任人签名：retroproof plan sign-adjustment。",
     ),
@@ -26,7 +26,7 @@ ENTRIES = {
         "warning", None,
         "The non-routine adjustment {id} of {value} {unit} was not applied: the plan has no public key of {owner}, so "
         "that nobody can tell who signed it.",
-        "非例行调整 {id}（{value} {unit}）未应用：方案中没有 {owner} 的公钥，无法确认由谁签名。",
+        "非常规调整 {id}（{value} {unit}）未应用：方案中没有 {owner} 的公钥，无法确认由谁签名。",
         "Name the owner with a public key under owners in the plan.",
         "在方案的 owners 中写明责任人及其公钥。",
     ),
@@ -34,9 +34,25 @@ ENTRIES = {
         "warning", None,
         "The non-routine adjustment {id} of {value} {unit} was not applied: its signature is not one of {owner} over "
         "what the plan says.",
-        "非例行调整 {id}（{value} {unit}）未应用：其签名不是 {owner} 对方案所述内容的签名。",
+        "非常规调整 {id}（{value} {unit}）未应用：其签名不是 {owner} 对方案所述内容的签名。",
         "Whatever was changed after signing, have the owner sign it again: retroproof plan sign-adjustment.",
         "签名之后内容如有改动，请责任人重新签名：retroproof plan sign-adjustment。",
+    ),
+    "ADJUSTMENT_MISMATCH": Entry(
+        "error", "invalid_data",
+        "The non-routine adjustment {id} states {stated} {unit}, but its formula gives {value} {unit} over the "
+        "reporting period.",
+        "非常规调整 {id} 写明 {stated} {unit}，但其公式在报告期内的结果为 {value} {unit}。",
+        "Correct the value or the formula, or leave the value out, and have the owner sign it again.",
+        "更正数值或公式，或删去数值，并请责任人重新签名。",
+    ),
+    "ADJUSTMENT_UNDEFINED": Entry(
+        "warning", None,
+        "In {count} {interval} of the reporting period, first {first}, the formula of the non-routine adjustment {id} "
+        "has no value; they are not used.",
+        "报告期内有 {count} {interval}（首个为 {first}）非常规调整 {id} 的公式没有数值，不予采用。",
+        "Recover the readings of its points, or limit the adjustment to a window that has them.",
+        "补齐其测点的读数，或将该调整限定在有读数的期间。",
     ),
     "RELATIVE_UNDEFINED": Entry(
         "error", "inconclusive",

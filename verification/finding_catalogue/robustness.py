@@ -71,7 +71,7 @@ ENTRIES = {
         "Without {first} of the {window} window the change would be {delta} {unit}, on the other side of the limit.",
         "若不计{window}的 {first}，变化量为 {delta} {unit}，位于限值的另一侧。",
         "Find out what happened then; where it was no routine, file it as an event.",
-        "查明当时的情况；若属非例行，作为事件报备。",
+        "查明当时的情况；若属非常规，作为事件报备。",
     ),
     "EXCLUSION_FLIPS": Entry(
         "error", "inconclusive",

@@ -8,7 +8,7 @@ ENTRIES = {
         "This is an interim result, up to {until} (excluded) of a reporting period that ends on {end}: no final "
         "verdict. The plan's non-routine adjustments ({adjustments}) are for the whole period and are not in it.",
         "本结果为中期结果，截至 {until}（不含），报告期至 {end} 结束，不是最终结论。"
-        "方案中的非例行调整（{adjustments} 项）针对整个报告期，未计入。",
+        "方案中的非常规调整（{adjustments} 项）针对整个报告期，未计入。",
         "Judge the plan again when its reporting period has ended.",
         "报告期结束后重新核定。",
     ),

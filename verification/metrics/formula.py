@@ -70,6 +70,11 @@ def number(text: str, value: float, unit: str = "1") -> Quantity:
     return Quantity(text, parse_unit(unit), "number", frozenset(), lambda _: value)
 
 
+def constant(name: str, value: float, unit: str) -> Quantity:
+    """A constant by name, which the values of the intervals may give another value."""
+    return Quantity(name, parse_unit(unit), "number", frozenset(), lambda on: on.values.get(name, value))
+
+
 def point(name: str, unit: str, extent: Extent) -> Quantity:
     """The value of a point by interval."""
     return Quantity(name, parse_unit(unit), extent, frozenset([name]), lambda on: on.values[name])

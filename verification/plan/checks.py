@@ -16,6 +16,7 @@ from verification.errors import ConfigError
 from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
 from verification.model import PointKind
+from verification.plan.check_adjustments import check_adjustments, check_fits
 from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US
 from verification.plan.measure import OUTPUT, MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec, plan_formula
@@ -40,10 +41,11 @@ def check_plan(plan: Plan) -> None:
     for name, measure in plan.measures.items():
         spec = measure_spec(plan, name)
         _check_figures(measure, spec)
-        _check_worth(plan, measure, spec)
+        _check_worth(measure, spec)
         _check_limit(measure, spec)
         _check_model(plan, measure, spec)
         _check_standard(measure, spec)
+    check_adjustments(plan)
 
 
 def _check_calendar(plan: Plan) -> None:
@@ -106,12 +108,6 @@ def _check_events(plan: Plan) -> None:
     for index, event in enumerate(plan.events):
         if event.end <= event.start:
             raise PlanError(("events", index, "end"), "is not after start; end is the first day left out")
-    for index, adjustment in enumerate(plan.adjustments):
-        path: Path = ("adjustments", index)
-        if adjustment.measure not in plan.measures:
-            raise PlanError((*path, "measure"), f"{adjustment.measure} is not under measures")
-        if not math.isfinite(adjustment.value) or not math.isfinite(adjustment.uncertainty):
-            raise PlanError(path, "value and uncertainty must be finite numbers")
     for owner, key in plan.owners.items():
         try:
             keys.parse_public(key)
@@ -226,30 +222,18 @@ def _figures(measure: Measure, spec: MeasureSpec) -> Iterator[tuple[tuple[str, s
         yield ("claim", "value"), measure.claim.value, measure.claim.unit, spec.unit
 
 
-def _check_worth(plan: Plan, measure: Measure, spec: MeasureSpec) -> None:
-    """Factors, a year's output and adjustments must be in units that fit the metric's parts."""
+def _check_worth(measure: Measure, spec: MeasureSpec) -> None:
+    """Factors and a year's output must be in units that fit the metric's parts."""
     path: Path = ("measures", spec.name)
     for kind, factor in measure.factors.items():
         worth, slash, per = factor.unit.partition("/")
         if not (worth and slash):
             raise PlanError((*path, "factors", kind, "unit"), f"{factor.unit!r} is not of the form CNY/kWh or kg/kWh")
-        _check_fits((*path, "factors", kind, "unit"), per, spec.numerator.unit)
+        check_fits((*path, "factors", kind, "unit"), per, spec.numerator.unit)
     if measure.annual_output is not None:
         if spec.denominator is None:
             raise PlanError((*path, "annual_output"), "the metric is a mean and has no output")
-        _check_fits((*path, "annual_output", "unit"), measure.annual_output.unit, spec.denominator.unit)
-    for index, adjustment in enumerate(plan.adjustments):
-        if adjustment.measure == spec.name:
-            _check_fits(("adjustments", index, "unit"), adjustment.unit, spec.numerator.unit)
-
-
-def _check_fits(path: Path, unit: str, wanted: str) -> None:
-    try:
-        fits = same_dimension(unit, wanted)
-    except UnitError as err:
-        raise PlanError(path, str(err)) from err
-    if not fits:
-        raise PlanError(path, f"{unit!r} does not measure the same kind of quantity as {wanted!r}")
+        check_fits((*path, "annual_output", "unit"), measure.annual_output.unit, spec.denominator.unit)
 
 
 def _check_limit(measure: Measure, spec: MeasureSpec) -> None:

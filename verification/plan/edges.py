@@ -11,7 +11,7 @@ import itertools
 import zoneinfo
 from collections.abc import Iterator
 
-from verification.plan.shape import Interval, Plan, Window
+from verification.plan.shape import Adjustment, Interval, Plan, Window
 
 SECOND_US = 1_000_000
 STEP_US: dict[Interval, int] = {"15min": 900 * SECOND_US, "hour": 3600 * SECOND_US}
@@ -35,6 +35,11 @@ def span_us(plan: Plan, window: Window) -> tuple[int, int]:
     """First and last instant of `window`."""
     first = dt.time.fromisoformat(plan.shifts[0].start) if plan.interval == "shift" else dt.time(0)
     return _instant_us(window.start, first, plan.zone), _instant_us(window.end, first, plan.zone)
+
+
+def adjustment_span_us(plan: Plan, adjustment: Adjustment) -> tuple[int, int]:
+    """First and last instant of the part of the reporting period that an adjustment is for."""
+    return span_us(plan, adjustment.window or plan.reporting)
 
 
 def _days(interval: Interval, window: Window) -> Iterator[dt.date]:

@@ -23,10 +23,10 @@ from verification.metrics.catalogue import (
     coefficients,
     limits,
 )
-from verification.metrics.formula import Extent, FormulaError, Quantity, compile_formula, number, point
+from verification.metrics.formula import Extent, FormulaError, Quantity, compile_formula, constant, number, point
 from verification.model import PointKind
 from verification.plan.measure import Constant, Driver, MeasureSpec, Part, Path, PlanError, kernel_unit
-from verification.plan.shape import InlineMetric, Plan
+from verification.plan.shape import Adjustment, InlineMetric, Plan
 from verification.units import UnitError, scale_factor
 
 EXTENTS: dict[PointKind, Extent] = {
@@ -53,6 +53,24 @@ def plan_formula(plan: Plan, text: str, path: Path = ()) -> Quantity:
         return _point(plan, text) if text in plan.points else compile_formula(text, lambda name: _point(plan, name))
     except (FormulaError, UnitError) as err:
         raise PlanError(path, str(err)) from err
+
+
+def adjustment_formula(plan: Plan, adjustment: Adjustment, unit: str) -> Quantity:
+    """The formula of an adjustment over the plan's points and its own constants, in `unit`. Raises PlanError."""
+
+    def resolve(name: str) -> Quantity:
+        about = adjustment.constants.get(name)
+        if about is not None:
+            return constant(name, about.value, about.unit)
+        if name not in plan.points:
+            known = [*adjustment.constants, *plan.points]
+            raise FormulaError(f"{name} is neither one of its constants nor under points{nearest(name, known)}")
+        return _point(plan, name)
+
+    try:
+        return compile_formula(adjustment.formula, resolve).to(unit)
+    except (FormulaError, UnitError) as err:
+        raise PlanError(("adjustments", plan.adjustments.index(adjustment), "formula"), str(err)) from err
 
 
 def _point(plan: Plan, name: str) -> Quantity:

@@ -107,22 +107,37 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     treat: Literal["exclude", "adjust"] = "exclude"
 
 
-class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A non-routine adjustment of a measure's numerator over the reporting period.
+class AdjustmentConstant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A number that the formula of an adjustment uses, with its standard uncertainty in the same unit, and where it is
+    from (a name plate, a test report).
+    """
 
-    `owner` is a name under the plan's `owners`; `signature` is by that key (see `plan/signing.py`), empty while nobody
-    has signed.
+    value: float
+    unit: Unit
+    uncertainty: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    source: str = ""
+
+
+class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A non-routine adjustment of a measure's numerator over the reporting period, or over the `window` in it.
+
+    What counts is the `formula` over the plan's points and the adjustment's own `constants`, summed over the intervals
+    used; a `value` beside it must agree with it, and is the adjustment itself where there is no formula. `uncertainty`
+    is standard: of the value, or of the formula beyond that of its constants and meters. `owner` is a name under the
+    plan's `owners`; `signature` is by that key (see `plan/signing.py`), empty while nobody has signed.
     """
 
     id: Name
     measure: Name
     cause: Text
     owner: str
-    value: float
     unit: Unit
-    uncertainty: Annotated[float, msgspec.Meta(ge=0)]
+    value: float | None = None
+    uncertainty: Annotated[float, msgspec.Meta(ge=0)] | None = None
     signature: str = ""
-    formula: str = ""
+    formula: Annotated[str, msgspec.Meta(max_length=400)] = ""
+    constants: Annotated[dict[Name, AdjustmentConstant], msgspec.Meta(max_length=16)] = {}
+    window: Window | None = None
 
 
 class Bill(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,8 @@
 """Signatures of non-routine adjustments: Ed25519 by the owner whose public key the plan names.
 
 Signed is the DSSE pre-authentication encoding of PAYLOAD_TYPE and the RFC 8785 canonical JSON of the adjustment without
-its signature, with the plan's project and windows: a figure for one period must not pass for another.
+its signature and without what it leaves open, with the plan's project and windows: a figure for one period must not
+pass for another.
 """
 
 from __future__ import annotations
@@ -39,6 +40,12 @@ def signature_doubt(plan: Plan, adjustment: Adjustment) -> Doubt | None:
     return None if holds else "ADJUSTMENT_SIGNATURE_WRONG"
 
 
+def signed_formulas(plan: Plan, measure: str) -> list[Adjustment]:
+    """The adjustments of a measure that apply and are told by a formula."""
+    own = (each for each in plan.adjustments if each.measure == measure and each.formula)
+    return [each for each in own if signature_doubt(plan, each) is None]
+
+
 def sign(plan: Plan, adjustment_id: str, key: Ed25519PrivateKey) -> str:
     """The signature of one adjustment, as the plan carries it. Raises ConfigError, also for a key of somebody else."""
     adjustment = next((each for each in plan.adjustments if each.id == adjustment_id), None)
@@ -56,10 +63,11 @@ def sign(plan: Plan, adjustment_id: str, key: Ed25519PrivateKey) -> str:
 
 def _signed_bytes(plan: Plan, adjustment: Adjustment) -> bytes:
     """Raises FormatError where a text of the adjustment has no canonical form."""
-    content = msgspec.to_builtins(adjustment)
+    content = {name: value for name, value in msgspec.to_builtins(adjustment).items() if value not in (None, {})}
     del content["signature"]
-    for name in ("value", "uncertainty"):
-        content[name] = f"{Decimal(repr(content[name])).normalize():f}"
+    for numbers in (content, *content.get("constants", {}).values()):
+        for name in {"value", "uncertainty"} & set(numbers):
+            numbers[name] = f"{Decimal(repr(numbers[name])).normalize():f}"
     windows = {name: msgspec.to_builtins(window) for name, window in plan.windows}
     signed = {"project": plan.project, "adjustment": content} | windows
     return pre_authentication_encoding(PAYLOAD_TYPE, strictjson.encode(signed))

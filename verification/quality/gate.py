@@ -13,8 +13,11 @@ import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind
+from verification.plan.edges import adjustment_span_us
 from verification.plan.measure import MeasureSpec, Part
+from verification.plan.resolve import adjustment_formula
 from verification.plan.shape import Plan
+from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
@@ -56,6 +59,8 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
     reasons, found = _left_out(plan, window)
     findings += found
     left_out = np.logical_or.reduce([np.zeros(len(calendar), dtype=bool), *reasons.values()])
+    undefined, found = _not_adjustable(plan, spec, window, known & present & ~excluded & ~left_out)
+    findings += found
     covered = np.min([window.points[name].covered_us for name in spec.points], axis=0)
     data = WindowData(
         spec=spec,
@@ -64,7 +69,7 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         denominator=np.where(known & present, denominator, 0),
         drivers=drivers,
         known=known & present,
-        used=known & present & ~excluded & ~left_out,
+        used=known & present & ~excluded & ~left_out & ~undefined,
         coverage_percent=covered * 100 // calendar.length_us,
         categories=category_labels(plan, spec.measure.model.categories, window),
         stopped=_stopped(plan, window),
@@ -151,6 +156,24 @@ def _left_out(plan: Plan, window: PointWindow) -> tuple[dict[str, Booleans], lis
         where = {"window": calendar.label, "first": calendar.first(stopped)}
         findings.append(Finding.of("STOPS_LEFT_OUT", state=plan.run_state.point, count=int(stopped.sum()), **where))
     return left_out, findings
+
+
+def _not_adjustable(
+    plan: Plan, spec: MeasureSpec, window: PointWindow, usable: Booleans
+) -> tuple[Booleans, list[Finding]]:
+    """Intervals of the reporting period for which an adjustment that applies has no value."""
+    calendar = window.calendar
+    undefined = np.zeros(len(calendar), dtype=bool)
+    findings = []
+    for each in signed_formulas(plan, spec.name) if calendar.label == "reporting" else []:
+        value = window.evaluate(adjustment_formula(plan, each, each.unit))
+        lacking = usable & ~np.isfinite(value) & calendar.inside(adjustment_span_us(plan, each))
+        if lacking.any():
+            count, first = int(lacking.sum()), calendar.first(lacking)
+            found = Finding.of("ADJUSTMENT_UNDEFINED", id=each.id, count=count, interval=plan.interval, first=first)
+            findings.append(found)
+        undefined |= lacking
+    return undefined, findings
 
 
 def _stopped(plan: Plan, window: PointWindow) -> Booleans | None:

@@ -12,14 +12,15 @@ from verification.metrics.formula import Intervals, Quantity
 from verification.model import PointKind
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
-from verification.plan.resolve import measure_spec, plan_formula
-from verification.plan.shape import EDGE_TOLERANCE_US, Plan
+from verification.plan.resolve import adjustment_formula, measure_spec, plan_formula
+from verification.plan.shape import EDGE_TOLERANCE_US, Adjustment, Plan
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Series, clean, empty_series
 from verification.series.intervals import IntervalValues, interval_values
 
 HOUR_US = 3_600_000_000
+NO_CONSTANTS: Mapping[str, float] = {}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,10 +31,12 @@ class PointWindow:
     points: Mapping[str, IntervalValues]
     stuck: Mapping[str, Booleans]
 
-    def evaluate(self, formula: Quantity) -> Floats:
-        """The formula's value by interval, float64[n]; nan where one of its points is unknown or it has no value."""
+    def evaluate(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
+        """The formula's value by interval, float64[n]; nan where one of its points is unknown or it has no value.
+        `constants` are other values of the formula's own constants.
+        """
         on = Intervals(
-            {name: found.value for name, found in self.points.items()},
+            {name: found.value for name, found in self.points.items()} | dict(constants),
             {name: found.count.astype(np.float64) for name, found in self.points.items()},
             self.calendar.length_us / HOUR_US,
         )
@@ -49,7 +52,7 @@ def measure_specs(plan: Plan) -> list[MeasureSpec]:
 
 def needed_points(plan: Plan) -> list[str]:
     """The points whose readings a verification uses, in order of name: those of the measures and of their models'
-    alternatives, of bills and balances, and run states.
+    alternatives, of adjustments, bills and balances, and run states.
     """
     states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
     balances = [side for balance in plan.balances for side in (balance.left, balance.right)]
@@ -58,10 +61,16 @@ def needed_points(plan: Plan) -> list[str]:
             *states,
             *(name for spec in measure_specs(plan) for name in spec.points),
             *(name for spec in measure_specs(plan) for one in spec.alternatives for name in one.formula.points),
+            *(name for each in plan.adjustments for name in adjustment_points(plan, each)),
             *(bill.point for bill in plan.bills),
             *(name for side in balances for name in plan_formula(plan, side).points),
         }
     )
+
+
+def adjustment_points(plan: Plan, adjustment: Adjustment) -> frozenset[str]:
+    """The points that the formula of an adjustment reads."""
+    return adjustment_formula(plan, adjustment, adjustment.unit).points if adjustment.formula else frozenset()
 
 
 def calendars(plan: Plan) -> tuple[Calendar, Calendar]:

@@ -26,7 +26,7 @@ from verification.finding_catalogue import (
 from verification.findings import Finding, Language
 from verification.report.explain_words import EXPLAIN, STEPS
 from verification.report.read import change_unit, quantity, source_name, step_name, unit_scale
-from verification.report.text import case_text, finding_lines, limit_text, worth_lines
+from verification.report.text import adjustment_lines, case_text, finding_lines, limit_text, worth_lines
 from verification.report.words import Words
 
 SHOWN_DIGITS, SHOWN_NAMES = 6, 5
@@ -200,6 +200,7 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
         return
     yield from _sums(measure, effect.delta, t)
     yield from (f"{row.value:>16}  {step_name(row, t)}" for row in measure.bridge)
+    yield from adjustment_lines(measure, t)
     for row in measure.budget:
         yield t(
             "budget_line",

@@ -17,7 +17,7 @@ from verification.report.read import change_unit, metric_title, quantity, source
 from verification.report.words import REPORT, Words
 
 DIGEST_CHARACTERS = 12
-SHOWN_DIGITS = 4
+SHOWN_DIGITS, FIGURE_DIGITS = 4, 6
 _MONTH = re.compile(r"without:(baseline|reporting):[0-9]{4}-[0-9]{2}")
 
 
@@ -110,6 +110,17 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
             yield f"{t(name)} ({t(f'of_{worth.of}')}): {number(value)} ± {number(uncertainty)} {worth.unit} ({factor})"
 
 
+def adjustment_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
+    """Each non-routine adjustment with its formula, its value and who answers for it."""
+    for row in measure.adjustments:
+        value, u = (
+            short(Decimal(significant(float(text), FIGURE_DIGITS))) for text in (row.value, row.standard_uncertainty)
+        )
+        shown = {"id": row.id, "cause": t.pick(row.cause.en, row.cause.zh), "owner": row.owner, "value": value, "u": u}
+        formula = f"{row.formula} = " if row.formula else ""
+        yield t("adjustment_line", formula=formula, unit=measure.metric.numerator_unit, **shown)
+
+
 def with_uncertainty(value: str, expanded: str | None) -> str:
     """A figure with its uncertainty by the GUM rule, or alone where it has none."""
     if expanded is None:
@@ -122,6 +133,7 @@ def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
         yield f"{t('bridge')} [{change_unit(measure, t)}]:"
     for step in measure.bridge:
         yield f"  {step.value:>16}  {step_name(step, t)}"
+    yield from (f"  {line}" for line in adjustment_lines(measure, t))
     if measure.budget:
         yield f"{t('budget')} [{change_unit(measure, t)}]:"
     for row in measure.budget:

@@ -58,7 +58,7 @@ PLOTS: dict[str, Text] = {
     "source_model": Text("Model", "模型"),
     "source_model_baseline": Text("Noise of the baseline", "基准期波动"),
     "source_model_reporting": Text("Noise of the reporting period", "报告期波动"),
-    "bridge_adjustments": Text("Non-routine adjustments", "非例行调整"),
+    "bridge_adjustments": Text("Non-routine adjustments", "非常规调整"),
     "bridge_category": Text("Change of", "变化："),
     "bridge_time_of_week": Text("Time of week", "周内时段"),
     "source_meter": Text("Meter", "仪表"),
@@ -96,7 +96,7 @@ PLOTS: dict[str, Text] = {
 REPORT: dict[str, Text] = {
     "rolling": Text(
         "{title} ({name}), part by part of the reporting period [{unit}]; interim, without non-routine adjustments:",
-        "{title}（{name}），报告期分段结果 [{unit}]；均为中期结果，不含非例行调整：",
+        "{title}（{name}），报告期分段结果 [{unit}]；均为中期结果，不含非常规调整：",
     ),
     "rolling_none": Text("no number", "无数值"),
     **PLOTS,
@@ -143,6 +143,10 @@ REPORT: dict[str, Text] = {
     "mean": Text("mean {mean}", "均值 {mean}"),
     "bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
     "budget": Text("Uncertainty budget (standard uncertainty, share)", "不确定度预算（标准不确定度，占比）"),
+    "adjustment_line": Text(
+        "adjustment {id}: {formula}{value} {unit}, u = {u} {unit}; {cause}; {owner} answers for it",
+        "非常规调整 {id}：{formula}{value} {unit}，u = {u} {unit}；{cause}；责任人 {owner}",
+    ),
     "panel_line": Text(
         "Admissible models: {count} of {tried}, from {low} to {high} {unit}",
         "可用模型：{tried} 个中 {count} 个，结果 {low} 至 {high} {unit}",

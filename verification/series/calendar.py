@@ -47,6 +47,11 @@ class Calendar:
         lengths: Integers = np.diff(self.edges_us)
         return lengths
 
+    def inside(self, span_us: tuple[int, int]) -> Booleans:
+        """bool[n]: which intervals lie wholly in a span."""
+        first_us, last_us = span_us
+        return (self.edges_us[:-1] >= first_us) & (self.edges_us[1:] <= last_us)
+
     @functools.cached_property
     def starts(self) -> tuple[dt.datetime, ...]:
         """When each interval begins, in the plan's time zone."""

@@ -97,7 +97,7 @@ def most_influential(model: BaselineModel, case: Case) -> list[Influence]:
         weights * model.fit.residuals, 1 - leverage, out=np.zeros_like(weights), where=leverage < 1 - 1e-9
     )
     misses = projected.y - model.predict(projected)
-    total, left = float(np.sum(misses)) - sign * case.adjustment, projected.total_w - projected.w
+    total, left = float(np.sum(misses)), projected.total_w - projected.w  # an adjustment moves all of them alike
     delta = total / projected.total_w
     others = np.divide(total - misses, left, out=np.full_like(misses, delta), where=left > 0)
     found = [_largest(sign * spared / projected.total_w, fitted), _largest(sign * (others - delta), projected)]
