@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import string
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import msgspec
@@ -66,6 +67,16 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
         template: str = getattr(entry, f"{part}_{language}")
         return template.format_map(shown)
+
+
+def alike_together(found: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings of one code and remedy, such as one for each of twelve points, as one group; groups keep the order of
+    their first.
+    """
+    groups: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in found:
+        groups[finding.code, finding.resolve()].append(finding)
+    return list(groups.values())
 
 
 def fields_of(entry: Entry) -> set[str]:

@@ -27,6 +27,7 @@ from api.web.measures import by_severity, measure_views, three_digits, trimmed
 from api.web.numbers import bytes_size, moment, zone_of
 from api.web.texts import choose, words
 from verification.engine.rounding import short
+from verification.findings import alike_together
 from verification.plan import Window
 from verification.report.numbers import number
 from verification.report.words import Words
@@ -43,6 +44,7 @@ _TEMPLATES = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+_TEMPLATES.filters["alike_together"] = alike_together
 
 
 @dataclass(frozen=True, slots=True)

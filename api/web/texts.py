@@ -189,6 +189,7 @@ TEXTS: dict[str, Text] = {
     "findings_none": Text("Nothing noteworthy was found.", "未发现需要说明的情况。"),
     "findings_locked": Text("Findings when the plan was locked", "方案锁定时的核查发现"),
     "reasons": Text("Why", "依据"),
+    "alike": Text("and {count} more of this kind", "另有 {count} 项同类发现"),
     "resolve": Text("What would resolve it", "如何解决"),
     "severity_error": Text("Error", "错误"),
     "severity_warning": Text("Warning", "警告"),

@@ -7,7 +7,7 @@ import string
 import pytest
 
 from verification.finding_catalogue import CATALOGUE, Entry
-from verification.findings import Finding, fields_of
+from verification.findings import Finding, alike_together, fields_of
 
 
 def names(text: str) -> set[str]:
@@ -61,3 +61,11 @@ def test_a_code_of_a_newer_version_still_shows():
 
 def test_a_finding_that_lost_its_numbers_still_shows():
     assert Finding("RAGGED_ROWS", "warning").text("en").startswith("? rows have another number of cells")
+
+
+def test_findings_of_one_kind_stand_together_and_keep_their_order():
+    def at(point: str) -> Finding:
+        return Finding.of("WINDOW_OUTSIDE_DATA", point=point, window="baseline", start="a", end="b")
+
+    lone = Finding.of("RESIDUALS_ZERO")
+    assert alike_together([at("a"), lone, at("b")]) == [[at("a"), at("b")], [lone]]

@@ -23,7 +23,7 @@ from verification.finding_catalogue import (
     table,
     verdict,
 )
-from verification.findings import Finding, Language
+from verification.findings import Finding, Language, alike_together
 from verification.report.explain_words import EXPLAIN, STEPS
 from verification.report.read import change_unit, quantity, source_name, step_name, unit_scale
 from verification.report.text import adjustment_lines, case_text, finding_lines, limit_text, worth_lines
@@ -85,9 +85,8 @@ def step_of(code: str) -> int:
 
 def _of_step(number: int, found: Sequence[Finding], reasons: Sequence[Finding], t: Words) -> Iterator[str]:
     """The findings that this step made; the verdict's own reasons are in its step."""
-    for finding in found:
-        if step_of(finding.code) == number and finding not in reasons:
-            yield from finding_lines(finding, t)
+    for alike in alike_together(one for one in found if step_of(one.code) == number and one not in reasons):
+        yield from finding_lines(alike, t)
 
 
 def _plan_lock(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
@@ -296,7 +295,7 @@ def _verdict(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
         yield t("comparison", limit=limit_text(verdict.limit, t), state=t(verdict.state), **bounds)
     else:
         yield f"{limit_text(verdict.limit, t)}: {t(verdict.state)}"
-    for reason in verdict.reasons:
-        yield from finding_lines(reason, t)
+    for alike in alike_together(verdict.reasons):
+        yield from finding_lines(alike, t)
     if len(result.measures) > 1:
         yield f"{t('overall')}: {t(result.verdict.state)}"

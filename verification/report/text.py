@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from verification.engine.result import Limit, MeasureResult, Result, WindowTotals
 from verification.engine.rounding import reported, short, significant
-from verification.findings import Finding, Language
+from verification.findings import Finding, Language, alike_together
 from verification.report.numbers import number
 from verification.report.read import change_unit, metric_title, quantity, source_name, step_name
 from verification.report.words import REPORT, Words
@@ -41,8 +41,8 @@ def _lines(result: Result, t: Words) -> Iterator[str]:
     others = [finding for finding in result.all_findings if finding not in shown]
     if others:
         yield f"{t('findings')}:"
-    for finding in others:
-        yield from finding_lines(finding, t)
+    for alike in alike_together(others):
+        yield from finding_lines(alike, t)
     yield t(
         "engine",
         version=result.engine_version,
@@ -66,8 +66,8 @@ def _conclusion(result: Result, measure: MeasureResult, t: Words) -> Iterator[st
         yield from (f"  {line}" for line in worth_lines(measure, t))
     if measure.claim is not None:
         yield f"{t('claim')}: {short(Decimal(measure.claim.value))} {unit}: {t(measure.claim.assessment)}"
-    for reason in verdict.reasons:
-        yield from finding_lines(reason, t)
+    for alike in alike_together(verdict.reasons):
+        yield from finding_lines(alike, t)
 
 
 def limit_text(limit: Limit, t: Words) -> str:
@@ -180,10 +180,11 @@ def case_text(case: str, t: Words) -> str:
     return t.or_same(f"case_{case}", case)
 
 
-def finding_lines(finding: Finding, t: Words) -> Iterator[str]:
-    """A finding and what would resolve it."""
-    yield f"  [{t(finding.severity)}] {finding.code}: {finding.text(t.language)}"
-    if resolve := finding.resolve(t.language):
+def finding_lines(alike: Sequence[Finding], t: Words) -> Iterator[str]:
+    """Findings of one kind, a line each, and what would resolve them."""
+    for finding in alike:
+        yield f"  [{t(finding.severity)}] {finding.code}: {finding.text(t.language)}"
+    if resolve := alike[0].resolve(t.language):
         yield f"      -> {resolve}"
 
 
