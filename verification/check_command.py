@@ -71,6 +71,8 @@ def _check_path(path: Path, trusted: TrustedKeys | None, *, recompute: bool) -> 
         return unreadable(str(err))
     except OSError as err:
         raise UnusableFileError(f"{path}: cannot be read: {err.strerror or err}") from err
+    except RuntimeError as err:  # Python 3.11 and 3.12 say so of links that lead in a circle
+        raise UnusableFileError(f"{path}: cannot be read: {err}") from err
 
 
 def _read_archive(path: Path) -> bytes:

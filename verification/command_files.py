@@ -5,8 +5,9 @@ Only the commands import this: nothing else in this room touches a disk.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_INVALID_DATA = 3
 FILE = click.Path(path_type=Path)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; click alone lets `nan` pass any bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:  # noqa: ANN401
+        """The number. Fails as click does."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
 
 
 class UnusableFileError(click.ClickException):

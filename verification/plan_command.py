@@ -73,16 +73,20 @@ def check(ctx: click.Context, plan_file: Path, table_file: Path | None, lang: La
     Nothing is judged: the outcome stays unread. Exit status: 0 valid, 3 the readings cannot be relied on, 64 the plan
     or a file cannot be used; the message names the line and the nearest right key.
     """
+    from verification.plan.doubts import doubts  # noqa: PLC0415
+    from verification.plan.resolve import measure_spec  # noqa: PLC0415
+
     read, _ = read_plan(plan_file)
     for line in _understood(read, str(plan_file), lang):
         click.echo(line)
+    findings = [finding for name in read.measures for finding in doubts(measure_spec(read, name))]
     if table_file is not None:
-        findings = _look_at(read, table_file, lang)
-        for finding in findings:
-            click.echo(f"[{finding.severity}] {finding.code}: {finding.text(lang)}")
-            if resolve := finding.resolve(lang):
-                click.echo(f"    -> {resolve}")
-        ctx.exit(EXIT_BLOCKED if any(finding.blocks for finding in findings) else 0)
+        findings += _look_at(read, table_file, lang)
+    for finding in findings:
+        click.echo(f"[{finding.severity}] {finding.code}: {finding.text(lang)}")
+        if resolve := finding.resolve(lang):
+            click.echo(f"    -> {resolve}")
+    ctx.exit(EXIT_BLOCKED if any(finding.blocks for finding in findings) else 0)
 
 
 @plan.command()
@@ -99,7 +103,9 @@ def init(metric: str, out: Path | None, start: dt.datetime | None, project: str)
     first = start.date() if start else dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     try:
         text = draft_plan(metric, first, project=project)
-        parse_plan(text.encode())
+        parse_plan(text.encode(), name="the plan begun so")
+    except OverflowError as err:
+        raise UnusableFileError(f"--start: {first} leaves no room for the windows of a plan") from err
     except ConfigError as err:
         raise UnusableFileError(str(err)) from err
     if out is None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from verification.command_files import EXIT_INVALID_DATA, FILE, UnusableFileError, read_plan, read_readings
+from verification.command_files import EXIT_INVALID_DATA, FILE, Number, UnusableFileError, read_plan, read_readings
 
 if TYPE_CHECKING:
     from verification.engine.power import Power
@@ -43,8 +43,10 @@ WORDS: dict[Language, dict[str, str]] = {
 @click.command()
 @click.argument("plan_file", metavar="PLAN.yaml", type=FILE)
 @click.option("--readings", "table_file", metavar="FILE", type=FILE, required=True, help="The baseline's readings.")
-@click.option("--change", type=float, help="A true change, in the metric's unit. Default: the plan's claim.")
-@click.option("--power", type=click.FloatRange(0.5, 0.999), default=0.8, show_default=True, help="How surely.")
+@click.option(
+    "--change", type=Number(-1e18, 1e18), help="A true change, in the metric's unit. Default: the plan's claim."
+)
+@click.option("--power", type=Number(0.5, 0.999), default=0.8, show_default=True, help="How surely.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language.")
 @click.pass_context
 def power(

@@ -19,9 +19,9 @@ import msgspec
 import yaml
 
 from verification.errors import ConfigError
+from verification.yamlwords import Place, in_words
 
 T = TypeVar("T")
-Place = tuple[str | int, ...]  # ("sources", "potline", "points", 0): the keys and indices on the way to a value
 Position = dict[Place, int]
 
 MAX_PLACES = 100_000  # keys and items: a few anchors can stand for more of them than a file could hold
@@ -136,8 +136,8 @@ def _explain(message: str, culprit: Place, line: int, kind: type, name: str) -> 
         known_fields = [field for field in _known_fields(kind) if field != unknown.group(1)]
         near = difflib.get_close_matches(unknown.group(1), known_fields, n=1, cutoff=0.6)
         text = f"unknown key {unknown.group(1)!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-    elif text.startswith("Expected `float`, got `str`"):
-        text += "; write a number as 2500, 0.25 or 2.5e+3, without quotes"  # YAML 1.1 takes 2.5e3 for a word
+    else:
+        text = in_words(text, kind, culprit)
     shown = ".".join(str(part) for part in culprit)
     return f"{name}:{line}: {text}" + (f" (at {shown})" if shown and not unknown else "")
 
@@ -148,6 +148,8 @@ def _culprit(data: Any, kind: type, message: str, lines: Position) -> Place:  # 
     """
     text, _, where = message.partition(" - at ")
     pattern = _pattern(where.strip("`"))
+    if where.startswith("`key` in"):
+        pattern = (*pattern, ANY_KEY)
     unknown = re.search(r"unknown field `(.*)`", text)
     if unknown:
         pattern = (*pattern, unknown.group(1))

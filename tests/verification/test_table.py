@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.verification.lines import hengkang_plan
+from tests.verification.lines import hengkang_plan, with_point
 from verification.errors import FormatError
 from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN
 from verification.table import read as table_module
@@ -100,6 +100,31 @@ def test_the_same_reading_in_other_dress(text: str):
 def test_the_status_of_a_reading(status: str, code: int):
     table = read(f"point,time,value,status\nac_energy,2026-03-01T00:00:00+08:00,1,{status}\n")
     assert table.readings["ac_energy"].status.tolist() == [code]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gbk", "gb18030"])
+def test_a_table_in_chinese_reads_as_chinese_excel_saves_it(encoding: str):
+    plan = with_point(PLAN, "ac_energy", column="1#电表 有功电能")
+    long = "测点,时间,数值\n1#电表 有功电能,2026-03-01T00:00:00+08:00,12.5\nac_energy,2026-03-01T00:15:00+08:00,13\n"
+    wide = "时间,1#电表 有功电能 [counter MWh],备注\n2026-03-01 00:00:00+08:00,0.0125,夜班\n"
+    table = read_table(long.encode(encoding), plan)
+    assert table.readings["ac_energy"].value.tolist() == [12.5, 13.0]
+    assert ("TABLE_IN_GBK" in found(table)) == encoding.startswith("gb")
+    table = read_table(wide.encode(encoding), plan)
+    assert table.readings["ac_energy"].value.tolist() == [12.5]
+    assert found(table)["POINTS_IGNORED"] == {"count": 1, "names": "备注"}
+
+
+def test_a_point_must_not_come_under_two_names():
+    plan = with_point(PLAN, "ac_energy", column="电量")
+    with pytest.raises(FormatError, match="twice"):
+        read_table("time,ac_energy,电量\n".encode(), plan)
+
+
+def test_what_a_terminal_would_obey_is_not_shown():
+    assert "?[31m" in str(refusal(b"time,\x1b[31mred\n"))
+    table = read(HEADER + "\x1b[31mred,2026-03-01T00:00:00+08:00,1\n")
+    assert found(table)["POINTS_IGNORED"]["names"] == "?[31mred"
 
 
 # Times.
@@ -266,8 +291,9 @@ def test_a_plain_file_reads_like_a_quoted_one(rows: list[list[str]]):
         (b"", "TABLE_EMPTY", "empty"),
         (b" \r\n \n", "TABLE_EMPTY", "empty"),
         (b"\xef\xbb\xbf", "TABLE_COLUMNS", "'time' is missing"),
-        ((HEADER + ROW + "备注,2026-03-01T00:00:00+08:00,1\n").encode("gb18030"), "TABLE_NOT_UTF8", "GBK"),
         ((HEADER + ROW).encode("utf-16"), "TABLE_NOT_UTF8", "UTF-16"),
+        (b"PK\x03\x04[Content_Types].xml", "TABLE_NOT_UTF8", "an Excel workbook"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "TABLE_NOT_UTF8", "an Excel workbook of 1997-2003"),
         (b"point,time,value\n\xff\xff\xff\xff", "TABLE_NOT_UTF8", "neither"),
         (b"point,value\nac_energy,1\n", "TABLE_COLUMNS", "'time' is missing"),
         (b"point,time\n", "TABLE_COLUMNS", "'value' is missing"),

@@ -90,16 +90,18 @@ def test_a_missing_number_must_have_a_reason():
 
 
 @pytest.mark.parametrize(
-    ("claim", "assessment"),
+    ("claim", "better", "assessment"),
     [
-        ("-260.0000", "consistent"),
-        ("-260.0001", "overstated"),
-        ("-200.0000", "consistent"),
-        ("-199.9999", "understated"),
+        ("-260.0000", "lower", "consistent"),
+        ("-260.0001", "lower", "overstated"),
+        ("-200.0000", "lower", "consistent"),
+        ("-199.9999", "lower", "understated"),
+        ("-260.0001", "higher", "understated"),
+        ("-199.9999", "higher", "overstated"),
     ],
 )
-def test_a_claim_is_held_against_the_interval(claim: str, assessment: str):
-    stated, findings = assess_claim(Decimal(claim), effect("-230.0000", "30.0000"), "kWh/t")
+def test_a_claim_is_held_against_the_interval(claim: str, better: str, assessment: str):
+    stated, findings = assess_claim(Decimal(claim), effect("-230.0000", "30.0000"), "kWh/t", better)
     assert stated.assessment == assessment
     assert [finding.code for finding in findings] == (
         [] if assessment == "consistent" else [f"CLAIM_{assessment.upper()}"]

@@ -98,7 +98,7 @@ def test_mixed_time_zones_are_invalid_data(table: Path, tmp_path: Path):
     ("content", "message"),
     [
         (b"", "TABLE_EMPTY"),
-        ("point,time,value\n电量,2026-03-01T00:00:00+08:00,1\n".encode("gb18030"), "GBK"),
+        ("point,time,value\n电量,2026-03-01T00:00:00+08:00,1\n".encode("utf-16"), "UTF-16"),
         (b"point,value\n", "'time' is missing"),
     ],
 )

@@ -40,11 +40,11 @@ def test_a_right_file_is_read():
             "plan.yaml:5: unknown key 'cuont'; did you mean 'count'?",
         ),
         ("points: []\nxyzzy: 1\n", "plan.yaml:2: unknown key 'xyzzy'"),
-        ("points:\n- name: 3\n", "plan.yaml:2: Expected `str`, got `int` (at points.0.name)"),
+        ("points:\n- name: 3\n", "plan.yaml:2: Expected text, got a whole number (at points.0.name)"),
         ("points:\n- count: 3\n", "plan.yaml:2: Object missing required field `name` (at points.0)"),
         (
             "points: []\nmeters:\n  M-1: {name: a}\n  M-2: {name: 3}\n  M-3: {name: 4}\n",
-            "plan.yaml:4: Expected `str`, got `int` (at meters.M-2.name)",
+            "plan.yaml:4: Expected text, got a whole number (at meters.M-2.name)",
         ),
         (
             "points: []\nmeters:\n  M-1: {name: a}\n  M-2: {count: 3}\n",

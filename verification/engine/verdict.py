@@ -15,6 +15,7 @@ from typing import Literal, get_args
 from verification.engine.result import Assessment, ClaimAssessment, Effect, Limit, OverallVerdict, State, Verdict
 from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Outcome
+from verification.metrics.catalogue import Better
 
 CHANGE_AT_MOST = {"met": "TARGET_MET", "not_met": "TARGET_NOT_MET", "inconclusive": "INTERVAL_STRADDLES_TARGET"}
 OTHER_LIMITS = {"met": "LIMIT_KEPT", "not_met": "LIMIT_BROKEN", "inconclusive": "LIMIT_INSIDE"}
@@ -71,10 +72,12 @@ def overall(verdicts: Sequence[Verdict]) -> OverallVerdict:
     return OverallVerdict(state, reasons)
 
 
-def assess_claim(claim: Decimal, effect: Effect, unit: str) -> tuple[ClaimAssessment, list[Finding]]:
-    """Whether the interval bears the claim out. A claim below the interval promises a larger saving than was shown."""
+def assess_claim(claim: Decimal, effect: Effect, unit: str, better: Better) -> tuple[ClaimAssessment, list[Finding]]:
+    """Whether the interval bears the claim out. A claim on its better side promises more than was shown."""
     low, high = _interval(effect)
-    assessment: Assessment = "overstated" if claim < low else "understated" if claim > high else "consistent"
+    assessment: Assessment = "consistent"
+    if not low <= claim <= high:
+        assessment = "overstated" if (claim < low) == (better == "lower") else "understated"
     findings = []
     if assessment != "consistent":
         findings.append(Finding.of(f"CLAIM_{assessment.upper()}", claim=short(claim), **_shown(effect, unit)))

@@ -19,6 +19,7 @@ from verification.engine.step6 import Step6
 from verification.engine.verdict import assess_claim, decide, overall
 from verification.engine.worth import annual_findings
 from verification.findings import Finding
+from verification.plan.doubts import doubts
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan
@@ -71,7 +72,9 @@ def _measure(
     plan: Plan, spec: MeasureSpec, before: PointWindow, after: PointWindow, of_the_whole: list[Finding]
 ) -> MeasureResult:
     """One measure of the plan; a finding of the whole that forbids a number forbids this one."""
-    baseline, findings = gate(plan, spec, before)  # step 2
+    findings = doubts(spec)
+    baseline, found = gate(plan, spec, before)  # step 2
+    findings += found
     reporting, found = gate(plan, spec, after)
     findings += found
     meters, found = meters_in_use(plan, spec)
@@ -166,4 +169,4 @@ def _claim(spec: MeasureSpec, effect: Effect | None) -> tuple[ClaimAssessment | 
     if spec.measure.claim is None or effect is None:
         return None, []
     claimed = present.in_metric_unit(spec, spec.measure.claim.value, spec.measure.claim.unit)
-    return assess_claim(claimed, effect, spec.unit)
+    return assess_claim(claimed, effect, spec.unit, spec.better)

@@ -165,7 +165,7 @@ def _check_stated_claim(plan: Plan, measure: MeasureResult, effect: Effect) -> I
     filed = plan.measures[measure.name].claim if measure.name in plan.measures else None
     if filed is not None:
         value = fixed(filed.value * scale_factor(filed.unit, unit), effect.decimals)
-        claim, _ = assess_claim(_decimal(value), effect, unit)
+        claim, _ = assess_claim(_decimal(value), effect, unit, measure_spec(plan, measure.name).better)
     if measure.claim != claim:
         yield _disagrees(f"measures.{measure.name}.claim", measure.claim, claim)
     elif claim is not None:

@@ -39,7 +39,7 @@ MAX_FILES = 65_000  # a zip without the zip64 extension holds 65,535
 MAX_TOTAL_BYTES = 512 * 1024 * 1024
 MAX_NAME_CHARS = 200
 SEQUENCE_DIGITS = 12
-LATER_FIELDS = frozenset({"minimum", "maximum", "final_reading", "first_reading"})  # of points and meters, since 0.2
+LATER_FIELDS = frozenset({"minimum", "maximum", "column", "final_reading", "first_reading"})  # of points and meters
 
 # Lower case only, so that names stay apart on file systems that ignore case; no part begins with a dot.
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*")

@@ -22,7 +22,9 @@ from verification.finding_catalogue.entry import Entry, Language, Outcome, Sever
 
 __all__ = ["CATALOGUE", "WORDS", "Entry", "Language", "Outcome", "Severity"]
 
-WORD_FIELDS = frozenset({"window", "grade", "item", "interval", "figure", "side"})  # the data whose values are words
+WORD_FIELDS = frozenset(
+    {"window", "grade", "item", "interval", "figure", "side", "better"}
+)  # the data whose values are words
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "transport": "authenticated transport only",
@@ -50,6 +52,8 @@ WORDS: dict[str, dict[str, str]] = {
         "level": "改造后水平",
         "at_most": "不高于",
         "at_least": "不低于",
+        "lower": "越低越好",
+        "higher": "越高越好",
         "15min": "个 15 分钟时段",
         "hour": "小时",
         "shift": "个班次",

@@ -1,8 +1,30 @@
-"""Findings about the plan: when it was fixed, which run this is, and how its readings are trusted."""
+"""Findings about the plan: what it may not mean, when it was fixed, which run this is, how its readings are trusted."""
 
 from verification.finding_catalogue.entry import Entry
 
 ENTRIES = {
+    "LIMIT_ON_OTHER_SIDE": Entry(
+        "warning", None,
+        "The limit of {measure} is {side} {limit} {unit}, although {better} is better: the more the retrofit brings, "
+        "the less the limit is kept.",
+        "指标 {measure} 的限值为{side} {limit} {unit}，但该指标{better}：改造效果越大，越不符合限值。",
+        "Change is after minus before, so a saving is negative: write at_most where lower is better, else at_least.",
+        "变化量为改造后减改造前，节约为负值：越低越好的指标应写 at_most，越高越好的写 at_least。",
+    ),
+    "LIMIT_ALLOWS_WORSE": Entry(
+        "warning", None,
+        "The limit of {measure}, {side} {limit} {unit}, lets the figure get worse: to meet it shows no improvement.",
+        "指标 {measure} 的限值（{side} {limit} {unit}）允许数值变差：达标并不表明有所改善。",
+        "Change is after minus before, so a saving is negative; keep the limit only if no improvement is to be shown.",
+        "变化量为改造后减改造前，节约为负值；仅当无需证明改善时才保留此限值。",
+    ),
+    "CLAIM_OF_WORSE": Entry(
+        "warning", None,
+        "The claim of {claim} {unit} for {measure} says that the figure got worse, as {better} is better.",
+        "指标 {measure} {better}，所报 {claim} {unit} 意味着数值变差。",
+        "Change is after minus before, so a saving is negative: check the sign of the claim.",
+        "变化量为改造后减改造前，节约为负值：请核对所报数值的正负号。",
+    ),
     "PLAN_NOT_LOGGED": Entry(
         "info", None,
         "Nothing here shows that the plan was fixed before the reporting period.",

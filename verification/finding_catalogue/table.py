@@ -3,6 +3,13 @@
 from verification.finding_catalogue.entry import Entry
 
 ENTRIES = {
+    "TABLE_IN_GBK": Entry(
+        "info", None,
+        "The table is not UTF-8 text; it was read as GBK (GB 18030).",
+        "表格不是 UTF-8 编码，已按 GBK（GB 18030）读取。",
+        "If names in it look wrong, save it as 'CSV UTF-8'.",
+        "如名称显示异常，请另存为“CSV UTF-8”。",
+    ),
     "MIXED_TIME_ZONES": Entry(
         "error", "invalid_data",
         "Times carry different UTC offsets ({offsets}) that the plan's time zone {timezone} does not explain; "
@@ -15,22 +22,25 @@ ENTRIES = {
         "error", "invalid_data",
         "{count} times carry no UTC offset, first on line {line}: {example}. They were not used.",
         "{count} 个时间没有 UTC 偏移，首个在第 {line} 行：{example}。这些读数未被使用。",
-        "Write times as in 2026-03-01T00:00:00+08:00.",
-        "时间应写作 2026-03-01T00:00:00+08:00 的形式。",
+        'Write times as in 2026-03-01T00:00:00+08:00; in a spreadsheet: =TEXT(A2,"yyyy-mm-dd hh:mm:ss")&"+08:00".',
+        "时间应写作 2026-03-01T00:00:00+08:00 的形式；在电子表格中可用公式 "
+        '=TEXT(A2,"yyyy-mm-dd hh:mm:ss")&"+08:00"。',
     ),
     "UNREADABLE_TIMES": Entry(
         "warning", None,
         "{count} times cannot be read, first on line {line}: {example}. They were not used.",
         "{count} 个时间无法识别，首个在第 {line} 行：{example}。这些读数未被使用。",
-        "Write times as in 2026-03-01T00:00:00+08:00 (RFC 3339).",
-        "时间应写作 2026-03-01T00:00:00+08:00 的形式（RFC 3339）。",
+        "Write times as in 2026-03-01T00:00:00+08:00 (RFC 3339); in a spreadsheet: "
+        '=TEXT(A2,"yyyy-mm-dd hh:mm:ss")&"+08:00".',
+        "时间应写作 2026-03-01T00:00:00+08:00 的形式（RFC 3339）；在电子表格中可用公式 "
+        '=TEXT(A2,"yyyy-mm-dd hh:mm:ss")&"+08:00"。',
     ),
     "NON_NUMERIC_CELLS": Entry(
         "warning", None,
         "{count} values are not numbers, first on line {line}: {example}. They were not used.",
         "{count} 个值不是数字，首个在第 {line} 行：{example}。这些读数未被使用。",
-        "Leave missing values empty; write numbers without thousands separators and units.",
-        "缺失值请留空；数字不要带千位分隔符和单位。",
+        "Leave missing values empty; write numbers with a decimal point, without thousands separators and units.",
+        "缺失值请留空；数字用小数点书写，不要带千位分隔符和单位。",
     ),
     "RAGGED_ROWS": Entry(
         "warning", None,

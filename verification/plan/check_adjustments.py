@@ -24,8 +24,6 @@ def check_adjustments(plan: Plan) -> None:
             raise PlanError((*path, "measure"), f"{adjustment.measure} is not under measures")
         spec = measure_spec(plan, adjustment.measure)
         check_fits((*path, "unit"), adjustment.unit, spec.numerator.unit)
-        if not math.isfinite(adjustment.value or 0.0) or not math.isfinite(adjustment.uncertainty or 0.0):
-            raise PlanError(path, "value and uncertainty must be finite numbers")
         _check_window(plan, adjustment, path)
         if adjustment.formula:
             _check_formula(plan, adjustment, spec, path)
@@ -63,8 +61,6 @@ def _check_formula(plan: Plan, adjustment: Adjustment, spec: MeasureSpec, path: 
             raise PlanError(at, f"{name} is a point, too; give the constant another name")
         if name not in names_in(adjustment.formula):
             raise PlanError(at, "the formula does not use it")
-        if not math.isfinite(about.value) or not math.isfinite(about.uncertainty):
-            raise PlanError(at, "value and uncertainty must be finite numbers")
         _check_unit((*at, "unit"), about.unit)
     wanted = spec.numerator.formula.extent
     if formula.extent not in (wanted, "number"):

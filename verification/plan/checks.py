@@ -6,7 +6,6 @@ Not handled: the shape of the file (`shape.py`) and the names and formulas of a 
 from __future__ import annotations
 
 import datetime as dt
-import math
 import zoneinfo
 from collections.abc import Iterator
 from typing import Literal
@@ -20,10 +19,12 @@ from verification.plan.check_adjustments import check_adjustments, check_fits
 from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US
 from verification.plan.measure import OUTPUT, MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec, plan_formula
-from verification.plan.shape import Bill, Measure, Plan, Window
+from verification.plan.shape import Bill, Event, Measure, Plan, Window
 from verification.units import UnitError, check_unit, same_dimension, scale_factor
 
 MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
+MAX_CONFIDENCE = 0.9999  # nobody knows the tails of a line's noise beyond it
+FIRST_DAY, LAST_DAY = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
 DAY_US = 86_400 * SECOND_US
 TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL, PointKind.EVENT)
 MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
@@ -37,6 +38,7 @@ def check_plan(plan: Plan) -> None:
     _check_events(plan)
     _check_meters(plan)
     _check_points(plan)
+    _check_columns(plan)
     _check_references(plan)
     for name, measure in plan.measures.items():
         spec = measure_spec(plan, name)
@@ -53,10 +55,13 @@ def _check_calendar(plan: Plan) -> None:
         zoneinfo.ZoneInfo(plan.timezone)
     except (KeyError, ValueError, OSError) as err:
         raise PlanError(
-            ("timezone",), f"{plan.timezone!r} is not in the time zone database; write for example Asia/Shanghai"
+            ("timezone",), f"{plan.timezone[:64]!r} is not in the time zone database; write for example Asia/Shanghai"
         ) from err
-    if not MIN_CONFIDENCE < plan.confidence < 1:
-        raise PlanError(("confidence",), f"{plan.confidence} is not between 0.5 and 1; write for example 0.95")
+    if not MIN_CONFIDENCE < plan.confidence <= MAX_CONFIDENCE:
+        raise PlanError(
+            ("confidence",),
+            f"{plan.confidence} is not between {MIN_CONFIDENCE} and {MAX_CONFIDENCE}; write for example 0.95",
+        )
     if plan.interval == "shift" and not plan.shifts:
         raise PlanError(("shifts",), "`interval: shift` needs the shifts with their starts")
     if plan.shifts and plan.interval not in ("15min", "hour", "shift"):
@@ -69,7 +74,22 @@ def _check_calendar(plan: Plan) -> None:
         raise PlanError(("shifts",), "two shifts have the same name")
 
 
+def _dates(plan: Plan) -> Iterator[tuple[Path, dt.date]]:
+    """Every date that becomes an instant, under its key."""
+    spans: list[tuple[Path, Window | Event]] = [((label,), window) for label, window in plan.windows]
+    spans += [(("events", index), event) for index, event in enumerate(plan.events)]
+    spans += [(("adjustments", n, "window"), each.window) for n, each in enumerate(plan.adjustments) if each.window]
+    for path, span in spans:
+        yield from (((*path, "start"), span.start), ((*path, "end"), span.end))
+    for name, meter in plan.meters.items():
+        for index, change in enumerate(meter.changes):
+            yield ("meters", name, "changes", index, "date"), change.date
+
+
 def _check_windows(plan: Plan) -> None:
+    for path, day in _dates(plan):
+        if not FIRST_DAY <= day <= LAST_DAY:
+            raise PlanError(path, f"{day} is not between {FIRST_DAY} and {LAST_DAY}")
     windows = [*plan.windows, *([("blanking", plan.blanking)] if plan.blanking else [])]
     for label, window in windows:
         days = (window.end - window.start).days
@@ -147,9 +167,6 @@ def _check_points(plan: Plan) -> None:
     """Every limit must leave room, and a reading must be due at least once in an interval."""
     longest_s = STEP_US.get(plan.interval, DAY_US) // SECOND_US
     for name, point in plan.points.items():
-        for field, value in (("minimum", point.minimum), ("maximum", point.maximum)):
-            if value is not None and not math.isfinite(value):
-                raise PlanError(("points", name, field), f"{value} is not a finite number")
         if point.minimum is not None and point.maximum is not None and point.minimum >= point.maximum:
             raise PlanError(("points", name, "maximum"), "is not above minimum")
         if point.kind is not PointKind.EVENT and point.cadence_s > longest_s:
@@ -157,6 +174,17 @@ def _check_points(plan: Plan) -> None:
                 ("points", name, "cadence_s"),
                 f"a reading every {point.cadence_s} s cannot tell intervals of {longest_s} s apart",
             )
+
+
+def _check_columns(plan: Plan) -> None:
+    """No two points may be called alike in a table of readings."""
+    called = set(plan.points)
+    for name, point in plan.points.items():
+        if point.column is None or point.column == name:
+            continue
+        if point.column in called:
+            raise PlanError(("points", name, "column"), f"{point.column} is what another point is called")
+        called.add(point.column)
 
 
 def _check_references(plan: Plan) -> None:
@@ -194,32 +222,14 @@ def _check_bill(plan: Plan, bill: Bill, path: Path) -> None:
 
 
 def _check_figures(measure: Measure, spec: MeasureSpec) -> None:
-    """Target and claim must be finite and in units that fit the metric's."""
+    """Target and claim must be in units that fit the metric's."""
     path: Path = ("measures", spec.name)
-    for field, value, unit, wanted in _figures(measure, spec):
-        if not math.isfinite(value):
-            raise PlanError((*path, *field), f"{value} is not a finite number")
-        try:
-            fits = same_dimension(unit, wanted)
-        except UnitError as err:
-            raise PlanError((*path, field[0], "unit"), str(err)) from err
-        if not fits:
-            raise PlanError(
-                (*path, field[0], "unit"),
-                f"{unit!r} does not measure the same kind of quantity as {wanted!r}",
-            )
+    wanted = "%" if measure.target.of == "relative" else spec.unit
+    check_fits((*path, "target", "unit"), measure.target.unit, wanted)
+    if measure.claim is not None:
+        check_fits((*path, "claim", "unit"), measure.claim.unit, spec.unit)
     if (measure.target.at_most is None) == (measure.target.at_least is None):
         raise PlanError((*path, "target"), "needs one of at_most and at_least")
-
-
-def _figures(measure: Measure, spec: MeasureSpec) -> Iterator[tuple[tuple[str, str], float, str, str]]:
-    """Key, value, unit, and the unit that it must fit, of every figure that is compared with the result."""
-    wanted = "%" if measure.target.of == "relative" else spec.unit
-    for field, value in (("at_most", measure.target.at_most), ("at_least", measure.target.at_least)):
-        if value is not None:
-            yield ("target", field), value, measure.target.unit, wanted
-    if measure.claim is not None:
-        yield ("claim", "value"), measure.claim.value, measure.claim.unit, spec.unit
 
 
 def _check_worth(measure: Measure, spec: MeasureSpec) -> None:
@@ -316,8 +326,8 @@ def _check_standard(measure: Measure, spec: MeasureSpec) -> None:
     if spec.denominator is not None and not any(driver.is_denominator for driver in spec.drivers):
         wanted = {driver.name for driver in (*spec.drivers, *spec.alternatives) if not driver.is_denominator} | {OUTPUT}
     values = measure.standard.drivers
-    if set(values) != wanted or not all(math.isfinite(value) for value in values.values()):
+    if set(values) != wanted:
         raise PlanError((*path, "drivers"), f"needs a number for each of {', '.join(sorted(wanted)) or 'no driver'}")
     output = next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)
-    if spec.denominator is not None and values[output] <= 0:
-        raise PlanError((*path, "drivers", output), "is the denominator, which must be above zero")
+    if spec.denominator is not None and values[output] < (least := 10.0**-spec.denominator.decimals):
+        raise PlanError((*path, "drivers", output), f"is the denominator, which must be at least {least:g}")

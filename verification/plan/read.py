@@ -56,7 +56,11 @@ def _decode(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as err:
-        raise ConfigError(f"{name}: is not UTF-8 text; save it as UTF-8") from err
+        line = data.count(b"\n", 0, err.start) + 1
+        raise ConfigError(
+            f"{name}:{line}: is not UTF-8 text; save it as UTF-8 (请另存为 UTF-8), or, where it is GBK: "
+            f"iconv -f GB18030 -t UTF-8 {name} > utf8-{Path(name).name}"
+        ) from err
     if not unicodedata.is_normalized("NFC", text):
         parts = text.split("\n")
         line = next((n for n, part in enumerate(parts, start=1) if not unicodedata.is_normalized("NFC", part)), 1)

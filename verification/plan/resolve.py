@@ -200,13 +200,11 @@ class _Resolver:
         return self._converted(("inputs", role), quantity, wanted.unit)
 
     def _check_parameters(self, definition: MetricDefinition) -> None:
-        for name, value in self._measure.parameters.items():
+        for name in self._measure.parameters:
             if name not in definition.parameters:
                 raise self._error(
                     ("parameters", name), f"is not a parameter of the metric{nearest(name, definition.parameters)}"
                 )
-            if not math.isfinite(value):
-                raise self._error(("parameters", name), f"{value} is not a finite number")
 
     def _constant(self, definition: MetricDefinition, name: str) -> Quantity:
         """A parameter of the metric, or a coefficient."""

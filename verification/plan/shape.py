@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from verification.fields import Formula, Name, Positive, Text, Unit
+from verification.fields import Figure, Formula, Name, Positive, Project, Text, TimeOfDay, Unit
 from verification.metrics.catalogue import Better
 from verification.model import PointKind
 
@@ -21,22 +21,21 @@ WindowName = Literal["baseline", "reporting"]
 Interval = Literal["15min", "hour", "shift", "day", "week", "month"]
 EDGE_TOLERANCE_US = 60_000_000  # China's online energy monitoring: a day edge is read within +/- 1 min
 
-TimeOfDay = Annotated[str, msgspec.Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-Project = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9\-]{0,63}$")]
-
 
 class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One measured point: how its values are to be read, their unit, its meter, and how often a reading is due.
 
-    A reading below `minimum` or above `maximum` is impossible and is left out.
+    A reading below `minimum` or above `maximum` is impossible and is left out. `column` is what a table of readings
+    calls the point, where that is not its name.
     """
 
     kind: PointKind
     unit: Unit
     meter: Name | None = None
     cadence_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: Figure | None = None
+    maximum: Figure | None = None
+    column: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
 
 
 class MeterChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,8 +47,8 @@ class MeterChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     date: dt.date
     kind: Literal["replaced", "recalibrated"]
     class_percent: Positive | None = None
-    final_reading: float | None = None
-    first_reading: float | None = None
+    final_reading: Figure | None = None
+    first_reading: Figure | None = None
     serial: str | None = None
     note: str = ""
 
@@ -112,9 +111,9 @@ class AdjustmentConstant(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     from (a name plate, a test report).
     """
 
-    value: float
+    value: Figure
     unit: Unit
-    uncertainty: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    uncertainty: Annotated[float, msgspec.Meta(ge=0, le=1e18)] = 0.0
     source: str = ""
 
 
@@ -132,8 +131,8 @@ class Adjustment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cause: Text
     owner: str
     unit: Unit
-    value: float | None = None
-    uncertainty: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    value: Figure | None = None
+    uncertainty: Annotated[float, msgspec.Meta(ge=0, le=1e18)] | None = None
     signature: str = ""
     formula: Annotated[str, msgspec.Meta(max_length=400)] = ""
     constants: Annotated[dict[Name, AdjustmentConstant], msgspec.Meta(max_length=16)] = {}
@@ -189,8 +188,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The acceptance limit: the change, the relative change (in %) or the level afterwards must keep to it."""
 
     unit: Unit
-    at_most: float | None = None
-    at_least: float | None = None
+    at_most: Figure | None = None
+    at_least: Figure | None = None
     of: Literal["change", "relative", "level"] = "change"
 
     @property
@@ -210,14 +209,14 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Claim(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the enterprise says the change is. It is assessed, and never an acceptance limit."""
 
-    value: float
+    value: Figure
     unit: Unit
 
 
 class Factor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one unit of the numerator is worth, in money or carbon, with the version of its source."""
 
-    value: float
+    value: Positive
     unit: Unit
     version: str
 
@@ -235,7 +234,7 @@ class StandardConditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True
     driver's unit. `output` is the denominator where no driver is it.
     """
 
-    drivers: dict[str, float]
+    drivers: dict[str, Figure]
     intervals: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1
 
 
@@ -252,7 +251,7 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Model
     target: Target
     inputs: dict[Name, Formula] = {}
-    parameters: dict[Name, float] = {}
+    parameters: dict[Name, Figure] = {}
     coefficients: Name = "gbt2589-2020"
     limit: Name | None = None
     claim: Claim | None = None

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from verification.fields import Name, Text, Unit
-from verification.plan.shape import Claim, Measure, Meter, Plan, Point, Project, Target, Window
+from verification.fields import Name, Project, Text, Unit
+from verification.plan.shape import Claim, Measure, Meter, Plan, Point, Target, Window
 from verification.plan.shape import Model as Model2
 
 Path = tuple[str | int, ...]

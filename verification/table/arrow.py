@@ -50,11 +50,11 @@ def parquet_grid(data: bytes, name: str) -> Grid:
             if pa.types.is_nested(field.type):
                 refuse(name, "TABLE_MALFORMED", f"column {field.name!r} is nested; give plain columns")
     except (pa.ArrowException, OSError) as err:
-        refuse(name, "TABLE_MALFORMED", f"it is not Parquet: {err}")
+        refuse(name, "TABLE_MALFORMED", f"it is not Parquet: {str(err).strip()}")
     try:
         columns = [_column(column.combine_chunks()) for column in file.read().columns]
     except (pa.ArrowException, OSError, ValueError, OverflowError) as err:
-        refuse(name, "TABLE_MALFORMED", f"it is damaged: {err}")
+        refuse(name, "TABLE_MALFORMED", f"it is damaged: {str(err).strip()}")
     rows = len(columns[0]) if columns else 0
     return Grid(header, columns, range(1, rows + 1), Problem())
 

@@ -42,6 +42,12 @@ _PLAIN_TIMES = re.compile(r"(?:(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|
 _SECONDS = 19  # characters of 2026-03-01T00:00:00
 
 
+def printable(text: str, most: int) -> str:
+    """A piece of a file as a message may show it: cut, in normal form C, and without what a terminal would obey."""
+    shown = unicodedata.normalize("NFC", text[:most])
+    return "".join(character if character.isprintable() else "?" for character in shown)
+
+
 @dataclasses.dataclass
 class Problem:
     """Cells that could not be used: how many, and the first of them."""
@@ -53,8 +59,7 @@ class Problem:
     def add(self, line: int, text: str) -> None:
         """Count one more; the first one is remembered."""
         if self.count == 0 or line < self.line:
-            shown = unicodedata.normalize("NFC", text[:MAX_EXAMPLE_CHARACTERS])
-            self.line, self.example = line, "".join(c if c.isprintable() else "?" for c in shown)
+            self.line, self.example = line, printable(text, MAX_EXAMPLE_CHARACTERS)
         self.count += 1
 
     def findings(self, code: str) -> list[Finding]:

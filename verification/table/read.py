@@ -1,10 +1,12 @@
 """A plain table of readings, CSV or Parquet, into series: so that anyone can run the engine without a platform.
 
 Two layouts: long (`point,time,value` and optionally `status`, `source`, `kind`, `unit`) and wide (`time` and one
-column per point). A wide header may declare a point's kind and unit: `ac_energy [counter kWh]`. Times are RFC 3339
-with their UTC offset; none is guessed. What is wrong with a row becomes a finding; a table that cannot be read at all
-is a FormatError. Findings describe the file as it stands, so that a shuffled file has one more. Not handled: the
-cleaning of the readings, which `series/columns.py` does for every source.
+column per point). A wide header may declare a point's kind and unit: `ac_energy [counter kWh]`. A point is called by
+its name or by the `column` that the plan gives it, the fixed columns also by their Chinese names; text that is not
+UTF-8 is read as GBK, as Chinese Excel writes it. Times are RFC 3339 with their UTC offset; none is guessed. What is
+wrong with a row becomes a finding; a table that cannot be read at all is a FormatError. Findings describe the file as
+it stands, so that a shuffled file has one more. Not handled: the cleaning of the readings, which `series/columns.py`
+does for every source.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
-from unicodedata import normalize
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan import Plan
 from verification.series.columns import Floats, Series
-from verification.table.cells import TimeCells, ValueCells, read_flags, read_status
+from verification.table.cells import TimeCells, ValueCells, printable, read_flags, read_status
 from verification.table.errors import refuse
 from verification.table.grid import Grid, csv_grid
 from verification.units import UnitError, scale_factor
@@ -29,7 +30,23 @@ MAX_TABLE_BYTES = 256 << 20  # two years of ten points at 15 minutes are 30 MB; 
 MAX_NAMES_SHOWN = 10
 MAX_NAME_CHARACTERS = 64
 PARQUET_MAGIC = b"PAR1"
+NO_TEXT = {  # how files begin that are often taken for tables
+    b"PK\x03\x04": "an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook of 1997-2003",
+    b"\xff\xfe": "UTF-16 text",
+    b"\xfe\xff": "UTF-16 text",
+}
+SAVE_AS_CSV = "save it as 'CSV UTF-8' (请另存为“CSV UTF-8”)"
 REQUIRED_LONG = ("point", "time", "value")
+CHINESE = {
+    "测点": "point",
+    "时间": "time",
+    "数值": "value",
+    "状态": "status",
+    "来源": "source",
+    "类型": "kind",
+    "单位": "unit",
+}
 _DECLARED = re.compile(r"([^\[\]]+?)\s*\[([^\[\]]*)\]")  # ac_energy [counter kWh]
 
 
@@ -47,33 +64,45 @@ def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
         refuse(name, "TABLE_TOO_LARGE", f"it has {len(data)} bytes; a table has at most {MAX_TABLE_BYTES}")
     if not data.strip():
         refuse(name, "TABLE_EMPTY", "it is empty; a header and readings are needed")
+    findings: list[Finding] = []
     if data.startswith(PARQUET_MAGIC):
         from verification.table.arrow import parquet_grid  # noqa: PLC0415 - pyarrow is slow to load
 
         grid = parquet_grid(data, name)
     else:
-        grid = csv_grid(_decode(data, name), name)
+        text, findings = _decode(data, name)
+        grid = csv_grid(text, name)
+    grid = dataclasses.replace(grid, header=[CHINESE.get(column, column) for column in grid.header])
     _check_header(grid.header, plan, name)
-    return _Reader(plan, grid).read()
+    table = _Reader(plan, grid).read()
+    return dataclasses.replace(table, findings=[*findings, *table.findings])
 
 
-def _decode(data: bytes, name: str) -> str:
-    """UTF-8 text, with or without a byte order mark; other encodings are named, because Chinese Excel writes them."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        refuse(name, "TABLE_NOT_UTF8", "it is UTF-16 text; save it as 'CSV UTF-8' (请另存为“CSV UTF-8”)")
+def _decode(data: bytes, name: str) -> tuple[str, list[Finding]]:
+    """UTF-8 text, with or without a byte order mark, else GBK by way of GB 18030, which contains it.
+
+    A wrong guess can spoil a name and no figure: commas, ends of lines and cells of digits are the same in both.
+    """
+    for beginning, what in NO_TEXT.items():
+        if data.startswith(beginning):
+            refuse(name, "TABLE_NOT_UTF8", f"it is {what}; {SAVE_AS_CSV}")
     try:
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig"), []
     except UnicodeDecodeError as err:
         try:
-            data.decode("gb18030")
+            return data.decode("gb18030"), [Finding.of("TABLE_IN_GBK")]
         except UnicodeDecodeError:
-            refuse(name, "TABLE_NOT_UTF8", f"it is neither CSV in UTF-8 nor Parquet (byte {err.start})")
-        refuse(name, "TABLE_NOT_UTF8", "it looks like GBK text; save it as 'CSV UTF-8' (请另存为“CSV UTF-8”)")
+            refuse(
+                name,
+                "TABLE_NOT_UTF8",
+                f"it is neither CSV in UTF-8 or GBK nor Parquet (byte {err.start}); {SAVE_AS_CSV}",
+            )
 
 
 def _check_header(header: list[str], plan: Plan, name: str) -> None:
-    shown = ", ".join(header[:MAX_NAMES_SHOWN])
-    names = [_declared(column)[0] for column in header]
+    shown = ", ".join(_short(column) for column in header[:MAX_NAMES_SHOWN])
+    called = _points_by_column(plan)
+    names = [called.get(column, column) for column, _, _ in map(_declared, header)]
     if len(set(names)) < len(names):
         refuse(name, "TABLE_COLUMNS", f"a column appears twice in the header: {shown}")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
@@ -88,6 +117,11 @@ def _check_header(header: list[str], plan: Plan, name: str) -> None:
             refuse(name, "TABLE_COLUMNS", f"no column is a point of the plan ({', '.join(plan.points)}): {shown}")
     if missing:
         refuse(name, "TABLE_COLUMNS", f"column {missing[0]!r} is missing; the header has: {shown}")
+
+
+def _points_by_column(plan: Plan) -> dict[str, str]:
+    """The points under everything that a table may call them."""
+    return {point.column: name for name, point in plan.points.items() if point.column} | {n: n for n in plan.points}
 
 
 def _declared(column: str) -> tuple[str, str, str]:
@@ -105,7 +139,7 @@ class _Reader:
     """Reads the columns of one layout, which the header decides."""
 
     def __init__(self, plan: Plan, grid: Grid) -> None:
-        self._plan, self._grid = plan, grid
+        self._plan, self._grid, self._called = plan, grid, _points_by_column(plan)
         self._times = TimeCells(plan.zone)
         self._values = ValueCells()
         self._readings: dict[str, Series] = {}
@@ -124,7 +158,8 @@ class _Reader:
     def _read_long(self) -> None:
         """Every row is one reading."""
         grid = self._grid
-        names, point = grid.distinct("point")
+        labels, point = grid.distinct("point")
+        names = [self._called.get(label, label) for label in labels]
         known = [number for number, name in enumerate(names) if name in self._plan.points]
         self._ignored |= {name for name in names if name not in self._plan.points}
         rows = np.flatnonzero(np.isin(point, known))
@@ -136,15 +171,15 @@ class _Reader:
             value = self._declared_units(points, grid.texts("kind", rows), grid.texts("unit", rows), value)
         status, flags = read_status(grid.texts("status", rows)), read_flags(grid.texts("source", rows))
         usable = has_time & has_value
-        for number in known:
-            mine = usable & (point[rows] == number)
+        for name in {names[number] for number in known}:
+            mine = usable & np.isin(point[rows], [number for number in known if names[number] == name])
             if mine.any():
-                self._readings[names[number]] = Series(time_us[mine], value[mine], status[mine], flags[mine])
+                self._readings[name] = Series(time_us[mine], value[mine], status[mine], flags[mine])
 
     def _read_wide(self) -> None:
         """Every column other than time is one point."""
         grid = self._grid
-        declared = {column: _declared(column) for column in grid.header if column != "time"}
+        declared = {column: self._about(column) for column in grid.header if column != "time"}
         self._ignored |= {name for name, _, _ in declared.values() if name not in self._plan.points}
         columns = {column: about for column, about in declared.items() if about[0] in self._plan.points}
         filled = {column: grid.filled(column) for column in columns}
@@ -159,6 +194,11 @@ class _Reader:
             usable = has_value & has_time[rows]
             if usable.any():
                 self._readings[name] = Series.of(time_us[rows][usable], value[usable])
+
+    def _about(self, column: str) -> tuple[str, str, str]:
+        """The point of a wide table's column, and the kind and unit that its header declares."""
+        called, kind, unit = _declared(column)
+        return self._called.get(called, called), kind, unit
 
     def _declared_units(
         self, points: Sequence[str], kinds: Sequence[str], units: Sequence[str], value: Floats
@@ -202,7 +242,7 @@ class _Reader:
 
 
 def _short(text: str) -> str:
-    return normalize("NFC", text[:MAX_NAME_CHARACTERS])
+    return printable(text, MAX_NAME_CHARACTERS)
 
 
 def _disorder(readings: dict[str, Series]) -> list[Finding]:

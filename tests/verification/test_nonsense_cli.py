@@ -1,0 +1,156 @@
+"""What a careless or a hostile person gives the commands ends in a finding or in a plain error that says where and what
+to do next: never in a traceback, never in a figure without a word.
+
+In process, through the command's own `main`. Damage of readings by chance is in `test_damage.py`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from retroproof import main
+from tests.verification.lines import PLAN_BYTES, PLAN_FILE, hengkang_plan, line
+from tests.verification.test_verify_command import as_csv
+
+EXIT_USAGE = 64
+PLAN = PLAN_BYTES.decode()
+TARGET = "target: {at_most: -200, unit: kWh/t}"
+NORMALISED = "    method: normalised\n    standard: {drivers: {metal_tapped: %s}}\n"
+FACTOR = "    factors: {money: {value: %s, unit: CNY/kWh, version: x}}\n"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "readings.csv"
+    path.write_text(as_csv(line(hengkang_plan())), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def told(capsys):
+    """Run the command line: its exit status, and everything that it printed."""
+
+    def run(*arguments: object) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err
+        assert "nan" not in printed.out.lower()
+        return ended.value.code, printed.out + printed.err
+
+    return run
+
+
+def plan_of(tmp_path: Path, content: str | bytes) -> Path:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def changed(old: str, new: str) -> str:
+    assert old in PLAN
+    return PLAN.replace(old, new, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "plan.yaml:1: there is nothing here"),
+        (b"- 1\n", "plan.yaml:1: Expected keys with values, got a list"),
+        (changed("  en:", "\ten:"), "plan.yaml:6: not valid YAML: found character '\\t'"),
+        (PLAN.encode("gbk"), "plan.yaml:7: is not UTF-8 text; save it as UTF-8"),
+        (PLAN.encode("gbk"), "iconv -f GB18030 -t UTF-8"),
+        (PLAN + "confidence: 0.9\n", "appears twice"),
+        (PLAN + "static_factors: &x [*x]\n", "nested too deeply"),
+        (changed("confidence: 0.95", "confidence: 0"), ":30: confidence: 0.0 is not between 0.5 and 0.9999"),
+        (changed("confidence: 0.95", "confidence: 0.9999999999999999"), "is not between 0.5 and 0.9999"),
+        (changed("confidence: 0.95", "confidence: .nan"), "is not between 0.5 and 0.9999"),
+        (changed("interval: day", "interval: Day"), ":27: 'Day' is not one of 15min, day, hour"),
+        (changed("kind: counter", "kind: counters"), "did you mean 'counter'?"),
+        (changed("start: 2026-03-01", "start: 2026/03/01"), ":28: is not a date; write it as 2026-03-01"),
+        (changed("start: 2026-03-01", "start: 0001-01-01"), ":28: baseline.start: 0001-01-01 is not between 1970"),
+        (changed("end: 2026-11-06", "end: 9999-12-31"), ":29: reporting.end: 9999-12-31 is not between 1970"),
+        (PLAN + "events: [{id: a, start: 0001-01-01, end: 0002-01-01, cause: {en: x, zh: y}}]\n", "events.0.start"),
+        (PLAN.replace("ac_energy", "电量"), ":9: must be a letter A to Z"),
+        (changed("project: hengkang-potline", "project: Potline 1"), ":4: must be lower-case letters"),
+        (changed("timezone: Asia/Shanghai", f"timezone: {'x' * 9000}"), "is not in the time zone database"),
+        (changed("at_most: -200", "at_most: -1.0e+300"), "Expected a number >= -1e+18"),
+        (PLAN + FACTOR % ".nan", "Expected a number > 0.0 (at measures.energy.factors.money.value)"),
+        (PLAN + FACTOR % "-0.4", "Expected a number > 0.0"),
+        (PLAN + FACTOR % "1.0e+300", "Expected a number <= 1e+18"),
+        (PLAN + NORMALISED % "1.0e+308", "Expected a number <= 1e+18"),
+        (PLAN + NORMALISED % "1.0e-300", "is the denominator, which must be at least 1e-06"),
+        (changed("{kind: counter, unit: t,", "{kind: counter, unit: t, column: ac_energy,"), "another point is called"),
+    ],
+)
+def test_a_plan_of_nonsense_is_refused_with_its_line(told, tmp_path: Path, content: str | bytes, message: str):
+    code, printed = told("plan", "check", plan_of(tmp_path, content))
+    assert code == EXIT_USAGE, printed
+    assert message in printed
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "finding"),
+    [
+        ("at_most: -200", "at_most: 200", "LIMIT_ALLOWS_WORSE"),
+        (TARGET, 'target: {of: relative, at_most: 1, unit: "%"}', "LIMIT_ALLOWS_WORSE"),
+        ("at_most: -200", "at_least: -200", "LIMIT_ON_OTHER_SIDE"),
+        (TARGET, "target: {of: level, at_least: 13000, unit: kWh/t}", "LIMIT_ON_OTHER_SIDE"),
+        ("value: -260", "value: 260", "CLAIM_OF_WORSE"),
+        ("at_most: -200", "at_most: 0", ""),
+        (TARGET, "target: {of: level, at_most: 13000, unit: kWh/t}", ""),
+    ],
+)
+def test_a_sign_that_may_not_be_meant_is_named_before_and_after(
+    told, table: Path, tmp_path: Path, old: str, new: str, finding: str
+):
+    path = plan_of(tmp_path, changed(old, new))
+    for arguments in (("plan", "check", path), ("verify", path, "--readings", table)):
+        _, printed = told(*arguments)
+        for code in ("LIMIT_ALLOWS_WORSE", "LIMIT_ON_OTHER_SIDE", "CLAIM_OF_WORSE"):
+            assert (code in printed) == (code == finding), printed
+
+
+def test_a_claim_is_overstated_on_the_side_that_is_better(told, table: Path, tmp_path: Path):
+    inverted = (
+        PLAN.replace("metric: energy_per_ton", "metric: {numerator: output, denominator: energy, better: higher}")
+        .replace("unit: kWh/t", "unit: t/kWh")
+        .replace("boundary: liquid_ac", "boundary: {en: line, zh: 产线}")
+        .replace("{kind: ols, drivers: [metal_tapped]}", "{kind: ratio}")
+        .replace("at_most: -200", "at_least: 0.0000001")
+    )
+    for value, finding in (("0.000005", "CLAIM_OVERSTATED"), ("0.0000001", "CLAIM_UNDERSTATED")):
+        path = plan_of(tmp_path, inverted.replace("value: -260", f"value: {value}"))
+        _, printed = told("verify", path, "--readings", table)
+        assert finding in printed
+
+
+@pytest.mark.parametrize("nonsense", ["nan", "inf", "1e308", "-1e308", "a lot"])
+def test_no_change_of_nonsense_is_planned_for(told, table: Path, nonsense: str):
+    for option in ("--change", "--power"):
+        code, _ = told("plan", "power", PLAN_FILE, "--readings", table, option, nonsense)
+        assert code == EXIT_USAGE
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--start", "9999-12-31"], "--start: 9999-12-31 leaves no room"),
+        (["--start", "0001-01-01"], "is not between 1970"),
+        (["--project", "Potline 1"], "must be lower-case letters"),
+    ],
+)
+def test_no_plan_begins_with_nonsense(told, arguments: list[str], message: str):
+    code, printed = told("plan", "init", "energy_per_ton", *arguments)
+    assert code == EXIT_USAGE
+    assert message in printed
+
+
+def test_links_that_lead_in_a_circle_are_no_package(told, tmp_path: Path):
+    circle = tmp_path / "circle"
+    circle.symlink_to(circle)
+    code, printed = told("check", circle)
+    assert code == EXIT_USAGE
+    assert "cannot be read" in printed

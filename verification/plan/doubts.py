@@ -1,0 +1,31 @@
+"""What a plan says and may not mean: limits and claims that point away from what its metric calls better.
+
+A plan that says so is valid, because a limit may also promise that a figure gets no worse than it is; so these are
+findings.
+"""
+
+from __future__ import annotations
+
+from verification.findings import Finding
+from verification.plan.measure import MeasureSpec
+
+USUAL_SIDE = {"lower": "at_most", "higher": "at_least"}
+
+
+def doubts(spec: MeasureSpec) -> list[Finding]:
+    """What stands out in the limit and the claim of one measure."""
+    target, claim = spec.measure.target, spec.measure.claim
+    findings = []
+    limit = {"side": target.side, "limit": f"{target.value:g}", "unit": target.unit, "measure": spec.name}
+    if target.side != USUAL_SIDE[spec.better]:
+        findings.append(Finding.of("LIMIT_ON_OTHER_SIDE", better=spec.better, **limit))
+    elif target.of != "level" and _worse(spec, target.value):
+        findings.append(Finding.of("LIMIT_ALLOWS_WORSE", **limit))
+    if claim is not None and _worse(spec, claim.value):
+        about = {"claim": f"{claim.value:g}", "unit": claim.unit, "measure": spec.name}
+        findings.append(Finding.of("CLAIM_OF_WORSE", better=spec.better, **about))
+    return findings
+
+
+def _worse(spec: MeasureSpec, change: float) -> bool:
+    return change > 0 if spec.better == "lower" else change < 0
