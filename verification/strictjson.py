@@ -13,7 +13,6 @@ import re
 import unicodedata
 from typing import Any, NoReturn
 
-import msgspec
 import rfc8785
 
 from verification.errors import FormatError
@@ -21,10 +20,6 @@ from verification.errors import FormatError
 MAX_INTEGER = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles; a larger integer would be rounded by some readers
 MAX_DEPTH = 32
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-# A float or a long integer, as the value of a key or an item of a list. Three patterns, because one that begins with a
-# fixed text is searched for many times faster than one that begins with a choice.
-_DOUBTFUL = [re.compile(re.escape(before) + rb"-?[0-9]+(?:[0-9]{15}|[.eE])") for before in (b'":', b",", b"[")]
-_ASTRAL_BYTES = range(0xF0, 0xF5)  # with these UTF-8 begins a character beyond the Basic Multilingual Plane
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -35,17 +30,6 @@ def encode(value: object) -> bytes:
     """
     _check(value, depth=0)
     return _canonical(value)
-
-
-def encode_struct(struct: msgspec.Struct) -> bytes:
-    """`encode` for a struct of many rows. msgspec writes typed fields in canonical form at once; where anything in its
-    bytes could be otherwise (see _DOUBTFUL; keys to sort; texts that are not normalised), the long way decides.
-    """
-    data = msgspec.json.encode(struct, order="sorted")
-    doubtful = any(byte in data for byte in _ASTRAL_BYTES) or any(pattern.search(data) for pattern in _DOUBTFUL)
-    if doubtful or not unicodedata.is_normalized("NFC", data.decode()):
-        return encode(msgspec.to_builtins(struct))
-    return data
 
 
 def read(data: bytes) -> Any:  # noqa: ANN401 - the caller matches the shape

@@ -7,12 +7,13 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+import unicodedata
 from decimal import Decimal
 
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.verification.lines import (
@@ -28,6 +29,7 @@ from tests.verification.lines import (
     with_meter,
     with_point,
 )
+from verification import strictjson
 from verification.engine.result import Result, parse_result
 from verification.engine.verify import Context, readings_used, verify
 from verification.errors import FormatError
@@ -422,6 +424,21 @@ def test_a_result_is_integers_and_decimal_strings_and_reads_back():
     json.loads(data, parse_float=refuse, parse_constant=refuse)
     assert parse_result(data) == result
     assert parse_result(data).to_json() == data
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.text(st.characters(exclude_categories=["Cs"])).map(lambda text: unicodedata.normalize("NFC", text)))
+@example('"rows":[]')
+@example("\U0001f600")
+def test_the_bytes_are_those_of_the_canonical_form(project: str):
+    result = verify(SHORT, DIGEST, SHORT_READINGS)
+    result = msgspec.structs.replace(result, project=project, measures=[*result.measures, *result.measures])
+    assert result.to_json() == strictjson.encode(msgspec.to_builtins(result))
+
+
+def test_a_result_whose_texts_are_not_normalised_is_refused():
+    with pytest.raises(FormatError):
+        msgspec.structs.replace(judge(), project="e\u0301").to_json()
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b'{"schema":1}', b"\xff", judge().to_json()[:-1]])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import unicodedata
 
-import msgspec
 import pytest
 import rfc8785
 from hypothesis import example, given
@@ -32,35 +31,3 @@ def test_the_canonical_form_is_rfc_8785(value: object):
 def test_what_two_readers_could_take_differently_is_refused(value: object):
     with pytest.raises(FormatError):
         strictjson.encode(value)
-
-
-class Row(msgspec.Struct):
-    """Fields out of alphabetical order, as a result has them."""
-
-    title: str
-    count: int
-    more: dict[str, int | str | list[str] | None]
-
-
-@given(st.builds(Row, title=TEXTS, count=SCALARS, more=st.dictionaries(TEXTS, SCALARS | st.lists(TEXTS))))
-@example(Row("\U0001f600", 1, {"\ue000": 1, "\U00010000": 2}))
-@example(Row(",1234567890123456 [1.5", 1, {}))
-def test_a_struct_has_the_bytes_of_its_mapping(row: Row):
-    assert strictjson.encode_struct(row) == strictjson.encode(msgspec.to_builtins(row))
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        Row("a", 1.5, {}),
-        Row("a", 2**53, {}),
-        Row("a", -(2**53), {}),
-        Row("e\u0301", 1, {}),
-        Row("a", 1, {"b": 2.0}),
-        Row("a", 1, {"b": [2.0]}),
-        Row("a", 1, {"b": ["2", -1e300]}),
-    ],
-)
-def test_what_has_no_place_in_canonical_json_is_refused_in_a_struct_too(row: Row):
-    with pytest.raises(FormatError):
-        strictjson.encode_struct(row)

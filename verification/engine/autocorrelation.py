@@ -80,7 +80,7 @@ def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int 
     size = math.sqrt(float(np.mean(residuals**2)))
     if size == 0:
         return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(n), dof)
-    moments = _moments(np.column_stack([basis, residuals / size]), follows)
+    moments = _moments(np.vstack([basis.T, residuals / size]), follows)
     coarse = np.arctanh(
         np.array([-0.5, -0.25, 0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.98, 0.99, 0.997])
     )
@@ -119,16 +119,16 @@ def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread
     return Spread(outer / float(stdtrit(dof, (1 + confidence) / 2)), dof)
 
 
-def _moments(columns: Floats, follows: Booleans) -> tuple[int, Floats, Floats, Floats]:
-    """The number of pairs, and Z'Z, Z'(S+S')Z over the pairs, and Z'Z over the inner side of each pair.
+def _moments(rows: Floats, follows: Booleans) -> tuple[int, Floats, Floats, Floats]:
+    """Of Z, whose columns are `rows`: the number of pairs, and Z'Z, Z'(S+S')Z over the pairs, and Z'Z over the inner
+    side of each pair.
 
     The inverse of an AR(1) correlation matrix is tridiagonal: (1-rho^2) R^-1 = I + rho^2 (number of neighbours - 1) -
     rho (S+S'), where an observation without neighbours has 1 in R^-1.
     """
-    before, after = columns[:-1][follows], columns[1:][follows]
-    crossed = before.T @ after
-    neighbours = before.T @ before + after.T @ after
-    return int(follows.sum()), columns.T @ columns, crossed + crossed.T, neighbours
+    crossed = (rows[:, :-1] * follows) @ rows[:, 1:].T
+    neighbours = np.append(follows, 0) + np.append(0, follows)
+    return int(follows.sum()), rows @ rows.T, crossed + crossed.T, (rows * neighbours) @ rows.T
 
 
 def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: float) -> tuple[Floats, Floats]:
@@ -150,12 +150,11 @@ def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: fl
 
 def quadratic_form(weights: Floats, rho: Floats) -> Floats:
     """a'R a for each rho, R the AR(1) correlation matrix: sum over lags of rho^lag times the autocorrelation of a."""
-    n = len(weights)
-    length = _fast_length(2 * n - 1)
+    n, largest = len(weights), float(rho.max())
+    lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
+    length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
     spectrum = np.fft.rfft(weights, length)
     products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)
-    largest = float(rho.max())
-    lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
     with np.errstate(divide="ignore"):
         powers = np.exp(np.outer(np.log(rho), np.arange(1, lags)))
     form: Floats = products[0] + 2 * powers @ products[1:lags]

@@ -7,7 +7,6 @@ that they add up as shown.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from verification.engine.models.family import BaselineModel
@@ -47,5 +46,5 @@ def _terms(model: BaselineModel, window: Sample) -> Mapping[str, float]:
     """What each group of terms adds to the ratio of a window."""
     terms: dict[str, float] = {}
     for name, coefficient, column in model.terms(window):
-        terms[name] = terms.get(name, 0.0) + coefficient * math.fsum(column) / window.total_w
+        terms[name] = terms.get(name, 0.0) + coefficient * float(column.sum()) / window.total_w
     return terms

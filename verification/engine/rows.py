@@ -36,7 +36,7 @@ def interval_rows(data: WindowData, predicted: Floats | None) -> list[IntervalRo
         "coverage_percent": data.coverage_percent.tolist(),
         "numerator": _where(known, numerator),
         "denominator": _where(known, denominator),
-        "drivers": [*map(list, drivers)] or [[] for _ in known],
+        "drivers": [*drivers] or [()] * len(known),
         "predicted": _where(known, prediction),
     }
     columns = zip(*(fields[name] for name in IntervalRow.__struct_fields__), strict=True)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from verification.engine.models.family import ModelSpec
-from verification.engine.models.sample import Sample
+from verification.engine.models.sample import Sample, side_by_side
 from verification.plan.measure import OUTPUT, MeasureSpec
 from verification.plan.shape import StandardConditions
 from verification.quality.points import PointWindow
@@ -87,8 +87,8 @@ def columns_with(data: WindowData, scaled: PointWindow, points: frozenset[str]) 
         w = scaled.evaluate(spec.denominator.formula)
     drivers = data.drivers
     if any(driver.formula.points & points for driver in spec.drivers):
-        drivers = np.column_stack(
-            [w if driver.is_denominator else scaled.evaluate(driver.formula) for driver in spec.drivers]
+        drivers = side_by_side(
+            [w if driver.is_denominator else scaled.evaluate(driver.formula) for driver in spec.drivers], len(w)
         )
     return Columns(y, w, drivers, {})
 
@@ -96,22 +96,20 @@ def columns_with(data: WindowData, scaled: PointWindow, points: frozenset[str]) 
 def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] = ()) -> Sample:
     """The intervals used; the drivers at hand are those of the model, the denominator, and `alternatives`."""
     used, spec = data.used, data.spec
-    names = tuple(driver.name for driver in spec.drivers)
-    drivers = columns.drivers[used]
+    at_hand = {driver.name: column for driver, column in zip(spec.drivers, columns.drivers.T, strict=True)}
     output = output_driver(spec)
-    if output is not None and output not in names:
-        names, drivers = (*names, output), np.column_stack([drivers, columns.w[used]])
-    for name, values in columns.alternatives.items():
-        if name in alternatives:
-            names, drivers = (*names, name), np.column_stack([drivers, values[used]])
+    if output is not None:
+        at_hand.setdefault(output, columns.w)
+    at_hand |= {name: values for name, values in columns.alternatives.items() if name in alternatives}
+    position = np.flatnonzero(used)
     categories = {name: np.array(labels, dtype=np.str_)[used] for name, labels in (data.categories or {}).items()}
     sub_daily = data.calendar.interval in ("15min", "hour")
     return Sample(
         y=columns.y[used],
         w=columns.w[used],
-        drivers=drivers,
-        names=names,
-        position=np.flatnonzero(used),
+        drivers=side_by_side([column[used] for column in at_hand.values()], len(position)),
+        names=tuple(at_hand),
+        position=position,
         order=None if data.stopped is None else (np.cumsum(~data.stopped) - 1)[used],
         month=data.calendar.month_of[used],
         categories=categories,

@@ -23,12 +23,12 @@ def interval_edges_us(plan: Plan, window: Window) -> list[int]:
     zone = plan.zone
     match plan.interval:
         case "15min" | "hour":
-            edges = list(_steps(window, zone, STEP_US[plan.interval]))
+            edges = _steps(window, zone, STEP_US[plan.interval])
         case "shift":
-            edges = list(_shifts(plan, window))
+            edges = sorted(set(_shifts(plan, window)))  # a shift that a clock change swallows has no length
         case _:
             edges = [_instant_us(day, dt.time(0), zone) for day in _days(plan.interval, window)]
-    return sorted(set(edges))  # a shift that a clock change swallows has no length
+    return edges
 
 
 def span_us(plan: Plan, window: Window) -> tuple[int, int]:
@@ -54,12 +54,11 @@ def _days(interval: Interval, window: Window) -> Iterator[dt.date]:
     yield window.end
 
 
-def _steps(window: Window, zone: zoneinfo.ZoneInfo, step_us: int) -> Iterator[int]:
+def _steps(window: Window, zone: zoneinfo.ZoneInfo, step_us: int) -> list[int]:
     """Steps of equal length from each local midnight to the next; the last one of a day may be cut short."""
     midnights = [_instant_us(day, dt.time(0), zone) for day in _days("day", window)]
-    for start_us, end_us in itertools.pairwise(midnights):
-        yield from range(start_us, end_us, step_us)
-    yield midnights[-1]
+    days = (range(start_us, end_us, step_us) for start_us, end_us in itertools.pairwise(midnights))
+    return [*itertools.chain.from_iterable(days), midnights[-1]]
 
 
 def _shifts(plan: Plan, window: Window) -> Iterator[int]:

@@ -46,7 +46,7 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         denominator / 10**decimals if driver.is_denominator else window.evaluate(driver.formula)
         for driver in spec.drivers
     ]
-    drivers = np.column_stack(columns) if columns else np.empty((len(calendar), 0))
+    drivers = np.array(columns).reshape(len(columns), len(calendar)).T
     known &= np.isfinite(drivers).all(axis=1)
     present = np.logical_and.reduce([window.points[name].present for name in spec.points])
     if (present & ~known).any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import itertools
 import zoneinfo
 
 import numpy as np
@@ -55,7 +56,8 @@ class Calendar:
     @functools.cached_property
     def starts(self) -> tuple[dt.datetime, ...]:
         """When each interval begins, in the plan's time zone."""
-        return tuple(dt.datetime.fromtimestamp(start // SECOND_US, self.zone) for start in self.edges_us[:-1].tolist())
+        starts_s = (self.edges_us[:-1] // SECOND_US).tolist()
+        return tuple(map(dt.datetime.fromtimestamp, starts_s, itertools.repeat(self.zone)))
 
     @functools.cached_property
     def local_us(self) -> Integers:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from verification.engine.models.sample import Floats, Integers, Sample
+from verification.engine.models.sample import Floats, Integers, Sample, side_by_side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,8 +63,7 @@ class Design:
         """float64[m, k] for the m intervals of `sample`. A level that the baseline never met has no column: the
         support check names it.
         """
-        columns = list(self._columns(sample))
-        return np.column_stack(columns) if columns else np.empty((len(sample), 0))
+        return side_by_side(self._columns(sample), len(sample))
 
     def unseen_levels(self, sample: Sample) -> dict[str, list[str]]:
         """For each category, the labels of `sample` that the baseline never met."""

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import qr
 from scipy.special import fdtrc, stdtr
 
 from verification.findings import Finding
@@ -200,7 +201,7 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
     scale = np.exp2(np.rint(np.log2(spread)))
     centre = np.rint(centre / scale * CENTRE_STEPS) * scale / CENTRE_STEPS
     design = _design(columns, centre, scale, intercept=intercept)
-    basis, triangle = np.linalg.qr(design)
+    basis, triangle = qr(design, mode="economic", check_finite=False)
     condition = float(np.linalg.cond(triangle))
     if not condition <= MAX_CONDITION:
         return Finding.of("ILL_CONDITIONED", condition=f"{condition:.1e}")
@@ -227,10 +228,12 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
 
 
 def _design(columns: Floats, centre: Floats, scale: Floats, *, intercept: bool) -> Floats:
-    design = np.empty((len(columns), columns.shape[1] + intercept))
+    design = np.empty((len(columns), columns.shape[1] + intercept), order="F")
     if intercept:
         design[:, 0] = 1.0
-    design[:, int(intercept) :] = (columns - centre) / scale
+    slopes = design[:, int(intercept) :]
+    np.subtract(columns, centre, out=slopes)
+    slopes /= scale
     return design
 
 

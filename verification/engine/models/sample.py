@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,15 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Booleans = NDArray[np.bool_]
+
+
+def side_by_side(columns: Iterable[Floats], rows: int) -> Floats:
+    """Columns float64[rows] as a matrix float64[rows, k] that lies in memory by the column: what is summed is always a
+    column, and that takes a twentieth of the time where its values are neighbours.
+    """
+    stacked = list(columns)
+    matrix: Floats = np.array(stacked, dtype=np.float64).reshape(len(stacked), rows).T
+    return matrix
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -63,13 +72,13 @@ class Sample:
         column: Floats = self.drivers[:, self.names.index(name)]
         return column
 
-    def take(self, selection: Booleans | Integers) -> Sample:
-        """The intervals of a mask, or at indices."""
+    def take(self, selection: Booleans | Integers | slice) -> Sample:
+        """The intervals of a mask, at indices, or of a slice, which copies nothing."""
         return dataclasses.replace(
             self,
             y=self.y[selection],
             w=self.w[selection],
-            drivers=self.drivers[selection],
+            drivers=self._rows(selection),
             position=self.position[selection],
             month=self.month[selection],
             categories={name: labels[selection] for name, labels in self.categories.items()},
@@ -84,6 +93,12 @@ class Sample:
         laid_out[order - order[0]] = weights
         return laid_out
 
+    def _rows(self, selection: Booleans | Integers | slice) -> Floats:
+        if isinstance(selection, slice):
+            return self.drivers[selection]
+        columns = [column[selection] for column in self.drivers.T]
+        return side_by_side(columns, len(self.position[selection]))
+
     @property
     def _order(self) -> Integers:
         return self.position if self.order is None else self.order
@@ -95,7 +110,7 @@ def joined(first: Sample, second: Sample) -> Sample:
     return Sample(
         y=np.concatenate([first.y, second.y]),
         w=np.concatenate([first.w, second.w]),
-        drivers=np.concatenate([first.drivers, second.drivers]),
+        drivers=np.concatenate([first.drivers.T, second.drivers.T], axis=1).T,
         names=first.names,
         position=np.concatenate([first.position, second.position + first.position[-1] + 2]),
         month=np.concatenate([first.month, second.month]),

@@ -35,15 +35,15 @@ def nmbe_out_of_sample(model: BaselineModel, sample: Sample) -> float | None:
     In sample this is zero for every model with an intercept, by construction. None where a block leaves no model.
     """
     block = np.arange(len(sample)) * BLOCKS // len(sample)
-    misses: list[float] = []
+    missed = []
     for index in range(BLOCKS):
         other = refit(model, sample.take(block != index))
         if isinstance(other, Finding):
             return None
         held_out = sample.take(block == index)
-        misses.extend(held_out.y - other.predict(held_out))
+        missed.append(float(np.sum(held_out.y - other.predict(held_out))))
     total = sample.total_y
-    return math.fsum(misses) / total if total else None
+    return math.fsum(missed) / total if total else None
 
 
 def term_p_values(model: BaselineModel, noise: Noise) -> Floats:

@@ -39,20 +39,23 @@ def change_points(series: Floats, effective: float, smallest_segment: int = SMAL
 
 
 def optimal_partition(series: Floats, penalty: float, smallest_segment: int) -> list[int]:
-    """The exact minimum of the sum of squares about segment means plus `penalty` for each change."""
+    """The exact minimum of the sum of squares about segment means plus `penalty` for each change.
+
+    About its mean a segment of sum S and length L has the sum of its squares less S^2/L; the sum of all squares is the
+    same for every partition and left out.
+    """
     n = len(series)
     if penalty <= 0:
         return []
     sums = np.concatenate([[0.0], np.cumsum(series - series.mean())])
-    squares = np.concatenate([[0.0], np.cumsum((series - series.mean()) ** 2)])
     with np.errstate(divide="ignore", invalid="ignore"):  # where a segment would end before it starts
-        length = np.arange(n + 1)[:, np.newaxis] - np.arange(n + 1)
-        costs = squares[:, np.newaxis] - squares - (sums[:, np.newaxis] - sums) ** 2 / length
+        costs = np.subtract.outer(sums, sums) ** 2
+        costs /= np.subtract.outer(np.arange(n + 1), np.arange(n + 1))
     best = np.full(n + 1, np.inf)
     best[0] = -penalty
     last = np.zeros(n + 1, dtype=np.int64)
     for end in range(smallest_segment, n + 1):
-        total = best[: end - smallest_segment + 1] + costs[end, : end - smallest_segment + 1]
+        total = best[: end - smallest_segment + 1] - costs[end, : end - smallest_segment + 1]
         last[end] = start = int(total.argmin())
         best[end] = total[start] + penalty
     return _changes(last, n)

@@ -55,7 +55,7 @@ def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[Witho
         sample = case.window(window)
         for month in np.unique(sample.month).tolist():
             rest = sample.take(sample.month != month)
-            estimate = _answer(model, noise, case.with_window(window, rest)) if len(rest) else None
+            estimate = _answer(model, noise, case, case.with_window(window, rest)) if len(rest) else None
             if estimate is not None:
                 year, since_january = divmod(month - 1, MONTHS_A_YEAR)
                 share = 1 - len(rest) / len(sample)
@@ -67,19 +67,20 @@ def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPu
     """The change with what was left out of either window for each reason, where it still has a model."""
     found = []
     for window, reason, sample in case.put_back:
-        estimate = _answer(model, noise, case.with_window(window, sample))
+        estimate = _answer(model, noise, case, case.with_window(window, sample))
         if estimate is not None:
             found.append(WithPutBack(window, reason, estimate.delta))
     return found
 
 
-def _answer(model: BaselineModel, noise: Noise, case: Case) -> Estimate | None:
-    if case.projected.total_w <= 0:
+def _answer(model: BaselineModel, noise: Noise, case: Case, changed: Case) -> Estimate | None:
+    """What the `model` of a case says where one of its windows has changed."""
+    if changed.projected.total_w <= 0:
         return None
-    other = refit(model, case.fitted)
+    other = model if changed.fitted is case.fitted else refit(model, changed.fitted)
     if isinstance(other, Finding):
         return None
-    estimate = case.answer(other, noise)
+    estimate = changed.answer(other, noise)
     return None if isinstance(estimate, Finding) else estimate
 
 

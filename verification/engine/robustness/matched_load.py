@@ -42,18 +42,16 @@ def matched_load(model: BaselineModel, baseline: Sample, reporting: Sample, infl
     before = np.clip(np.searchsorted(edges, expected, side="right") - 1, 0, len(edges) - 2)
     inside = (met >= edges[0]) & (met <= edges[-1])
     after = np.clip(np.searchsorted(edges, met, side="right") - 1, 0, len(edges) - 2)
-    saved, variance, matched, output = 0.0, 0.0, 0, 0.0
-    for index in range(len(edges) - 1):
-        was, became = before == index, inside & (after == index)
-        if was.sum() < SMALLEST_BIN or not became.any():
-            continue
-        spread = float(np.var(missed[was], ddof=1))
-        count = int(became.sum())
-        saved += math.fsum(missed_after[became]) - count * float(np.mean(missed[was]))
-        variance += spread * (count + count**2 / int(was.sum()))
-        matched += count
-        output += math.fsum(reporting.w[became])
-    if matched * 2 < len(reporting) or output <= 0:
+    bins = len(edges) - 1
+    was, became = np.bincount(before, minlength=bins), np.bincount(after[inside], minlength=bins)
+    mean = np.bincount(before, missed, bins) / np.maximum(was, 1)
+    variance = np.bincount(before, (missed - mean[before]) ** 2, bins) / np.maximum(was - 1, 1)
+    saved = np.bincount(after[inside], (missed_after - mean[after])[inside], bins)
+    output = np.bincount(after[inside], reporting.w[inside], bins)
+    like = (was >= SMALLEST_BIN) & (became > 0)
+    was, became, total = was[like], became[like], float(output[like].sum())
+    matched = int(became.sum())
+    if matched * 2 < len(reporting) or total <= 0:
         return None
-    u = math.sqrt(variance * inflation) / output
-    return MatchedLoad(saved / output, u, 100 * matched / len(reporting))
+    u = math.sqrt(float(variance[like] @ (became + became**2 / was)) * inflation) / total
+    return MatchedLoad(float(saved[like].sum()) / total, u, 100 * matched / len(reporting))

@@ -41,8 +41,7 @@ def placebo_dates(spec: ModelSpec, baseline: Sample, confidence: float, smallest
     for index in sorted({round(share * len(baseline)) for share in SHARES}):
         if min(index, len(baseline) - index) < SMALLEST_PART:
             continue
-        before, after = np.arange(len(baseline)) < index, np.arange(len(baseline)) >= index
-        earlier, later = baseline.take(before), baseline.take(after)
+        earlier, later = baseline.take(slice(index)), baseline.take(slice(index, None))
         model = fit_model(spec, earlier)
         if isinstance(model, Finding) or later.total_w <= 0 or model.design.unseen_levels(later):
             continue
