@@ -7,19 +7,12 @@ cover four times in a thousand. The table shows with `pytest -s`.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections import Counter
 
 import pytest
 
-from simulators.faults import Faults
-from simulators.plans import plan_text
-from simulators.plant import produced
 from simulators.scenarios import scenario, scenarios
-from simulators.timeline import Timeline, micros
-from verification.engine.verify import Result, needed_points, verify
-from verification.plan import parse_plan, plan_digest
-from verification.series.columns import Series
+from tests.verification.scenarios import judged
 
 SEEDS = range(1, 41)
 FEWEST_COVERED, FEWEST_EXPECTED, FEWEST_QUIET = 34, 38, 36
@@ -28,20 +21,6 @@ POOLED_PERCENT = (92.0, 98.5)
 CLEAN = sorted(name for name, each in scenarios().items() if each.group == "plants")
 
 pytestmark = pytest.mark.slow
-
-
-def judged(name: str, seed: int) -> tuple[Result, dict[str, float]]:
-    """The result of one plant and what is true of its measures."""
-    case = scenario(name)
-    timeline = Timeline(dt.date(2026, 1, 5), *case.days)
-    text = plan_text(case.plan, name, timeline, case.amend).encode()
-    plan, plant, readings = parse_plan(text), case.plant(seed, timeline), {}
-    for point in needed_points(plan):
-        found = produced(plant, point, Faults(case.faults, seed))
-        found = found.take(found.produced_us <= micros(timeline.reporting_end))
-        readings[point] = Series.of(found.time_us, found.value, found.status)
-    truth = {measure: each.value for measure, each in plant.truth().items()}
-    return verify(plan, plan_digest(text), readings), truth
 
 
 @pytest.fixture(scope="module")

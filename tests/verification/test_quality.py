@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.verification.lines import changed, codes, hengkang_plan, line, micros, only, with_point
+from tests.verification.lines import PLAN_BYTES, changed, codes, hengkang_plan, line, micros, only, with_point
 from verification.engine.verify import verify
 from verification.model import PointKind, RowFlag
-from verification.plan import MeterChange, Point, Window
+from verification.plan import MeterChange, Plan, Point, Window, parse_plan
 from verification.plan.shape import Balance, Bill, Event, RunState
 from verification.quality.copied import find_copies
 from verification.quality.readings import check_readings, plausible, stuck
@@ -335,13 +335,59 @@ def test_a_bill_over_days_that_are_missing_cannot_be_compared():
     assert "BILL_NOT_COMPARABLE" in codes(judged(msgspec.structs.replace(LINE, bills=[bill]), readings))
 
 
-@pytest.mark.parametrize(("share", "named"), [(0.951, False), (0.949, True)])
-def test_a_balance_may_be_open_by_its_tolerance(share: float, *, named: bool):
+METAL = Balance("metal", "metal_tapped", "cast")
+DAILY_ENERGY = """
+  daily_energy:
+    metric: {numerator: ac_energy, better: lower, decimals: 0}
+    unit: kWh
+    boundary: {en: energy a day, zh: 日用电量}
+    model: {kind: mean}
+    target: {at_most: 1000000, unit: kWh}
+"""
+
+
+def weighed_twice(share: float, balance: Balance = METAL) -> tuple[Plan, dict[str, Series]]:
+    """The line with a second scale that sees so much of the metal, and a measure of its own on the energy alone."""
     points = LINE.points | {"cast": Point(PointKind.COUNTER, "kg", cadence_s=3600)}
-    plan = msgspec.structs.replace(LINE, points=points, balances=[Balance("metal", "metal_tapped", "cast")])
     metal = READINGS["metal_tapped"]
     readings = {**READINGS, "cast": Series.of(metal.time_us, metal.value * 1000 * share)}
-    assert ("BALANCE_OPEN" in codes(judged(plan, readings))) == named
+    return msgspec.structs.replace(LINE, points=points, balances=[balance]), readings
+
+
+@pytest.mark.parametrize(("share", "named"), [(0.951, False), (0.949, True)])
+def test_a_balance_may_be_open_by_its_tolerance(share: float, *, named: bool):
+    assert ("BALANCE_OPEN" in codes(judged(*weighed_twice(share)))) == named
+
+
+@pytest.mark.parametrize(("lost_days", "named"), [(9, False), (10, True)])
+def test_a_balance_that_cannot_be_made_over_nine_tenths_of_a_window_is_named(lost_days: int, *, named: bool):
+    plan, readings = weighed_twice(1.0)
+    gone = micros(LINE, LINE.baseline.start + dt.timedelta(days=lost_days))
+    short = readings["cast"].take(readings["cast"].time_us >= gone)
+    result = judged(plan, {**readings, "cast": short})
+    assert ("BALANCE_NOT_COMPARABLE" in codes(result)) == named
+    assert result.verdict.state == ("inconclusive" if named else "met")
+
+
+def test_an_open_balance_withdraws_the_measures_on_its_points_and_no_other():
+    plan, readings = weighed_twice(0.949)
+    head, _ = PLAN_BYTES.decode().split("measures:", 1)
+    daily = parse_plan(f"{head}measures:{DAILY_ENERGY}".encode()).measures
+    result = judged(msgspec.structs.replace(plan, measures=plan.measures | daily), readings)
+    states = {measure.name: measure.verdict.state for measure in result.measures}
+    assert states == {"energy": "inconclusive", "daily_energy": "met"}
+    assert result.verdict.state == "inconclusive"
+    contradicted = result.measures[0]
+    assert contradicted.effect is None
+    assert {reason.code for reason in contradicted.verdict.reasons} == {"BALANCE_OPEN"}
+
+
+def test_a_bill_that_disagrees_withdraws_the_measures_on_its_point_alone():
+    other = Bill("cast-bill", "cast", *MARCH, value=1.0, unit="kg")
+    plan, readings = weighed_twice(1.0)
+    assert judged(msgspec.structs.replace(plan, bills=[other]), readings).verdict.state == "met"
+    own = msgspec.structs.replace(other, point="metal_tapped")
+    assert judged(msgspec.structs.replace(plan, bills=[own]), readings).verdict.state == "inconclusive"
 
 
 def test_the_plan_s_own_events_are_left_out_of_what_is_expected():

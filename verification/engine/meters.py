@@ -10,8 +10,7 @@ from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Meter, Plan, Window
-from verification.plan.signing import signed_formulas
-from verification.quality.points import adjustment_points
+from verification.quality.points import adjusting_points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +25,7 @@ class MeterInUse:
 def meters_in_use(plan: Plan, spec: MeasureSpec) -> tuple[list[MeterInUse], list[Finding]]:
     """The meters behind the points of a measure, in order of name, and what speaks against them."""
     findings = []
-    adjusting = frozenset[str]().union(*(adjustment_points(plan, one) for one in signed_formulas(plan, spec.name)))
+    adjusting = adjusting_points(plan, spec.name)
     points: dict[str, set[str]] = {}
     for point in sorted(adjusting.union(spec.points)):
         name = plan.points[point].meter

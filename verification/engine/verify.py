@@ -23,10 +23,11 @@ from verification.plan.doubts import doubts
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan
-from verification.quality.balance import cross_checks
+from verification.quality.balance import contradicts, cross_checks
 from verification.quality.gate import gate
 from verification.quality.points import (
     PointWindow,
+    adjusting_points,
     measure_specs,
     needed_points,
     point_windows,
@@ -71,7 +72,11 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
 def _measure(
     plan: Plan, spec: MeasureSpec, before: PointWindow, after: PointWindow, of_the_whole: list[Finding]
 ) -> MeasureResult:
-    """One measure of the plan; a finding of the whole that forbids a number forbids this one."""
+    """One measure of the plan; a finding of the whole that forbids a number forbids this one, unless it is about
+    other points.
+    """
+    points = adjusting_points(plan, spec.name).union(spec.points)
+    of_the_whole = [finding for finding in of_the_whole if contradicts(plan, finding, points)]
     findings = doubts(spec)
     baseline, found = gate(plan, spec, before)  # step 2
     findings += found

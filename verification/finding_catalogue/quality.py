@@ -109,11 +109,13 @@ ENTRIES = {
         "{window}内有 {count} 个区间（首个为 {first}）{state} 显示停产，按方案未计入。",
     ),
     "BILL_DISAGREES": Entry(
-        "warning", None,
-        "The bill {bill} says {billed} {unit}, {point} {metered} {unit}: {percent} % apart (at most {limit} %).",
-        "账单 {bill} 为 {billed} {unit}，测点 {point} 为 {metered} {unit}：相差 {percent} %（应不超过 {limit} %）。",
-        "Find out what else the bill covers, or which meter errs.",
-        "查明账单是否包含其他用量，或哪块仪表有误。",
+        "error", "inconclusive",
+        "The bill {bill} says {billed} {unit}, {point} {metered} {unit}: {percent} % apart (at most {limit} %). One of "
+        "the two is wrong, so no figure that stands on {point} is certain.",
+        "账单 {bill} 为 {billed} {unit}，测点 {point} 为 {metered} {unit}：相差 {percent} %（应不超过 {limit} %）。"
+        "两者必有一错，凡依据 {point} 的数值均不确定。",
+        "Find out what else the bill covers, or which meter errs; then verify with readings that agree with the bill.",
+        "查明账单是否包含其他用量，或哪块仪表有误；再以与账单一致的读数核验。",
     ),
     "BILL_NOT_COMPARABLE": Entry(
         "warning", None,
@@ -123,11 +125,21 @@ ENTRIES = {
         "补齐缺失读数，或提供与区间边界一致的账单。",
     ),
     "BALANCE_OPEN": Entry(
-        "warning", None,
+        "error", "inconclusive",
         "The balance {balance} does not close in the {window} window: {left} against {right} {unit}, {percent} % apart "
-        "(at most {limit} %).",
-        "{window}内平衡 {balance} 不闭合：{left} 与 {right} {unit}，相差 {percent} %（应不超过 {limit} %）。",
-        "Find the stream or the meter that is missing.",
-        "查找遗漏的物料流或仪表。",
+        "(at most {limit} %). One side is wrong, so no figure that stands on one of its points is certain.",
+        "{window}内平衡 {balance} 不闭合：{left} 与 {right} {unit}，相差 {percent} %（应不超过 {limit} %）。"
+        "必有一方有误，凡依据其中任一测点的数值均不确定。",
+        "Find the stream, the meter or the record that is missing or wrong, and have it put right or adjusted for.",
+        "查找遗漏或有误的物料流、仪表或记录，予以更正或办理调整。",
+    ),
+    "BALANCE_NOT_COMPARABLE": Entry(
+        "error", "inconclusive",
+        "Both sides of the balance {balance} are known in only {count} of {expected} {interval} of the {window} window "
+        "(at least {required} % are needed): the check that the plan promises cannot be made.",
+        "{window}应有 {expected} {interval}，平衡 {balance} 的两侧仅 {count} {interval}均有值"
+        "（至少需要 {required} %）：方案承诺的核对无法进行。",
+        "Recover the missing readings of the balance's points.",
+        "补齐该平衡所涉测点的缺失读数。",
     ),
 }  # fmt: skip

@@ -1,25 +1,42 @@
-"""Does what was metered agree with what else is known: invoices, main meters, material in and out?"""
+"""Does what was metered agree with what else is known: invoices, main meters, material in and out, rosters?
+
+A check that the plan declares and that fails contradicts every figure that stands on one of its points: which of the
+two is wrong, nobody can tell, so that no interval about it is true. Measures on other points are untouched.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan.resolve import plan_formula
-from verification.plan.shape import Bill, Plan
+from verification.plan.shape import Balance, Bill, Plan
 from verification.quality.points import PointWindow, needed_points
 from verification.units import scale_factor
 
 BILL_PERCENT = 5  # China's online energy monitoring: daily sums against the monthly bill
+COMPARED_PERCENT = 90  # of a window's intervals, as for a measure: who drops the main meter's readings escapes no check
 
 
 def cross_checks(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     """Everything that the plan can be held against: bills, balances, and what it holds against nothing."""
     return [*check_bills(plan, windows), *check_balances(plan, windows), *unchecked_events(plan)]
+
+
+def contradicts(plan: Plan, finding: Finding, points: Collection[str]) -> bool:
+    """Whether `finding` speaks against figures that stand on `points`: a bill or balance does where it names one of
+    them, any other finding of the whole always.
+    """
+    if "bill" in finding.data:
+        return any(bill.id == finding.data["bill"] and bill.point in points for bill in plan.bills)
+    if "balance" in finding.data:
+        found = [balance for balance in plan.balances if balance.id == finding.data["balance"]]
+        return any(not _balanced_points(plan, balance).isdisjoint(points) for balance in found)
+    return True
 
 
 def check_bills(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
@@ -29,27 +46,37 @@ def check_bills(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
 
 def check_balances(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     """Every balance of the plan, over the intervals of each window in which all of its points are known."""
-    findings = []
-    for balance in plan.balances:
-        left, right = plan_formula(plan, balance.left), plan_formula(plan, balance.right)
-        right = right.to(left.unit_text)
-        for window in windows:
-            both = np.column_stack([window.evaluate(left), window.evaluate(right)])
-            first, second = both[np.isfinite(both).all(axis=1)].sum(axis=0)
-            percent = 100 * abs(first - second) / abs(first) if first else (100.0 if second else 0.0)
-            if percent > balance.tolerance_percent:
-                shown = {"left": f"{first:.6g}", "right": f"{second:.6g}", "unit": left.unit_text}
-                limit = f"{balance.tolerance_percent:g}"
-                where = {"balance": balance.id, "window": window.calendar.label}
-                findings.append(Finding.of("BALANCE_OPEN", percent=f"{percent:.1f}", limit=limit, **shown, **where))
-    return findings
+    return [
+        finding for balance in plan.balances for window in windows for finding in _check_balance(plan, balance, window)
+    ]
+
+
+def _check_balance(plan: Plan, balance: Balance, window: PointWindow) -> list[Finding]:
+    left, right = plan_formula(plan, balance.left), plan_formula(plan, balance.right)
+    first, second = window.evaluate(left), window.evaluate(right.to(left.unit_text))
+    known = np.isfinite(first) & np.isfinite(second)
+    where = {"balance": balance.id, "window": window.calendar.label}
+    if known.sum() * 100 < COMPARED_PERCENT * len(known):
+        counts = {"count": int(known.sum()), "expected": len(known), "required": COMPARED_PERCENT}
+        return [Finding.of("BALANCE_NOT_COMPARABLE", interval=plan.interval, **counts, **where)]
+    total, other = float(first[known].sum()), float(second[known].sum())
+    percent = 100 * abs(total - other) / abs(total) if total else (100.0 if other else 0.0)
+    if percent <= balance.tolerance_percent:
+        return []
+    shown = {"left": f"{total:.6g}", "right": f"{other:.6g}", "unit": left.unit_text}
+    limit = f"{balance.tolerance_percent:g}"
+    return [Finding.of("BALANCE_OPEN", percent=f"{percent:.1f}", limit=limit, **shown, **where)]
+
+
+def _balanced_points(plan: Plan, balance: Balance) -> frozenset[str]:
+    return plan_formula(plan, balance.left).points | plan_formula(plan, balance.right).points
 
 
 def unchecked_events(plan: Plan) -> list[Finding]:
     """The event points of the measures whose total no bill and no balance checks."""
     checked = {bill.point for bill in plan.bills}
     for balance in plan.balances:
-        checked |= plan_formula(plan, balance.left).points | plan_formula(plan, balance.right).points
+        checked |= _balanced_points(plan, balance)
     return [
         Finding.of("EVENTS_UNCHECKED", point=name)
         for name in needed_points(plan)

@@ -14,6 +14,7 @@ from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
 from verification.plan.resolve import adjustment_formula, measure_spec, plan_formula
 from verification.plan.shape import EDGE_TOLERANCE_US, Adjustment, Plan
+from verification.plan.signing import signed_formulas
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Series, clean, empty_series
@@ -71,6 +72,11 @@ def needed_points(plan: Plan) -> list[str]:
 def adjustment_points(plan: Plan, adjustment: Adjustment) -> frozenset[str]:
     """The points that the formula of an adjustment reads."""
     return adjustment_formula(plan, adjustment, adjustment.unit).points if adjustment.formula else frozenset()
+
+
+def adjusting_points(plan: Plan, measure: str) -> frozenset[str]:
+    """The points that the signed adjustments of `measure` read."""
+    return frozenset[str]().union(*(adjustment_points(plan, one) for one in signed_formulas(plan, measure)))
 
 
 def calendars(plan: Plan) -> tuple[Calendar, Calendar]:

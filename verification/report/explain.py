@@ -43,7 +43,8 @@ _STEP_OF_GROUP = (
     (8, verdict),
 )
 _SUPPORT, SUPPORT_STEP = "EXTRAPOLATION", 3
-_PHYSICAL, PHYSICAL_STEP = frozenset({"BILL_DISAGREES", "BILL_NOT_COMPARABLE", "BALANCE_OPEN"}), 7
+_PHYSICAL = frozenset({"BILL_DISAGREES", "BILL_NOT_COMPARABLE", "BALANCE_OPEN", "BALANCE_NOT_COMPARABLE"})
+PHYSICAL_STEP = 7
 
 
 def explain(result: Result, language: Language = "en") -> str:
