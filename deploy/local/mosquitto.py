@@ -11,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 from importlib import resources
 from pathlib import Path
 from typing import Literal
@@ -58,6 +59,7 @@ class MosquittoBroker(Server):
         self._certificates = certificates
         self._config = self.folder / "config"
         self._log = self.folder / "mosquitto.log"
+        self._adding = threading.Lock()  # scenarios side by side add their devices to one broker
         for user in USERS[role]:
             self._state.password(user)
 
@@ -77,11 +79,12 @@ class MosquittoBroker(Server):
             raise DeployError(
                 f"{device!r} cannot name a device: use 1 to 64 of A-Z a-z 0-9 _ . - and not a reserved name"
             )
-        known = device in self._state.passwords
-        password = self._state.password(device)
-        if not known and self._child:
-            self._write_passwords()
-            self._reload(self._child)
+        with self._adding:
+            known = device in self._state.passwords
+            password = self._state.password(device)
+            if not known and self._child:
+                self._write_passwords()
+                self._reload(self._child)
         return password
 
     def reload(self) -> None:

@@ -6,6 +6,7 @@ import queue
 import socket
 import stat
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -141,6 +142,16 @@ def test_adding_a_device_leaves_the_others_connected(uplink_broker, device):
     with connect(uplink_broker, "ingest") as ingest:
         uplink_broker.add_device(device)
         assert ingest.subscribe("plant/#") == 1
+
+
+def test_devices_that_are_added_at_the_same_time_are_all_let_in(uplink_broker, device):
+    names = [f"{device}-{number}" for number in range(12)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        passwords = list(pool.map(uplink_broker.add_device, names))
+    for name, password in zip(names, passwords, strict=True):
+        assert uplink_broker.password(name) == password
+        with connect(uplink_broker, name) as client:
+            assert client.connected == 0
 
 
 def test_a_packet_above_the_bound_is_refused_and_one_below_it_passes(uplink_broker, device):

@@ -101,6 +101,17 @@ def test_register_that_is_reset_begins_at_zero_and_one_that_is_replaced_counts_o
     )
 
 
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_whatever_befalls_a_register_it_shows_its_own_digits_and_no_sign(kind):
+    """A new meter turns over later than the old one; a server cannot send what its register cannot show."""
+    modulus = PLANT.points["ac_energy"].modulus
+    assert modulus is not None
+    assert np.any(np.diff(plain("ac_energy").value) < 0)  # the plain register turns over in these days
+    seen = disturbed(kind, "ac_energy", days=None).value
+    assert seen.min() >= 0
+    assert seen.max() < modulus
+
+
 def test_register_with_fewer_digits_rolls_over():
     seen = disturbed("rollover", "metal_tapped", 1000.0).value
     assert seen.max() < 1000
