@@ -6,7 +6,7 @@ and its value, all big-endian (PostgreSQL documentation, COPY, "Binary Format").
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ Records = npt.NDArray[np.void]
 PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC, from which PostgreSQL counts the microseconds of a timestamptz
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # flags and the length of the header's extension are zero
 TRAILER = b"\xff\xff"
+PART = 8_192  # records given to the server at a time: less than 1 MB
 
 # Columns of telemetry.reading in the order of the table.
 READING_COLUMNS = {
@@ -66,6 +67,11 @@ def to_records(batches: Iterable[tuple[int, Rows, npt.NDArray[np.int32]]]) -> Re
     return records
 
 
-def as_bytes(records: Records) -> memoryview:
-    """The records as the bytes that COPY takes, without a copy."""
-    return records.view(np.uint8).data
+def by_point(records: Records) -> Iterator[memoryview]:
+    """The bytes that COPY takes, point by point, those of one point in the order in which they were.
+
+    In parts, so that the server works on one while the next is put together, and none needs memory of its own.
+    """
+    order = np.argsort(records["point_id"], kind="stable")
+    for start in range(0, len(order), PART):
+        yield records.take(order[start : start + PART]).view(np.uint8).data

@@ -224,10 +224,15 @@ def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointId
 
 
 def copy_readings(conn: Connection, records: row_format.Records) -> None:
-    """One binary COPY of these rows into telemetry.reading."""
+    """One binary COPY of these rows into telemetry.reading, point by point.
+
+    Two thirds of what a row costs the server is its entry in the index on (point, time). Rows of one point, one after
+    the other, meet the same page of the index while it is at hand; and a window reads fewer pages of the table.
+    """
     with conn.cursor() as cursor, cursor.copy(_COPY_READINGS) as copy:
         copy.write(row_format.SIGNATURE)
-        copy.write(row_format.as_bytes(records))
+        for part in row_format.by_point(records):
+            copy.write(part)
         copy.write(row_format.TRAILER)
 
 

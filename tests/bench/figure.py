@@ -21,8 +21,8 @@ class Figure:
 
 def table(figures: Sequence[Figure]) -> str:
     """The figures for people."""
-    lines = [f"{'figure':<26} {'value':>12} {'unit':<8} {'ratio':>6}  against"]
-    lines += [f"{one.name:<26} {one.value:>12,.0f} {one.unit:<8} {one.ratio:>6.2f}  {one.against}" for one in figures]
+    lines = [f"{'figure':<30} {'value':>12} {'unit':<8} {'ratio':>6}  against"]
+    lines += [f"{one.name:<30} {one.value:>12,.0f} {one.unit:<8} {one.ratio:>6.2f}  {one.against}" for one in figures]
     return "\n".join(lines)
 
 

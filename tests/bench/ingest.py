@@ -116,7 +116,8 @@ def _ingest_vs_copy(conn: Connection, broker: MosquittoBroker, key: Ed25519Publi
         publisher.send([catalogue], through=0)
         if number == 0:  # the servers' first time, and the rows of the file
             publisher.send(sealed, through=BATCHES)
-            conn.execute(f"COPY (TABLE telemetry.reading) TO '{copy_file}' (FORMAT binary)".encode())
+            as_they_came = "TABLE telemetry.reading ORDER BY batch_id, row"
+            conn.execute(f"COPY ({as_they_came}) TO '{copy_file}' (FORMAT binary)".encode())
             publisher.close()
             continue
         seconds: dict[str, float] = {}

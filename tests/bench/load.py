@@ -20,14 +20,19 @@ SECOND_US = 1_000_000
 
 
 def seal_batches(
-    conn: Connection, device: str, batches: int = BATCHES, *, key: Ed25519PrivateKey | None = None
+    conn: Connection,
+    device: str,
+    batches: int = BATCHES,
+    *,
+    rows: int = ROWS,
+    key: Ed25519PrivateKey | None = None,
 ) -> list[bytes]:
-    """The chain of a newly enrolled device: its catalogue, and `batches` of ROWS readings."""
+    """The chain of a newly enrolled device: its catalogue, and `batches` of so many readings."""
     key = key or Ed25519PrivateKey.generate()
     register.enroll(conn, device, keys.public_text(key), "hengkang")
     points = tuple(Point(f"p{n}", f"ns=2;s=p{n}", "kW", PointKind.GAUGE) for n in range(POINTS))
     previous, sealed = batch.NO_PREVIOUS, []
-    payloads: list[batch.Payload] = [batch.Catalogue(points), *(_rows(number) for number in range(batches))]
+    payloads: list[batch.Payload] = [batch.Catalogue(points), *(_rows(number, rows) for number in range(batches))]
     for sequence, payload in enumerate(payloads):
         header = batch.Header(device, START_US, sequence, previous, time.time_ns() // 1000)
         sealed.append(batch.seal(header, payload, key))
@@ -35,11 +40,11 @@ def seal_batches(
     return sealed
 
 
-def _rows(number: int) -> Rows:
+def _rows(number: int, rows: int) -> Rows:
     """As a plant sends them: noise in two decimals, times that jitter by a millisecond."""
     noise = random.Random(number)
     made = Rows.empty()
-    for n in range(ROWS):
-        time_us = START_US + (number * ROWS + n) // POINTS * SECOND_US + noise.randrange(1000)
+    for n in range(rows):
+        time_us = START_US + (number * rows + n) // POINTS * SECOND_US + noise.randrange(1000)
         made.append(n % POINTS, time_us, round(noise.gauss(100, 5), 2), server_time_us=time_us + 1234)
     return made

@@ -1,12 +1,16 @@
 """`writer_vs_copy` and `writer_vs_staging`: signed batches through the writer, against two ways to load the same rows.
 
-All fill the same empty hypertable on the same durable server, in turns. The writer verifies, decompresses, keeps every
-batch and commits in the groups that the worker makes under load.
+All fill the same empty hypertable on the same durable server, in turns, from batches of 5,000 readings and then, with
+`_1000` in the name, of 1,000: an agent seals what one to five seconds bring, so small batches are the common case. The
+writer verifies, decompresses, keeps every batch and commits in the groups that the worker makes under load.
 
-COPY: the server itself reads the rows from a file in one transaction, and does none of that: it is the limit.
+COPY: the server itself reads the rows, as they came, from a file in one transaction, and does none of that.
 Staging: what is usually done to get each row once: for each batch a transaction with a binary COPY into a temporary
 table, then INSERT ... ON CONFLICT DO NOTHING. For that the index on (point, time) is a unique one meanwhile.
 `writer_vs_staging_grouped` gives it the writer's groups, 64 batches to a transaction.
+
+`copy_by_point` and `copy_without_index` are COPY too, of the rows in the writer's order, and into a table that has no
+index: they show where the time goes.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ingest import rows as row_format
@@ -27,58 +32,104 @@ from tests.bench.ground import Ground
 from tests.bench.load import BATCHES, ROWS, seal_batches
 
 ROUNDS = 5
-ALL_ROWS = BATCHES * ROWS
+SMALL_BATCHES, SMALL_ROWS = 500, 1_000
 PLAIN_INDEX = "CREATE INDEX reading_point_time ON telemetry.reading (point_id, time)"
 UNIQUE_INDEX = "CREATE UNIQUE INDEX reading_point_time ON telemetry.reading (point_id, time)"
+INDEX = {"staging": UNIQUE_INDEX, "staging_grouped": UNIQUE_INDEX, "copy_without_index": ""}
 COPY_STAGING = b"COPY staging FROM STDIN (FORMAT binary)"
+
+
+@dataclass(frozen=True)
+class Load:
+    """How many batches of how many rows, and the server's files of all these rows: as they came, and by point."""
+
+    batches: int
+    rows: int
+    as_they_came: Path
+    by_point: Path
+
+    @property
+    def all_rows(self) -> int:
+        """In all batches together."""
+        return self.batches * self.rows
 
 
 def measure(ground: Ground) -> list[Figure]:
     """Fill the table in turns, each way the first every so often."""
+    by_point = ground.copy_file.with_suffix(".by_point")
     with connect(ground.database("bench_writer")) as conn:
-        _write(conn, "bench-0", _sealed(conn, "bench-0"))  # the server's first time, and the rows of the file
-        conn.execute(f"COPY (TABLE telemetry.reading) TO '{ground.copy_file}' (FORMAT binary)".encode())
-        taken: dict[str, list[float]] = {"writer": [], "copy": [], "staging": [], "grouped": []}
-        for number in range(1, ROUNDS + 1):
-            device = f"bench-{number}"
-            sealed = _sealed(conn, device)
-            ways: list[tuple[str, Callable[[], None]]] = [
-                ("writer", lambda device=device, sealed=sealed: _write(conn, device, sealed)),
-                ("copy", lambda: _copy(conn, ground.copy_file)),
-                ("staging", lambda: _stage(conn, ground.copy_file, ROWS)),
-                ("grouped", lambda: _stage(conn, ground.copy_file, ROWS * MAX_GROUP)),
-            ]
-            turn = number % len(ways)
-            for name, take in ways[turn:] + ways[:turn]:
-                taken[name].append(_seconds(conn, name, take))
-    return [
-        _figure("writer_vs_copy", taken, "copy", f"COPY FROM file, {ALL_ROWS:,} rows"),
-        _figure("writer_vs_staging", taken, "staging", "COPY + staging + ON CONFLICT, a batch a time"),
-        _figure("writer_vs_staging_grouped", taken, "grouped", f"the same, {MAX_GROUP} batches a time"),
-    ]
+        large = Load(BATCHES, ROWS, ground.copy_file, by_point)
+        taken = _rounds(conn, large)
+        figures = _figures(taken, large, "")
+        for name in ("copy_by_point", "copy_without_index"):
+            figures.append(_figure(name, taken, "copy", large, "COPY of the rows as they came, with the index"))
+        small = Load(SMALL_BATCHES, SMALL_ROWS, ground.copy_file, by_point)
+        figures += _figures(_rounds(conn, small), small, f"_{SMALL_ROWS}")
+    return figures
 
 
-def _sealed(conn: Connection, device: str) -> list[bytes]:
+def _rounds(conn: Connection, load: Load) -> dict[str, list[float]]:
+    """Seconds by way, one for each round."""
+    _write_files(conn, load)
+    taken: dict[str, list[float]] = {}
+    for number in range(1, ROUNDS + 1):
+        device = f"bench-{load.rows}-{number}"
+        sealed = _sealed(conn, device, load)
+        ways: list[tuple[str, Callable[[], None]]] = [
+            ("writer", lambda device=device, sealed=sealed: _write(conn, device, sealed)),
+            ("copy", lambda: _copy(conn, load.as_they_came, load)),
+            ("staging", lambda: _stage(conn, load, batches_each=1)),
+            ("staging_grouped", lambda: _stage(conn, load, batches_each=MAX_GROUP)),
+            ("copy_by_point", lambda: _copy(conn, load.by_point, load)),
+            ("copy_without_index", lambda: _copy(conn, load.as_they_came, load)),
+        ]
+        turn = number % len(ways)
+        for name, take in ways[turn:] + ways[:turn]:
+            taken.setdefault(name, []).append(_seconds(conn, INDEX.get(name, PLAIN_INDEX), take))
+    return taken
+
+
+def _write_files(conn: Connection, load: Load) -> None:
+    """The server's first time, and the files that it reads afterwards."""
+    conn.execute("TRUNCATE telemetry.reading")
+    device = f"bench-{load.rows}-0"
+    _write(conn, device, _sealed(conn, device, load))
+    for path, order in ((load.as_they_came, "batch_id, row"), (load.by_point, "point_id, batch_id, row")):
+        conn.execute(f"COPY (TABLE telemetry.reading ORDER BY {order}) TO '{path}' (FORMAT binary)".encode())
+
+
+def _sealed(conn: Connection, device: str, load: Load) -> list[bytes]:
     """The batches of readings of a new device, whose catalogue is written already."""
-    catalogue, *readings = seal_batches(conn, device)
+    catalogue, *readings = seal_batches(conn, device, load.batches, rows=load.rows)
     _write(conn, device, [catalogue])
     return readings
 
 
-def _seconds(conn: Connection, name: str, take: Callable[[], None]) -> float:
+def _seconds(conn: Connection, index: str, take: Callable[[], None]) -> float:
     conn.execute("TRUNCATE telemetry.reading")
-    conn.execute("DROP INDEX telemetry.reading_point_time")
-    conn.execute(UNIQUE_INDEX if name in {"staging", "grouped"} else PLAIN_INDEX)
+    conn.execute("DROP INDEX IF EXISTS telemetry.reading_point_time")
+    if index:
+        conn.execute(index.encode())
     conn.execute("CHECKPOINT")
     begin = time.perf_counter()
     take()
     return time.perf_counter() - begin
 
 
-def _figure(name: str, taken: dict[str, list[float]], other: str, against: str) -> Figure:
+def _figures(taken: dict[str, list[float]], load: Load, suffix: str) -> list[Figure]:
+    """The writer against each of the others."""
+    against = {
+        "copy": f"COPY FROM file, {load.all_rows:,} rows",
+        "staging": f"COPY + staging + ON CONFLICT, {load.rows:,} rows a transaction",
+        "staging_grouped": f"the same, {load.rows * MAX_GROUP:,} rows a transaction",
+    }
+    return [_figure("writer", taken, other, load, said, f"_vs_{other}{suffix}") for other, said in against.items()]
+
+
+def _figure(way: str, taken: dict[str, list[float]], other: str, load: Load, against: str, suffix: str = "") -> Figure:
     """Ratios are made within a round: its runs are next to each other, so what else the machine does weighs on all."""
-    ratio = statistics.median(seconds / writer for seconds, writer in zip(taken[other], taken["writer"], strict=True))
-    return Figure(name, ALL_ROWS / statistics.median(taken["writer"]), "rows/s", against, ratio)
+    ratio = statistics.median(theirs / ours for theirs, ours in zip(taken[other], taken[way], strict=True))
+    return Figure(way + suffix, load.all_rows / statistics.median(taken[way]), "rows/s", against, ratio)
 
 
 def _write(conn: Connection, device: str, sealed: Sequence[bytes]) -> None:
@@ -89,17 +140,17 @@ def _write(conn: Connection, device: str, sealed: Sequence[bytes]) -> None:
             raise RuntimeError("a batch of the bench was not accepted; what was measured is not the writer")
 
 
-def _copy(conn: Connection, copy_file: Path) -> None:
+def _copy(conn: Connection, copy_file: Path, load: Load) -> None:
     copied = conn.execute(f"COPY telemetry.reading FROM '{copy_file}' (FORMAT binary)".encode())
-    _expect(copied.rowcount)
+    _expect(copied.rowcount, load)
 
 
-def _stage(conn: Connection, copy_file: Path, rows_each: int) -> None:
+def _stage(conn: Connection, load: Load, *, batches_each: int) -> None:
     """The rows come ready encoded from a file, so that nothing but the database is measured on this side."""
-    size = rows_each * row_format.to_records([]).itemsize
+    size = batches_each * load.rows * row_format.to_records([]).itemsize
     inserted = 0
     conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE telemetry.reading)")
-    with copy_file.open("rb") as file:
+    with load.as_they_came.open("rb") as file:
         file.seek(len(row_format.SIGNATURE))
         while (rows := file.read(size)) not in {b"", row_format.TRAILER}:
             with conn.transaction():
@@ -110,9 +161,9 @@ def _stage(conn: Connection, copy_file: Path, rows_each: int) -> None:
                 done = conn.execute("INSERT INTO telemetry.reading TABLE staging ON CONFLICT DO NOTHING")
                 inserted += done.rowcount
                 conn.execute("TRUNCATE staging")
-    _expect(inserted)
+    _expect(inserted, load)
 
 
-def _expect(count: int) -> None:
-    if count != ALL_ROWS:
-        raise RuntimeError(f"{count} rows were taken; the comparison needs the same {ALL_ROWS} rows on all sides")
+def _expect(count: int, load: Load) -> None:
+    if count != load.all_rows:
+        raise RuntimeError(f"{count} rows were taken; the comparison needs the same {load.all_rows} rows on all sides")

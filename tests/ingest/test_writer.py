@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 
 import numpy as np
@@ -14,6 +15,7 @@ from psycopg import sql
 from ingest import read, register
 from ingest.admission import Arrival, Code
 from ingest.database import Connection, connect
+from ingest.rows import PART
 from ingest.writer import MAX_QUARANTINED_OF_TOPIC, write_group
 from tests.ingest.builders import POINTS, START_US, Device, compared, now_us, rows, until
 from verification import batch
@@ -49,6 +51,17 @@ def test_the_batches_are_kept_byte_for_byte(db, device, deliver):
     sent = device.chain(5)
     deliver(*sent)
     assert [one.data for one in read.batches(db, device.name)] == sent
+
+
+def test_a_group_is_stored_point_by_point_and_in_its_order_within(db, device, deliver):
+    each = PART // 3
+    catalogue = device.seal(batch.Catalogue(POINTS))
+    deliver(catalogue, *[device.seal(rows(each, start_us=START_US + n * 1_000)) for n in range(4)])
+    stored = db.execute("SELECT point_id, batch_id, row FROM telemetry.reading ORDER BY tableoid, ctid").fetchall()
+    weeks = db.execute("SELECT count(DISTINCT tableoid) FROM telemetry.reading").fetchone()[0]
+    assert len(stored) == 4 * each > PART
+    falls = sum(one > two for one, two in itertools.pairwise(stored))
+    assert falls == weeks - 1
 
 
 def test_a_replay_inserts_nothing_and_is_acknowledged_again(migrated, device, deliver):
