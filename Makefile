@@ -39,7 +39,7 @@ fuzz: setup ## Feed hostile bytes, guided by coverage, to everything that reads 
 	@$(BIN)/python -m tests.fuzz $${SECONDS_EACH:-60}
 
 bench: setup ## Measure, as ratios in one run; writes build/bench.json
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench
 
 edge-bundle: setup ## Pack the edge agent for plants without a network: build/edge-bundle installs by itself
 	@deploy/edge/bundle.sh .venv build/edge-bundle

@@ -102,8 +102,8 @@ def cli() -> None:
 def main(argv: list[str] | None = None) -> None:
     """Run the command line and exit; a usage error exits with 64, another refusal with its own code.
 
-    The engine's matrices are small: threads of the linear algebra would only wait for each other, and could add up in
-    another order. So they are switched off before numpy is loaded, unless the user has set them.
+    The engine keeps its linear algebra to one thread (`verification.engine.threads`); here the others are not even
+    made, unless the user has asked for them.
     """
     for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
         os.environ.setdefault(name, "1")

@@ -6,7 +6,6 @@ Only a yardstick: nothing of ours imports it.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import venv
@@ -23,10 +22,7 @@ FIT = Path(__file__).with_name("opendsm_fit.py")
 def fit_seconds(energy_kwh: NDArray[np.float64], outdoor_c: NDArray[np.float64]) -> float:
     """The median time of opendsm's daily fit on a year of days, after one that compiles its code."""
     series = {"energy_kwh": energy_kwh.tolist(), "outdoor_c": outdoor_c.tolist()}
-    own_threads = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    done = subprocess.run(
-        [_python(), FIT], input=json.dumps(series), capture_output=True, text=True, check=False, env=own_threads
-    )
+    done = subprocess.run([_python(), FIT], input=json.dumps(series), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"opendsm did not fit; remove {ENVIRONMENT} and try again:\n{done.stderr[-2000:]}")
     return float(done.stdout.splitlines()[-1])

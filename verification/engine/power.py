@@ -11,6 +11,7 @@ from verification.engine.case import Case
 from verification.engine.meters import meters_in_use
 from verification.engine.planner import PlannedMeter, Planner
 from verification.engine.rounding import short, significant
+from verification.engine.threads import one_thread
 from verification.engine.windows import columns_of, model_spec, output_driver, sample_of
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
@@ -49,6 +50,7 @@ class Power:
     class_percent: float | None
 
 
+@one_thread()
 def powers(
     plan: Plan, readings: Mapping[str, Series], *, change: float | None, power: float
 ) -> tuple[list[Power], list[Finding]]:

@@ -16,6 +16,7 @@ from verification.engine.meters import meters_in_use
 from verification.engine.result import ClaimAssessment, Context, Effect, MeasureResult, Result
 from verification.engine.rows import interval_rows
 from verification.engine.step6 import Step6
+from verification.engine.threads import one_thread
 from verification.engine.verdict import assess_claim, decide, overall
 from verification.engine.worth import annual_findings
 from verification.findings import Finding
@@ -40,6 +41,7 @@ __all__ = ["Context", "Result", "needed_points", "readings_used", "verify"]
 NO_CONTEXT = Context()
 
 
+@one_thread()
 def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context: Context = NO_CONTEXT) -> Result:
     """Judge `plan` on `readings`: a series per point, in the plan's units, in any order, with or without readings
     to spare.
