@@ -371,7 +371,7 @@ def test_a_window_can_be_the_standard_conditions(name: str):
     [
         ({"standard": "baseline"}, "has no standard conditions"),
         ({"method": "normalised", "standard": StandardConditions({})}, "needs a number for each of metal_tapped"),
-        ({"method": "normalised", "standard": StandardConditions({"metal_tapped": 0.0})}, "must be above zero"),
+        ({"method": "normalised", "standard": StandardConditions({"metal_tapped": 0.0})}, "must be at least"),
     ],
 )
 def test_standard_conditions_that_do_not_fit_the_plan_are_refused(change: dict[str, object], told: str):

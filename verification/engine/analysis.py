@@ -20,7 +20,7 @@ from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_carlo
-from verification.engine.days import daily_factor
+from verification.engine.days import FEWEST_DAYS
 from verification.engine.meters import MeterInUse
 from verification.engine.model_checks import check_fit, check_outliers, check_support
 from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model, refit
@@ -147,13 +147,12 @@ def analyse(
         *check_outliers(windows.baseline, predicted[0], of_ratio=model.spec.kind == "ratio"),
         *check_outliers(windows.reporting, predicted[1], of_ratio=model.spec.kind == "ratio"),
     ]
+    if primary.noise.days is None and (day := case.fitted.day_index) is not None:
+        findings.append(Finding.of("TOLD_FROM_INTERVALS", days=int(day[-1]) + 1, required=FEWEST_DAYS))
     target = FIGURES.index(spec.measure.target.of)
     estimate = primary.estimate
-    factor = daily_factor(primary, case, plan.confidence)
-    if factor > 1:
-        findings.append(Finding.of("NOISE_BY_DAYS", times=f"{factor:.2f}"))
     noise = [
-        {row: Spread(part.u * factor, part.dof) for row, part in spreads_of(shares, plan.confidence).items()}
+        spreads_of(shares, plan.confidence)
         for shares in (estimate.shares, estimate.relative_shares, _level_shares(case.reporting))
     ]
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
@@ -214,8 +213,8 @@ def _level_shares(reporting: Sample) -> tuple[Share, ...]:
     model = fit_model(ModelSpec("ratio"), reporting)
     if isinstance(model, Finding):
         return ()
-    weights = reporting.in_calendar(np.full(len(reporting), 1 / reporting.total_w))
-    return (Share(noise_of_model(model, reporting), weights, "after"),)
+    weights = np.full(len(reporting), 1 / reporting.total_w)
+    return (Share(noise_of_model(model, reporting), reporting, weights, "after"),)
 
 
 def _rows(

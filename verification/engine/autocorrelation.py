@@ -35,7 +35,8 @@ class Noise:
 
     `rho`, `weight`, `variance` are float64[k]: nodes of the correlation, their posterior weights (sum 1), and at each
     the marginal variance of one observation. `lag1` is the correlation as seen, `rho_mean` its posterior mean,
-    `effective` n' = n(1-rho)/(1+rho) at that mean, `dof` the degrees of freedom n-p.
+    `effective` n' = n(1-rho)/(1+rho) at that mean, `dof` the degrees of freedom n-p. `days` is the noise of the days'
+    sums, where observations are shorter than a day and the days are enough.
     """
 
     rho: Floats
@@ -45,6 +46,7 @@ class Noise:
     rho_mean: float
     effective: float
     dof: float
+    days: Noise | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,8 @@ def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread
     if not noise.variance.any():
         return Spread(0.0, noise.dof)
     positive = np.maximum(noise.rho, 0.0)
-    scales = np.sqrt(noise.variance * sum(quadratic_form(each, positive) for each in weights))
+    forms = [quadratic_form(each, positive) for each in weights if each.any()]
+    scales = np.sqrt(noise.variance * np.sum(forms, axis=0))
     if not scales.any():  # no interval of it counts: of a relative change from something to nothing, the baseline's
         return Spread(0.0, noise.dof)
     inner = _half_width(noise, scales, ONE_SIGMA)

@@ -18,25 +18,46 @@ from typing import Literal
 
 import numpy as np
 
-from verification.engine.autocorrelation import Noise, Spread, noise_of, spread
+from verification.engine.autocorrelation import Noise, Spread, noise_of, spread, standard_error
+from verification.engine.days import means_by_day, noise_of_days
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
 
 Method = Literal["avoided", "normalised", "backcast"]
 Of = Literal["after", "before"]
 MODEL = "model"
+ROUNDING = 1e-12  # of the largest weight: a difference that is none
 WINDOW_ROWS: dict[Of, str] = {"before": "model:baseline", "after": "model:reporting"}  # rows of a budget
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Share:
-    """How the noise of one window reaches an estimate: a weight for each of its intervals, on the calendar; `of` says
-    whether it moves what was found after the retrofit or what would have been without it.
+    """How the noise of one window reaches an estimate: a weight for each of its intervals; `of` says whether it moves
+    what was found after the retrofit or what would have been without it.
     """
 
     noise: Noise
+    window: Sample
     weights: Floats
     of: Of
+
+    @property
+    def parts(self) -> list[tuple[Noise, Floats]]:
+        """The weights in order of time, beside the noise that they weigh: what a day weighs on average and how its
+        intervals differ from that, where days tell the noise; else each interval as it is.
+        """
+        day = self.window.day_index
+        if self.noise.days is None or day is None:
+            return [(self.noise, self.window.in_calendar(self.weights))]
+        means = means_by_day(self.weights, day)
+        rest = self.weights - means[day]
+        rest[np.abs(rest) <= ROUNDING * np.max(np.abs(self.weights))] = 0.0
+        return [(self.noise.days, means), (self.noise, self.window.in_calendar(rest))]
+
+    def error_of_difference(self, other: Share) -> float:
+        """The standard uncertainty of this share less another one of the same noise and window."""
+        difference = dataclasses.replace(self, weights=self.weights - other.weights)
+        return math.hypot(*(standard_error(noise, weights) for noise, weights in difference.parts))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -102,17 +123,19 @@ def spreads_of(shares: Sequence[Share], confidence: float) -> dict[str, Spread]:
     for noise in noises.values():
         own = [share for share in shares if share.noise is noise]
         name = MODEL if len(noises) == 1 else WINDOW_ROWS[own[0].of]
-        parts[name] = spread(noise, [share.weights for share in own], confidence)
+        levels = zip(*(share.parts for share in own), strict=True)
+        parts[name] = _sum_of([spread(level[0][0], [weights for _, weights in level], confidence) for level in levels])
     return parts
 
 
 def spread_of(shares: Sequence[Share], confidence: float) -> Spread:
-    """The error by all noises: they are independent, so that their variances add, with degrees of freedom by
-    Welch-Satterthwaite.
-    """
+    """The error by all noises, which are independent."""
     parts = list(spreads_of(shares, confidence).values())
-    if not parts:
-        return Spread(math.nan, math.inf)
+    return _sum_of(parts) if parts else Spread(math.nan, math.inf)
+
+
+def _sum_of(parts: Sequence[Spread]) -> Spread:
+    """Independent errors: their variances add, with degrees of freedom by Welch-Satterthwaite."""
     if len(parts) == 1:
         return parts[0]
     u = math.hypot(*(part.u for part in parts))
@@ -121,9 +144,10 @@ def spread_of(shares: Sequence[Share], confidence: float) -> Spread:
 
 
 def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
-    """The noise of a model on the window that it was fitted to."""
-    fit = model.fit
-    return noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
+    """The noise of a model on the window that it was fitted to; that of its days, too, where intervals are shorter."""
+    fit, day = model.fit, sample.day_index
+    noise = noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
+    return noise if day is None else dataclasses.replace(noise, days=noise_of_days(fit, day))
 
 
 def avoided(
@@ -138,7 +162,7 @@ def avoided(
         before=model.predict_sum(reporting),
         output=output,
         sharing=lambda: (
-            Share(noise, baseline.in_calendar(model.sum_weights(reporting) / output), "before"),
+            Share(noise, baseline, model.sum_weights(reporting) / output, "before"),
             _metered(noise_of_model(own, reporting) if own else noise, reporting, output, "after"),
         ),
     )
@@ -156,7 +180,7 @@ def backcast(
         before=baseline.total_y,
         output=output,
         sharing=lambda: (
-            Share(noise, reporting.in_calendar(model.sum_weights(baseline) / output), "after"),
+            Share(noise, reporting, model.sum_weights(baseline) / output, "after"),
             _metered(noise_of_model(own, baseline) if own else noise, baseline, output, "before"),
         ),
     )
@@ -174,12 +198,12 @@ def normalised(
         before=model_before.predict_sum(standard),
         output=output,
         sharing=lambda: (
-            Share(noise_before, baseline.in_calendar(model_before.sum_weights(standard) / output), "before"),
-            Share(noise_after, reporting.in_calendar(model_after.sum_weights(standard) / output), "after"),
+            Share(noise_before, baseline, model_before.sum_weights(standard) / output, "before"),
+            Share(noise_after, reporting, model_after.sum_weights(standard) / output, "after"),
         ),
     )
 
 
 def _metered(noise: Noise, window: Sample, output: float, of: Of) -> Share:
     """Each metered interval brings its own noise."""
-    return Share(noise, window.in_calendar(np.full(len(window), 1 / output)), of)
+    return Share(noise, window, np.full(len(window), 1 / output), of)

@@ -103,7 +103,7 @@ def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] 
     at_hand |= {name: values for name, values in columns.alternatives.items() if name in alternatives}
     position = np.flatnonzero(used)
     categories = {name: np.array(labels, dtype=np.str_)[used] for name, labels in (data.categories or {}).items()}
-    sub_daily = data.calendar.interval in ("15min", "hour")
+    interval = data.calendar.interval
     return Sample(
         y=columns.y[used],
         w=columns.w[used],
@@ -113,7 +113,8 @@ def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] 
         order=None if data.stopped is None else (np.cumsum(~data.stopped) - 1)[used],
         month=data.calendar.month_of[used],
         categories=categories,
-        slot=data.calendar.hour_of_week[used] if sub_daily else None,
+        slot=data.calendar.hour_of_week[used] if interval in ("15min", "hour") else None,
+        day=data.calendar.day_of[used] if interval in ("15min", "hour", "shift") else None,
     )
 
 

@@ -3,12 +3,14 @@
 from verification.finding_catalogue.entry import Entry
 
 ENTRIES = {
-    "NOISE_BY_DAYS": Entry(
-        "info", None,
-        "Told from whole days the uncertainty of the model is {times} times as large as told from the single "
-        "intervals; "
-        "the larger one counts.",
-        "按整日计算的模型不确定度是按单个区间计算的 {times} 倍，取较大者。",
+    "TOLD_FROM_INTERVALS": Entry(
+        "warning", None,
+        "The intervals are shorter than a day and cover {days} days, too few to tell how the line drifts from day to "
+        "day ({required} are needed): the uncertainty stands on single intervals and may be too small.",
+        "区间短于一天，仅覆盖 {days} 天，不足以判断逐日漂移（至少需要 {required} 天）："
+        "不确定度按单个区间计算，可能偏小。",
+        "Choose a longer baseline.",
+        "选择更长的基准期。",
     ),
     "ADJUSTMENT_APPLIED": Entry(
         "info", None,

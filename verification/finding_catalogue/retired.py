@@ -3,6 +3,13 @@
 from verification.finding_catalogue.entry import Entry
 
 ENTRIES = {
+    "NOISE_BY_DAYS": Entry(
+        "info", None,
+        "Told from whole days the uncertainty of the model is {times} times as large as told from the single "
+        "intervals; "
+        "the larger one counts.",
+        "按整日计算的模型不确定度是按单个区间计算的 {times} 倍，取较大者。",
+    ),
     "TOO_FEW_DAYS": Entry(
         "error", "invalid_data",
         "Only {used} of {expected} days of the {window} window are usable ({percent} %; at least {required} % "

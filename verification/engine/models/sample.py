@@ -32,7 +32,8 @@ class Sample:
     """m intervals in order of time: y, w float64[m]; drivers float64[m, k], named; categories: a label per interval.
 
     `position` int64[m] counts intervals from the window's start, gaps included; `month` int64[m] numbers the calendar
-    months (year*12 + month); `slot` int64[m] is the interval of the week, -1 where intervals are a day or longer.
+    months (year*12 + month). Of intervals shorter than a day `day` int64[m] counts the days, and `slot` int64[m] is the
+    hour of the week of those of at most an hour.
     `order` int64[m] is `position` without the intervals that the plan leaves out because the line stands: in its noise
     the next shift that it works follows the last; None where all intervals count.
     """
@@ -46,6 +47,7 @@ class Sample:
     categories: Mapping[str, NDArray[np.str_]] = dataclasses.field(default_factory=dict)
     slot: Integers | None = None
     order: Integers | None = None
+    day: Integers | None = None
 
     def __len__(self) -> int:
         """The number of intervals."""
@@ -84,6 +86,7 @@ class Sample:
             categories={name: labels[selection] for name, labels in self.categories.items()},
             slot=None if self.slot is None else self.slot[selection],
             order=None if self.order is None else self.order[selection],
+            day=None if self.day is None else self.day[selection],
         )
 
     def in_calendar(self, weights: Floats) -> Floats:
@@ -92,6 +95,13 @@ class Sample:
         laid_out = np.zeros(int(order[-1] - order[0]) + 1)
         laid_out[order - order[0]] = weights
         return laid_out
+
+    @functools.cached_property
+    def day_index(self) -> Integers | None:
+        """int64[m]: the number of each interval's day, from 0, days without an interval left out; None where intervals
+        are days or longer.
+        """
+        return None if self.day is None else np.concatenate([[0], np.cumsum(np.diff(self.day) != 0)])
 
     def _rows(self, selection: Booleans | Integers | slice) -> Floats:
         if isinstance(selection, slice):

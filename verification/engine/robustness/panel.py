@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from verification.engine.autocorrelation import Noise, Spread, standard_error
+from verification.engine.autocorrelation import Noise, Spread
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.models.statistics import term_p_values
@@ -183,8 +183,6 @@ def differs(primary: Entry, other: Entry) -> bool:
     """
     if primary.estimate is None or other.estimate is None:
         return False
-    variances = [
-        standard_error(mine.noise, mine.weights - theirs.weights) ** 2
-        for mine, theirs in zip(primary.estimate.shares, other.estimate.shares, strict=True)
-    ]
-    return abs(other.estimate.delta - primary.estimate.delta) > DIFFERENCE_SDS * math.sqrt(math.fsum(variances))
+    shares = zip(primary.estimate.shares, other.estimate.shares, strict=True)
+    error = math.hypot(*(mine.error_of_difference(theirs) for mine, theirs in shares))
+    return abs(other.estimate.delta - primary.estimate.delta) > DIFFERENCE_SDS * error
