@@ -17,13 +17,14 @@ from typing import Literal
 import numpy as np
 from scipy.signal import lfilter
 
-from verification.engine.assess import Primary, primary_answer, turning
+from verification.engine.assess import Primary, primary_with_noise, turning
 from verification.engine.budget import Continuity, Contribution, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec, refit
 from verification.engine.models.linear import Fit
 from verification.engine.models.sample import Sample
-from verification.engine.robustness.judge import Naming, Standing, judge
+from verification.engine.robustness.assumptions import assumptions
+from verification.engine.robustness.judge import Naming, Standing, assumption_findings, judge
 from verification.findings import Finding
 
 EFFECT, LIMIT = -260.0, -200.0  # kWh/t
@@ -134,8 +135,8 @@ class _Line:
 
 def _judged(line: _Line, effect: float, limit: float) -> _Judged | None:
     """The engine's answer for the line with `effect`, against at most `limit`; None where it gives no number."""
-    case = Case(line.window(0, effect), line.window(1, effect), output="output")
-    primary = primary_answer(ModelSpec("ols", ("output",)), case)
+    windows = Case(line.window(0, effect), line.window(1, effect), output="output")
+    primary, case, _ = primary_with_noise(ModelSpec("ols", ("output",)), windows)
     if isinstance(primary, Finding):
         return None
     error = primary.estimate.spread(CONFIDENCE)
@@ -155,7 +156,12 @@ def _judged(line: _Line, effect: float, limit: float) -> _Judged | None:
             limit_unit="kWh/t",
         )
     # Without a verdict nothing can be turned. The checks that inform only are left out.
-    findings = judge(turning(primary, case, CONFIDENCE), standing, NAMING, "output") if standing else []
+    findings = []
+    if standing:
+        days = np.arange(line.cell.n, dtype=float), line.cell.n + WORKS + np.arange(line.cell.n, dtype=float)
+        doubts = assumptions(primary.model, primary.noise, case, days)
+        findings = judge(turning(primary, case, CONFIDENCE), standing, NAMING, "output")
+        findings += assumption_findings(doubts, standing, NAMING, delta, expanded)
     return _Judged(delta, expanded, decided and delta < limit, not any(finding.blocks for finding in findings))
 
 

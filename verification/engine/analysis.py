@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from verification.engine.adjustments import Adjusted, adjustments_of
-from verification.engine.assess import Primary, Robustness, primary_answer, robustness
+from verification.engine.assess import Primary, Robustness, primary_with_noise, robustness
 from verification.engine.autocorrelation import Spread
 from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
@@ -44,6 +44,7 @@ from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Plan
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
+from verification.series.calendar import DAY_US
 from verification.series.columns import Floats
 
 FIGURES = ("change", "relative", "level")  # what a target may be about, in the order of their budgets
@@ -130,9 +131,10 @@ def analyse(
     standard = spec.measure.standard
     conditions = standard_sample(spec, standard, case.baseline) if not isinstance(standard, str) else standard
     case = dataclasses.replace(case, standard=conditions)
-    primary = primary_answer(model_spec(spec), case)
+    primary, case, found = primary_with_noise(model_spec(spec), case)
     if isinstance(primary, Finding):
         return None, [*findings, primary]
+    findings += found
     if spec.measure.target.of == "relative" and primary.estimate.before <= 0:
         return None, [*findings, Finding.of("RELATIVE_UNDEFINED")]
     model = primary.model
@@ -173,9 +175,19 @@ def analyse(
         term_p_values=p_values,
         predicted_baseline=predicted[0],
         predicted_reporting=predicted[1],
-        robustness=robustness(primary, case, plan.confidence),
+        robustness=robustness(primary, case, plan.confidence, _days(windows, case)),
         cross_checks=_cross_checks(primary, case, budgets[target], figures[target], effects, target, plan.confidence),
     ), findings
+
+
+def _days(windows: Windows, case: Case) -> tuple[Floats, Floats]:
+    """When each interval used begins, by window, in days since the baseline began."""
+    first = windows.baseline.calendar.edges_us[0]
+    before, after = (
+        (data.calendar.edges_us[sample.position] - first) / DAY_US
+        for data, sample in ((windows.baseline, case.baseline), (windows.reporting, case.reporting))
+    )
+    return before, after
 
 
 def _cross_checks(

@@ -10,11 +10,13 @@ import dataclasses
 import math
 
 import numpy as np
+from scipy.special import fdtrc
 
 from verification.engine.autocorrelation import Noise, noise_of
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
-from verification.engine.models.sample import Sample
+from verification.engine.models.sample import Floats, Sample
+from verification.engine.robustness.assumptions import Assumptions, assumptions
 from verification.engine.robustness.change_points import change_points
 from verification.engine.robustness.left_out import (
     Influence,
@@ -32,6 +34,7 @@ from verification.findings import Finding
 
 # With fewer effective intervals the autocorrelation cannot be told from a drift without end.
 MIN_EFFECTIVE = 6
+GROWN_P = 0.05  # below it the projected window's own noise counts: that it is larger by chance only widens U
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -62,6 +65,7 @@ class Robustness:
     baseline_changes: list[int]
     reporting_changes: list[int]
     matched: MatchedLoad | None
+    assumptions: Assumptions
 
 
 def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
@@ -83,6 +87,36 @@ def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
     return estimate if isinstance(estimate, Finding) else Primary(model, noise, estimate)
 
 
+def primary_with_noise(spec: ModelSpec, case: Case) -> tuple[Primary | Finding, Case, list[Finding]]:
+    """The primary answer, and the case as it was answered: with the projected window's own noise where that grew."""
+    primary = primary_answer(spec, case)
+    times = None if isinstance(primary, Finding) else grown_noise(primary, case)
+    if times is None:
+        return primary, case, []
+    case = dataclasses.replace(case, own_noise=True)
+    return primary_answer(spec, case), case, [Finding.of("NOISE_GREW", times=f"{times:.2f}")]
+
+
+def grown_noise(primary: Primary, case: Case) -> float | None:
+    """How many times as much the projected window errs about a model of its own kind as the fitted one, where chance
+    explains that in fewer than one case of twenty; else None, also where the window already brings its own noise.
+
+    F of the two variances, whose degrees of freedom are those of the variance of an AR(1) series,
+    dof (1-rho^2)/(1+rho^2) (Bayley and Hammersley 1946).
+    """
+    if case.own_model(primary.model) is not None:
+        return None
+    own = fit_model(primary.model.spec, case.projected)
+    if isinstance(own, Finding):
+        return None
+    noise = noise_of_model(own, case.projected)
+    dofs = [each.dof * (1 - each.rho_mean**2) / (1 + each.rho_mean**2) for each in (primary.noise, noise)]
+    before, after = primary.model.fit.residual_sd, own.fit.residual_sd
+    if noise.effective < MIN_EFFECTIVE or before == 0 or fdtrc(dofs[1], dofs[0], (after / before) ** 2) >= GROWN_P:
+        return None
+    return after / before
+
+
 def turning(primary: Primary, case: Case, confidence: float) -> Turning:
     """The checks of step 6 that can turn a verdict."""
     model = primary.model
@@ -95,8 +129,8 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
     )
 
 
-def robustness(primary: Primary, case: Case, confidence: float) -> Robustness:
-    """Every check of step 6."""
+def robustness(primary: Primary, case: Case, confidence: float, days: tuple[Floats, Floats]) -> Robustness:
+    """Every check of step 6; `days` is when each interval of a window begins, by window."""
     model, noise = primary.model, primary.noise
     share = noise.effective / model.fit.n
     return Robustness(
@@ -104,6 +138,7 @@ def robustness(primary: Primary, case: Case, confidence: float) -> Robustness:
         placebo=placebo_dates(model.spec, case.fitted, confidence, MIN_EFFECTIVE),
         baseline_changes=_changes(model, case.baseline),
         reporting_changes=_changes(model, case.reporting),
+        assumptions=assumptions(model, noise, case, days),
         matched=matched_load(model, case.baseline, case.reporting, 1 / share) if _has_output(case) else None,
     )
 

@@ -24,7 +24,8 @@ class Case:
     """Two windows and how they are to be compared. `adjustment` [numerator per denominator of the
     reporting period] is added to what would have been; `output` names the driver that is the metric's denominator,
     `temperatures` those that are temperatures. `put_back` has, by window and reason, the window as it would be with
-    what was left out for that reason.
+    what was left out for that reason. `own_noise`: the projected window errs more than the fitted one, and brings its
+    own noise.
     """
 
     baseline: Sample
@@ -35,6 +36,7 @@ class Case:
     temperatures: Sequence[str] = ()
     standard: Literal["both"] | WindowName | Sample = "both"
     put_back: Sequence[tuple[WindowName, str, Sample]] = ()
+    own_noise: bool = False
 
     def window(self, name: WindowName) -> Sample:
         """One of the two windows."""
@@ -83,6 +85,6 @@ class Case:
 
     def own_model(self, model: BaselineModel) -> BaselineModel | Finding | None:
         """The projected window's own model of the same kind, where the answer stands on it; else None."""
-        if self.method == "normalised" or model.spec.kind in LEVELS:
+        if self.method == "normalised" or self.own_noise or model.spec.kind in LEVELS:
             return fit_model(model.spec, self.projected)
         return None

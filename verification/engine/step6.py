@@ -25,7 +25,7 @@ from verification.engine.result import (
     SensitivityRow,
     State,
 )
-from verification.engine.robustness.judge import Naming, Standing, judge, placebo_findings
+from verification.engine.robustness.judge import Naming, Standing, assumption_findings, judge, placebo_findings
 from verification.engine.robustness.panel import Entry, label
 from verification.engine.rounding import fixed, significant
 from verification.engine.verdict import against
@@ -55,6 +55,13 @@ class Step6:
             *placebo_findings(found.placebo),
             *self._change_findings(),
             *self._matched_findings(),
+            *assumption_findings(
+                found.assumptions,
+                self._standing(effect),
+                naming,
+                self.analysis.delta,
+                self.analysis.budget.expanded,
+            ),
         ]
 
     def panel(self) -> list[PanelRow]:

@@ -81,6 +81,50 @@ ENTRIES = {
         "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
         "说明这些区间为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
     ),
+    "DRIFT": Entry(
+        "warning", None,
+        "Both windows drift, apart from the step between them: between their middles it comes to {shift} {unit}, and "
+        "without it the change would be {delta} {unit}.",
+        "除改造带来的阶跃外，两个期间内均有持续漂移：两期中点之间累计 {shift} {unit}；"
+        "扣除漂移后变化量为 {delta} {unit}。",
+        "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
+        "查明使产线持续变化的原因并将其列为驱动量；或比较各满一年的期间。",
+    ),
+    "DRIFT_FLIPS": Entry(
+        "error", "inconclusive",
+        "Both windows drift, apart from the step between them: between their middles it comes to {shift} {unit}. "
+        "Without it the change would be {delta} {unit}, which does not bear the verdict out.",
+        "除改造带来的阶跃外，两个期间内均有持续漂移：两期中点之间累计 {shift} {unit}。"
+        "扣除漂移后变化量为 {delta} {unit}，不支持该结论。",
+        "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
+        "查明使产线持续变化的原因并将其列为驱动量；或比较各满一年的期间。",
+    ),
+    "DRIFT_NOT_EXCLUDED": Entry(
+        "info", None,
+        "The verdict takes the line for steady apart from the retrofit. These windows cannot tell a drift of up to "
+        "{bound} {unit} between their middles from none, and it would turn the verdict.",
+        "结论以产线除改造外保持稳定为前提。现有数据无法排除两期中点之间最大 {bound} {unit} 的漂移，"
+        "而此漂移足以改变结论。",
+        "Take longer windows, or windows a year apart, or a driver that carries what drifts (season, wear, feed).",
+        "延长期间，或选择相隔一年的期间，或加入能反映漂移的驱动量（季节、磨损、原料）。",
+    ),
+    "LOAD_CURVED": Entry(
+        "warning", None,
+        "The numerator does not follow the drivers along a straight line; with a bent one the change would be {delta} "
+        "{unit}.",
+        "分子与驱动量之间不是直线关系；若用曲线，变化量为 {delta} {unit}。",
+        "Plan with a driver or a model that has the bend, or compare periods of like load.",
+        "在方案中采用能反映弯曲关系的驱动量或模型，或比较负荷相近的期间。",
+    ),
+    "DRIVER_ERROR_MATTERS": Entry(
+        "warning", None,
+        "The mean of {driver} moved between the windows. If what the model leaves unexplained were random error in "
+        "{driver}, its slope would be too flat and the change off by up to {bound} {unit}, more than the uncertainty.",
+        "两个期间的 {driver} 均值不同。若模型未解释的波动来自 {driver} 的随机误差，其斜率将偏小，变化量的偏差最大可达 "
+        "{bound} {unit}，超过不确定度。",
+        "Meter the driver better or over longer intervals, or compare periods of like load.",
+        "提高该驱动量的计量准确度或延长区间，或比较负荷相近的期间。",
+    ),
     "MATCHED_LOAD_DIFFERS": Entry(
         "warning", None,
         "Among intervals of like load the change is {delta} {unit}, which the model's answer does not explain.",

@@ -10,12 +10,13 @@ import ruptures
 import statsmodels.datasets.nile
 
 from tests.verification.engine.samples import ar1, line, sample
-from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, robustness
+from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, robustness, turning
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import change_points, optimal_partition
-from verification.engine.robustness.left_out import most_influential, without_months
+from verification.engine.robustness.judge import Naming, Standing, judge
+from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
 from verification.engine.robustness.panel import Entry, candidates, differs, label, panel
 from verification.engine.robustness.placebo import placebo_dates
@@ -219,9 +220,38 @@ def test_loads_without_a_like_are_not_compared():
     assert matched_load(model, *line(7, 20), 1.0) is None
 
 
+def test_a_month_or_a_day_that_decides_alone_turns_a_verdict():
+    baseline, reporting = line(8)
+    found = turning(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95)
+    standing = Standing(
+        delta=-260.0,
+        met=True,
+        significant_sign=True,
+        passes=lambda change: change <= -200,
+        others=0.0,
+        confidence=0.95,
+        limit="-200",
+        limit_unit="kWh/t",
+    )
+    naming = Naming("kWh/t", 1.0, lambda window, position: f"{window} {position}")
+    for change, month, expected in (
+        (61.0, -260.0, ["INTERVAL_FLIPS"]),
+        (0.0, -199.0, ["MONTH_FLIPS"]),
+        (59.0, -201.0, []),
+    ):
+        fewer = dataclasses.replace(
+            found,
+            months=[WithoutMonth("reporting", 2026, 7, 0.25, month), WithoutMonth("reporting", 2026, 8, 0.26, -199.0)],
+            influence=[Influence("reporting", 30, change)],
+        )
+        assert [finding.code for finding in judge(fewer, standing, naming, "output")] == expected
+        assert judge(fewer, None, naming, "output") == []
+
+
 def test_every_check_of_step_6_is_made():
     baseline, reporting = line(8)
-    found = robustness(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95)
+    days = baseline.position.astype(float), 130.0 + reporting.position
+    found = robustness(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95, days)
     assert [entry.primary for entry in found.turning.panel].count(True) == 1
     assert len(found.placebo) == 9
     assert len(found.turning.influence) == 2

@@ -13,14 +13,21 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from verification.engine.assess import Turning
-from verification.engine.budget import Contribution, combine
+from verification.engine.autocorrelation import ONE_SIGMA
+from verification.engine.budget import Contribution, combine, coverage_factor
 from verification.engine.case import WindowName
+from verification.engine.robustness.assumptions import Assumptions, Drift
 from verification.engine.robustness.panel import SURE_REJECTION_P, Entry, differs, label, rejected_by
 from verification.engine.robustness.placebo import Placebo
 from verification.engine.rounding import significant
 from verification.findings import Finding
 
 SHOWN_DIGITS = 4
+MATTERS = 0.25  # of U: a bias of this size lets an interval of 95 % miss in one case of thirteen
+BENT = 0.5  # of U: a few days at a stop are far from the others and bend a straight line by less
+WORST_CASE = 1.5  # of U: no driver of a metered line errs as badly as this bound supposes
+DRIFT_P = 0.01
+SURE_DRIFT_P = 1e-4  # of one case in ten thousand a conclusion may be withheld for nothing
 LARGEST_MONTH_SHARE = 1 / 4  # a month that is more of its window than this leaves too little to judge by
 PLACEBO_WARN_SHARE = 0.7  # dates overlap: one chance drift of an honest line shows at five or six of nine
 
@@ -102,6 +109,38 @@ def placebo_findings(placebo: Sequence[Placebo]) -> Iterator[Finding]:
     claims = sum(each.claims for each in placebo)
     if claims > PLACEBO_WARN_SHARE * len(placebo):
         yield Finding.of("PLACEBO_CLAIMS", claims=claims, dates=len(placebo))
+
+
+def assumption_findings(
+    found: Assumptions, standing: Standing | None, naming: Naming, delta: float, expanded: float
+) -> Iterator[Finding]:
+    """What speaks against the comparison itself. A drift that is sure forbids a conclusion that does not hold without
+    it; one that the windows cannot tell from none is said where it could turn the verdict.
+    """
+    unit = {"unit": naming.unit}
+    if found.drift is not None:
+        yield from _of_drift(found.drift, standing, naming, expanded)
+    curved = found.curvature
+    if curved is not None and curved.p < SURE_REJECTION_P and abs(curved.shift) > BENT * expanded:
+        yield Finding.of("LOAD_CURVED", delta=naming.figure(delta + curved.shift), **unit)
+    for each in found.dilution:
+        if abs(each.shift) > WORST_CASE * expanded:
+            yield Finding.of("DRIVER_ERROR_MATTERS", driver=each.driver, bound=naming.figure(abs(each.shift)), **unit)
+
+
+def _of_drift(drift: Drift, standing: Standing | None, naming: Naming, expanded: float) -> Iterator[Finding]:
+    confidence = standing.confidence if standing else ONE_SIGMA
+    reach = coverage_factor(confidence, drift.dof)
+    shown = {"shift": naming.figure(drift.shift), "delta": naming.figure(drift.delta), "unit": naming.unit}
+    if drift.p < DRIFT_P and abs(drift.shift) > MATTERS * expanded:
+        ends = (drift.delta + sign * reach * drift.u_delta for sign in (-1, 1))
+        turned = standing is not None and not all(standing.passes(end) == standing.met for end in ends)
+        yield Finding.of("DRIFT_FLIPS" if turned and drift.p < SURE_DRIFT_P else "DRIFT", **shown)
+    elif standing is not None:
+        ends = (standing.delta - drift.shift + sign * reach * drift.u_shift for sign in (-1, 1))
+        if not all(standing.passes(end) == standing.met for end in ends):
+            bound = naming.figure(abs(drift.shift) + reach * drift.u_shift)
+            yield Finding.of("DRIFT_NOT_EXCLUDED", bound=bound, unit=naming.unit)
 
 
 def _of_fewer_data(found: Turning, standing: Standing, naming: Naming) -> Iterator[Finding]:

@@ -1,0 +1,190 @@
+"""What a before-and-after comparison takes for granted, as far as the data can contradict it.
+
+Drift: there is no trend but the retrofit's step (an interrupted time series with one slope for both windows, Wagner et
+al. 2002). Curvature: the drivers act along lines (Ramsey's RESET, 1969). Dilution: a driver is known without random
+error, which would flatten its slope (Frisch's bounds). Each is told as what it would do to the change. Pure numerics,
+in the metric's kernel unit. Not handled: what each means for the verdict (`judge.py`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from verification.engine.autocorrelation import ONE_SIGMA, Noise, noise_of, spread, standard_error, two_sided_p
+from verification.engine.case import Case
+from verification.engine.models.family import LEVELS, BaselineModel
+from verification.engine.models.sample import Booleans, Floats, Sample
+from verification.engine.savings import Share
+
+NEGLIGIBLE = 1e-9  # of the largest: a column that depends on the others
+YEAR_DAYS = 365.25
+WHOLE_YEAR_DAYS = 330.0  # a window as long as this holds every season
+SAME_SEASON_DAYS = 45.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Drift:
+    """What a steady drift in both windows comes to between their middles, and the change without it, each with its
+    standard uncertainty and degrees of freedom; `p` of the drift.
+    """
+
+    shift: float
+    u_shift: float
+    delta: float
+    u_delta: float
+    dof: float
+    p: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Bias:
+    """What a doubt about the form of the model would do to the change, and the p of the doubt; `driver` is the one in
+    doubt, empty for all of them together.
+    """
+
+    shift: float
+    p: float
+    driver: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Assumptions:
+    """What the data say against each; None where they cannot say anything."""
+
+    drift: Drift | None
+    curvature: Bias | None
+    dilution: list[Bias]
+
+
+def assumptions(model: BaselineModel, noise: Noise, case: Case, days: tuple[Floats, Floats]) -> Assumptions:
+    """What the data say; `days` float64[m] is when each interval of a window begins, by window."""
+    if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
+        return Assumptions(None, None, [])
+    return Assumptions(
+        drift=None if _same_season(days) else drift(model, case, days),
+        curvature=curvature(model, noise, case),
+        dilution=dilution(model, case),
+    )
+
+
+def _same_season(days: tuple[Floats, Floats]) -> bool:
+    """Whether windows shorter than a year lie whole years apart: a trend in both is then the season's, and cancels."""
+    distance = float(np.mean(days[1])) - float(np.mean(days[0]))
+    years = round(distance / YEAR_DAYS)
+    short = min(float(np.ptp(each)) for each in days) < WHOLE_YEAR_DAYS
+    return short and years > 0 and abs(distance - years * YEAR_DAYS) < SAME_SEASON_DAYS
+
+
+def drift(model: BaselineModel, case: Case, days: tuple[Floats, Floats]) -> Drift | None:
+    """The trend that both windows share, beside the step between them, by whole days where intervals are shorter;
+    None where the drivers leave no trend to be seen.
+    """
+    windows = case.baseline, case.reporting
+    w = np.concatenate([window.w for window in windows])
+    time = np.concatenate(days)
+    time = (time - np.mean(time)) / np.ptp(time)
+    step = np.repeat([0.0, 1.0], [len(window) for window in windows])
+    distance = float(np.mean(time[step == 1]) - np.mean(time[step == 0]))
+    if model.spec.kind in LEVELS:  # what is left of a ratio has the constant for its column
+        columns, weight = np.ones((len(w), 1)), np.ones(len(w))
+    else:
+        columns, weight = np.vstack([model.design_matrix(window) for window in windows]), w / np.mean(w)
+    y = np.concatenate([window.y - model.predict(window) for window in windows])
+    table = _by_day(windows, np.column_stack([y, step * weight, time * weight, columns]))
+    left, sizes, _ = np.linalg.svd(table[:, 3:], full_matrices=False)
+    others = left[:, sizes > NEGLIGIBLE * sizes[0]]
+    own = table[:, 1:3] - others @ (others.T @ table[:, 1:3])
+    basis, triangle = np.linalg.qr(own)
+    if np.min(np.abs(np.diag(triangle))) <= NEGLIGIBLE * np.linalg.norm(table[:, 1:3]):
+        return None
+    rows = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
+    basis = np.column_stack([others, basis])
+    noise = noise_of(basis, table[:, 0] - basis @ (basis.T @ table[:, 0]), _follows(windows))
+    (level, slope), (of_level, of_slope) = (
+        rows @ table[:, 0],
+        [spread(noise, _laid_out(windows, row), ONE_SIGMA) for row in rows],
+    )
+    per = 1 / float(np.mean(w))
+    return Drift(
+        shift=float(slope) * distance * per,
+        u_shift=of_slope.u * distance * per,
+        delta=float(level) * per,
+        u_delta=of_level.u * per,
+        dof=of_slope.dof,
+        p=float(two_sided_p(np.array([slope]), np.array([of_slope.u]), of_slope.dof)[0]),
+    )
+
+
+def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
+    """The rows of two windows, summed over each day where intervals are shorter than a day."""
+    parts = np.split(table, [len(windows[0])])
+    summed = []
+    for window, part in zip(windows, parts, strict=True):
+        day = window.day_index
+        sums = part if day is None else np.column_stack([np.bincount(day, column) for column in part.T])
+        summed.append(sums)
+    return np.vstack(summed)
+
+
+def _follows(windows: Sequence[Sample]) -> Booleans:
+    """Which of those rows follow each other; those of two windows do not."""
+    before, after = (
+        window.follows if window.day_index is None else np.ones(int(window.day_index[-1]), dtype=bool)
+        for window in windows
+    )
+    return np.concatenate([before, [False], after])
+
+
+def _laid_out(windows: Sequence[Sample], weights: Floats) -> list[Floats]:
+    """Weights of those rows by window, in order of time."""
+    first = windows[0].day_index
+    parts = np.split(weights, [len(windows[0]) if first is None else int(first[-1]) + 1])
+    return [
+        window.in_calendar(part) if window.day_index is None else part
+        for window, part in zip(windows, parts, strict=True)
+    ]
+
+
+def curvature(model: BaselineModel, noise: Noise, case: Case) -> Bias | None:
+    """What the square of the modelled value, as one more term, would change."""
+    fitted, projected = case.fitted, case.projected
+    modelled = model.predict(fitted)
+    centre, size = float(np.mean(modelled)), float(np.std(modelled))
+    if model.spec.kind in LEVELS or size == 0:
+        return None
+    square, ahead = (((values - centre) / size) ** 2 for values in (modelled, model.predict(projected)))
+    basis = model.fit.basis
+    own = square - basis @ (basis.T @ square)  # what the other terms do not carry already
+    squares = float(own @ own)
+    if squares <= NEGLIGIBLE * float(square @ square):
+        return None
+    weights = own / squares
+    coefficient = float(weights @ model.fit.residuals)
+    parts = Share(noise, fitted, weights, "before").parts
+    error = math.hypot(*(standard_error(each, laid_out) for each, laid_out in parts))
+    dof = max(noise.effective - model.fit.p - 1, 1.0)
+    p = float(two_sided_p(np.array([coefficient]), np.array([error]), dof)[0])
+    missed = coefficient * (float(np.sum(ahead)) - float(model.sum_weights(projected) @ square))
+    sign = 1.0 if case.method == "backcast" else -1.0
+    return Bias(sign * missed / projected.total_w, p)
+
+
+def dilution(model: BaselineModel, case: Case) -> list[Bias]:
+    """For each driver of a straight line: how far off the change could be if all that the model leaves unexplained were
+    error in the driver, whose slope would then be larger by 1/R^2, R^2 the driver's own share.
+    """
+    fit, fitted, projected = model.fit, case.fitted, case.projected
+    if model.spec.kind != "ols":
+        return []
+    found = []
+    for name, coefficient, t in zip(fit.names, fit.coefficients[1:], fit.t_values[1:], strict=True):
+        if name not in model.spec.drivers or name in case.temperatures or t == 0:
+            continue
+        flatter = (fit.n - fit.p) / float(t) ** 2  # 1/R^2 - 1
+        moved = float(np.mean(projected.column(name))) - float(np.mean(fitted.column(name)))
+        found.append(Bias(float(coefficient) * flatter * moved * len(projected) / projected.total_w, 1.0, name))
+    return found
