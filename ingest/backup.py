@@ -136,10 +136,16 @@ def _prepare(conn: Connection, manifest: Manifest) -> None:
         (manifest.timescaledb,),
     ).fetchone()
     if offered is None:
-        raise IngestError(f"the backup needs TimescaleDB {manifest.timescaledb}, which this server does not offer")
+        raise IngestError(
+            f"the backup needs TimescaleDB {manifest.timescaledb}, which this server does not offer; "
+            "install that version, or restore on a server that has it"
+        )
     conn.execute(sql.SQL("CREATE EXTENSION IF NOT EXISTS timescaledb VERSION {}").format(manifest.timescaledb))
     if manifest.tier is Tier.COMMUNITY and detect(conn) is not Tier.COMMUNITY:
-        raise IngestError("the backup may hold compressed readings, which need TimescaleDB's Community licence")
+        raise IngestError(
+            "the backup may hold compressed readings, which need TimescaleDB's Community licence; restore on such a "
+            "server, for example of the image timescale/timescaledb without -oss"
+        )
     conn.execute("SELECT timescaledb_pre_restore()")
 
 

@@ -27,10 +27,20 @@ BEGIN
             timescaledb.compress, timescaledb.compress_segmentby = 'point_id', timescaledb.compress_orderby = 'time'
         );
     END IF;
+    IF NOT EXISTS (
+        SELECT FROM timescaledb_information.hypertables
+        WHERE hypertable_schema = 'telemetry' AND hypertable_name = 'transport_reading' AND compression_enabled
+    ) THEN
+        -- Its unique key must be found again in compressed chunks too, where a gateway's repeat may come late.
+        ALTER TABLE telemetry.transport_reading SET (
+            timescaledb.compress, timescaledb.compress_segmentby = 'point_id', timescaledb.compress_orderby = 'time, value'
+        );
+    END IF;
 END
 $$;
 -- A chunk is compressed a week after its last reading should have come; what comes later is still taken.
 SELECT add_compression_policy('telemetry.reading', compress_after => interval '7 days', if_not_exists => true);
+SELECT add_compression_policy('telemetry.transport_reading', compress_after => interval '7 days', if_not_exists => true);
 -- The start is open, so that readings which arrive weeks late reach their bucket too. The end is not: a reading from
 -- a clock that runs ahead would otherwise move the materialised part past today.
 SELECT add_continuous_aggregate_policy(

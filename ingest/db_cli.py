@@ -20,7 +20,7 @@ from ingest.database import Connection, connect, statement
 from ingest.export import Format, export
 from ingest.progress import Progress
 from ingest.read import END_OF_TIME_US
-from verification.model import NULL_TIME_US
+from verification.model import NULL_TIME_US, Grade
 
 _UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -55,8 +55,9 @@ def status(url: str) -> None:
         }
         if not pending:
             lines |= tier.storage(conn)
-            horizon = retention.horizon_of(conn)
-            lines["readings kept"] = "all" if horizon is None else f"from {horizon:%Y-%m-%d %H:%M} UTC on"
+            for grade, name in ((Grade.SIGNED, "readings kept"), (Grade.TRANSPORT, "of gateways kept")):
+                horizon = retention.horizon_of(conn, grade)
+                lines[name] = "all" if horizon is None else f"from {horizon:%Y-%m-%d %H:%M} UTC on"
             cursor = conn.execute(statement("status_counts"))
             lines |= dict(
                 zip((column.name for column in cursor.description or ()), cursor.fetchone() or (), strict=True)
@@ -159,12 +160,17 @@ def deltas(url: str, device: str, point: str, start_us: int, end_us: int) -> Non
 
 @db.command()
 @click.option("--keep-days", type=click.IntRange(1), required=True, help="Readings younger than this stay.")
+@click.option(
+    "--gateways", is_flag=True, help="Those of gateways that sign nothing: they go for good, no batch brings them back."
+)
 @db_option
-def retain(url: str, keep_days: int) -> None:
+def retain(url: str, keep_days: int, *, gateways: bool) -> None:
     """Drop old readings; their batches stay. For a timer: see docs/how-to/deploy.md."""
+    grade = Grade.TRANSPORT if gateways else Grade.SIGNED
     with plain_errors(), connect(url, statement_timeout_s=0) as conn:
-        horizon = retention.drop_before(conn, dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days))
-    click.echo(f"readings are whole from {horizon:%Y-%m-%d %H:%M} UTC on; all batches are here")
+        horizon = retention.drop_before(conn, dt.datetime.now(dt.UTC) - dt.timedelta(days=keep_days), grade)
+    kept = "what gateways sent before is gone" if gateways else "all batches are here"
+    click.echo(f"readings are whole from {horizon:%Y-%m-%d %H:%M} UTC on; {kept}")
 
 
 @db.command("rebuild")

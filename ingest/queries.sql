@@ -116,6 +116,39 @@ UPDATE telemetry.epoch AS e SET through = reached.sequence, sha256 = reached.sha
 FROM reached
 WHERE e.device = reached.device AND e.epoch = reached.epoch AND e.through < reached.sequence;
 
+-- name: add_totals
+-- The locks of the devices are held, so nobody else counts these points now.
+INSERT INTO telemetry.point_total AS t (point_id, readings, first_time, last_time)
+SELECT * FROM unnest(
+    %(points)s::integer[], %(readings)s::bigint[], %(first_times)s::timestamptz[], %(last_times)s::timestamptz[]
+)
+ON CONFLICT (point_id) DO UPDATE
+SET readings = t.readings + excluded.readings, first_time = least(t.first_time, excluded.first_time),
+    last_time = greatest(t.last_time, excluded.last_time);
+
+-- name: take_from_totals
+-- What lies before the horizon and is dropped next.
+WITH gone AS (
+    SELECT point_id, count(*) AS readings FROM telemetry.reading WHERE time < %(horizon)s GROUP BY point_id
+), emptied AS (
+    DELETE FROM telemetry.point_total AS t USING gone WHERE t.point_id = gone.point_id AND t.readings = gone.readings
+)
+UPDATE telemetry.point_total AS t SET readings = t.readings - gone.readings, first_time = (
+    SELECT min(r.time) FROM telemetry.reading AS r WHERE r.point_id = t.point_id AND r.time >= %(horizon)s
+)
+FROM gone WHERE t.point_id = gone.point_id AND t.readings > gone.readings;
+
+-- name: wrong_total
+-- A point whose total is not what a count of its readings gives.
+SELECT p.name || ' of ' || p.device
+FROM (SELECT point_id, count(*) AS readings, min(time) AS first_time, max(time) AS last_time
+      FROM telemetry.reading GROUP BY point_id) AS counted
+FULL JOIN telemetry.point_total AS t USING (point_id)
+JOIN telemetry.point AS p ON p.id = point_id
+WHERE (counted.readings, counted.first_time, counted.last_time)
+    IS DISTINCT FROM (t.readings, t.first_time, t.last_time)
+ORDER BY point_id LIMIT 1;
+
 -- name: quarantine_settled
 INSERT INTO telemetry.quarantine (
     first_received_at, last_received_at, topic_device, code, detail, sha256, device, epoch, sequence, batch_id
@@ -162,7 +195,7 @@ SELECT (SELECT count(*) FROM telemetry.device WHERE revoked_at IS NULL) AS devic
        (SELECT count(*) FROM telemetry.point) AS points,
        (SELECT count(*) FROM telemetry.batch) AS batches,
        (SELECT count(*) FROM telemetry.batch WHERE code <> 'accepted') AS batches_refused,
-       (SELECT count(*) FROM telemetry.reading) AS readings,
+       (SELECT coalesce(sum(readings), 0) FROM telemetry.point_total) AS readings,
        (SELECT coalesce(sum(row_count), 0) FROM telemetry.batch) AS readings_in_ledger,
        (SELECT count(*) FROM telemetry.gap) AS gaps_admitted,
        (SELECT count(*) FROM telemetry.sequence_gap) AS gaps_in_sequence,

@@ -229,9 +229,6 @@ def heads(conn: Connection, device: str) -> list[ChainHead]:
     return [ChainHead(*row) for row in conn.execute(statement("heads"), {"device": device})]
 
 
-def coverage(
-    conn: Connection, device: str, start_us: int = NULL_TIME_US, end_us: int = END_OF_TIME_US
-) -> list[Coverage]:
-    """Readings per point name in the window; points without any are left out."""
-    window = {"device": device, "start_us": start_us, "end_us": end_us}
-    return [Coverage(*row) for row in conn.execute(statement("coverage"), window)]
+def coverage(conn: Connection, device: str) -> list[Coverage]:
+    """Signed readings that are here, by point name; points without any are left out. Costs a row for each point."""
+    return [Coverage(*row) for row in conn.execute(statement("coverage"), {"device": device})]

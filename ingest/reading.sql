@@ -77,18 +77,17 @@ GROUP BY p.name, day ORDER BY p.name, day;
 -- The moment before which readings of this window were dropped, where any were.
 SELECT (extract(epoch FROM h.dropped_before) * 1000000)::bigint
 FROM telemetry.horizon AS h
-WHERE h.dropped_before > to_timestamp(0) + %(start_us)s::bigint * interval '1 microsecond' AND EXISTS (
+WHERE h.grade = 'signed' AND h.dropped_before > to_timestamp(0) + %(start_us)s::bigint * interval '1 microsecond' AND EXISTS (
     SELECT FROM telemetry.batch AS b
     WHERE b.device = %(device)s AND b.code = 'accepted' AND b.kind = 'readings' AND b.last_time_us >= %(start_us)s
       AND b.first_time_us < least(%(end_us)s, (extract(epoch FROM h.dropped_before) * 1000000)::bigint)
 );
 
 -- name: coverage
-SELECT p.name, count(*), (extract(epoch FROM min(r.time)) * 1000000)::bigint, (extract(epoch FROM max(r.time)) * 1000000)::bigint
-FROM telemetry.reading AS r JOIN telemetry.point AS p ON p.id = r.point_id
+SELECT p.name, sum(t.readings)::bigint, (extract(epoch FROM min(t.first_time)) * 1000000)::bigint,
+       (extract(epoch FROM max(t.last_time)) * 1000000)::bigint
+FROM telemetry.point_total AS t JOIN telemetry.point AS p ON p.id = t.point_id
 WHERE p.device = %(device)s
-  AND r.time >= to_timestamp(0) + %(start_us)s::bigint * interval '1 microsecond'
-  AND r.time < to_timestamp(0) + %(end_us)s::bigint * interval '1 microsecond'
 GROUP BY p.name ORDER BY p.name;
 
 -- name: chain_ends

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psycopg
@@ -60,7 +60,11 @@ def compare(url: str, progress: Progress | None = None) -> Comparison:
         with stored.transaction(), derived.transaction():
             row = stored.execute("SELECT pg_export_snapshot()").fetchone()
             derived.execute(f"SET TRANSACTION SNAPSHOT '{row[0] if row else ''}'".encode())
-            return _walk(stored, derived, progress or Progress("compared", "readings"))
+            found = _walk(stored, derived, progress or Progress("compared", "readings"))
+            wrong = stored.execute(statement("wrong_total")).fetchone()
+            if found.first_difference is None and wrong is not None:
+                return replace(found, first_difference=f"in how many there are of {wrong[0]}")
+            return found
 
 
 def rebuild(url: str, progress: Progress | None = None) -> None:
@@ -68,7 +72,7 @@ def rebuild(url: str, progress: Progress | None = None) -> None:
     progress = progress or Progress("rebuilt", "readings")
     with connect(url, statement_timeout_s=0) as conn, conn.transaction():
         conn.execute("LOCK TABLE telemetry.batch IN SHARE MODE")
-        conn.execute("TRUNCATE telemetry.reading")
+        conn.execute("TRUNCATE telemetry.reading, telemetry.point_total")
         progress.total = _count(conn)
         for page in _pages(conn, NULL_TIME_US):
             # Named anew, because numpy would turn the wire format's byte order into the machine's.

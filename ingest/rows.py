@@ -6,7 +6,9 @@ and its value, all big-endian (PostgreSQL documentation, COPY, "Binary Format").
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,7 @@ import numpy.typing as npt
 from verification.model import Rows
 
 Records = npt.NDArray[np.void]
+Order = npt.NDArray[np.intp]
 
 PG_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC, from which PostgreSQL counts the microseconds of a timestamptz
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # flags and the length of the header's extension are zero
@@ -46,6 +49,7 @@ def _template() -> npt.NDArray[np.void]:
 
 
 _TEMPLATE = _template()
+_PG_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def to_records(batches: Iterable[tuple[int, Rows, npt.NDArray[np.int32]]]) -> Records:
@@ -67,11 +71,31 @@ def to_records(batches: Iterable[tuple[int, Rows, npt.NDArray[np.int32]]]) -> Re
     return records
 
 
-def by_point(records: Records) -> Iterator[memoryview]:
-    """The bytes that COPY takes, point by point, those of one point in the order in which they were.
+def point_order(records: Records) -> Order:
+    """The indices that put the records point by point, those of one point in the order in which they were."""
+    return np.argsort(records["point_id"], kind="stable")
 
-    In parts, so that the server works on one while the next is put together, and none needs memory of its own.
+
+def in_parts(records: Records, order: Order) -> Iterator[memoryview]:
+    """The bytes that COPY takes, in this order, a part at a time.
+
+    So the server works on one part while the next is put together, and none needs memory of its own.
     """
-    order = np.argsort(records["point_id"], kind="stable")
     for start in range(0, len(order), PART):
         yield records.take(order[start : start + PART]).view(np.uint8).data
+
+
+def totals(records: Records, order: Order) -> dict[str, list[Any]]:
+    """How many records each point has, and its first and last time, as columns; `order` is that of `point_order`."""
+    points, starts, counts = np.unique(records["point_id"][order], return_index=True, return_counts=True)
+    times = records["time"][order]
+    return {
+        "points": points.tolist(),
+        "readings": counts.tolist(),
+        "first_times": [_moment(time) for time in np.minimum.reduceat(times, starts).tolist()],
+        "last_times": [_moment(time) for time in np.maximum.reduceat(times, starts).tolist()],
+    }
+
+
+def _moment(since_pg_epoch_us: int) -> dt.datetime:
+    return _PG_EPOCH + dt.timedelta(microseconds=since_pg_epoch_us)

@@ -224,16 +224,20 @@ def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointId
 
 
 def copy_readings(conn: Connection, records: row_format.Records) -> None:
-    """One binary COPY of these rows into telemetry.reading, point by point.
+    """One binary COPY of these rows into telemetry.reading, point by point, and their part in the totals.
 
     Two thirds of what a row costs the server is its entry in the index on (point, time). Rows of one point, one after
     the other, meet the same page of the index while it is at hand; and a window reads fewer pages of the table.
     """
+    if not len(records):
+        return
+    order = row_format.point_order(records)
     with conn.cursor() as cursor, cursor.copy(_COPY_READINGS) as copy:
         copy.write(row_format.SIGNATURE)
-        for part in row_format.by_point(records):
+        for part in row_format.in_parts(records, order):
             copy.write(part)
         copy.write(row_format.TRAILER)
+    conn.execute(statement("add_totals"), row_format.totals(records, order))
 
 
 def _quarantine(conn: Connection, decision: Decision, received_at: dt.datetime) -> None:

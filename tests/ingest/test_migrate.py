@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import importlib
+import shutil
 import sys
 import threading
 from pathlib import Path
@@ -10,9 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ingest import migrations as migration_files
 from ingest.database import connect
 from ingest.errors import IngestError
 from ingest.migrate import migrate, migrations, pending
+from ingest.retention import horizon_of
 from ingest.tier import Tier, detect
 
 SNAPSHOT = Path(__file__).with_name("schema.txt")
@@ -71,6 +75,31 @@ def test_the_tier_is_found_and_used(database, plain_database):
         assert detect(plain) is Tier.PLAIN
         found = conn.execute("SELECT hypertable_name FROM timescaledb_information.hypertables ORDER BY 1").fetchall()
         assert found == [("reading",), ("transport_reading",)]
+
+
+def test_readings_and_a_horizon_that_were_there_before_are_counted_and_kept(tier_database, tmp_path, monkeypatch):
+    older = tmp_path / "older_migrations"
+    older.mkdir()
+    (older / "__init__.py").touch()
+    for file in sorted(Path(migration_files.__file__).parent.glob("000[1-4]_*.sql")):
+        shutil.copy(file, older)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.invalidate_caches()
+    with connect(tier_database) as conn:
+        migrate(conn, "older_migrations")
+        conn.execute(
+            "INSERT INTO telemetry.device (id, enterprise) VALUES ('d', 'e');"
+            "INSERT INTO telemetry.point (id, device, name, address, unit, kind, meter)"
+            " SELECT n, 'd', 'p' || n, '', 'kW', 'gauge', '' FROM generate_series(1, 3) AS n;"
+            "INSERT INTO telemetry.reading SELECT t, t, 1, 0, 1, p, 0, 0 FROM generate_series(1, 2) AS p,"
+            " generate_series('2026-01-01Z'::timestamptz, '2026-01-31Z', '1 day') AS t;"
+            "INSERT INTO telemetry.horizon (dropped_before) VALUES ('2025-12-25Z')"
+        )
+        assert migrate(conn)[0].name == "totals"
+        totals = conn.execute("SELECT * FROM telemetry.point_total ORDER BY point_id").fetchall()
+        first, last = (dt.datetime(2026, 1, day, tzinfo=dt.UTC) for day in (1, 31))
+        assert totals == [(1, 31, first, last), (2, 31, first, last)]
+        assert horizon_of(conn) == dt.datetime(2025, 12, 25, tzinfo=dt.UTC)
 
 
 def test_a_second_run_applies_nothing(migrated):

@@ -85,11 +85,23 @@ def test_heads_end_before_a_hole_and_leave_out_stale_epochs(db, device, deliver)
     assert head.latest_source_time_us == START_US + 9 * STEP_US
 
 
-def test_coverage_counts_each_point_in_the_window(db, device, deliver):
-    deliver(*device.chain(3))
-    first, second = read.coverage(db, device.name, START_US, START_US + 3 * STEP_US)
-    assert first == read.Coverage("ac_energy", 3, START_US, START_US + 2 * STEP_US)
-    assert second.point == "line_current"
+def test_coverage_is_what_a_count_of_all_readings_gives(db, device, deliver):
+    assert read.coverage(db, device.name) == []
+    moved = Point("ac_energy", "ns=2;s=moved", "kWh", PointKind.COUNTER, "M-2")
+    made = Rows.empty()
+    for point, time_us in ((0, START_US), (2, NULL_TIME_US), (2, MAX_TIME_US), (0, START_US)):
+        made.append(point, time_us, 1.0)
+    catalogue, *readings = device.seal(batch.Catalogue((*POINTS, moved))), device.seal(made), device.seal(rows(7))
+    deliver(catalogue, *reversed(readings))
+    deliver(*readings)  # again: counted once
+    deliver(device.seal(rows(3, start_us=START_US - STEP_US)))
+    counted = db.execute(
+        "SELECT p.name, count(*), (extract(epoch FROM min(time)) * 1000000)::bigint,"
+        " (extract(epoch FROM max(time)) * 1000000)::bigint"
+        " FROM telemetry.reading AS r JOIN telemetry.point AS p ON p.id = r.point_id GROUP BY p.name ORDER BY p.name"
+    )
+    assert read.coverage(db, device.name) == [read.Coverage(*row) for row in counted]
+    assert [one.count for one in read.coverage(db, device.name)] == [10, 4]
 
 
 def test_ties_are_ordered_also_among_many_and_at_two_addresses_of_one_name(db, device, deliver):

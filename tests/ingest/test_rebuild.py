@@ -19,6 +19,8 @@ from ingest.progress import Progress
         ("DELETE FROM telemetry.reading WHERE row = 0 AND batch_id = 4", "batch 3 of epoch"),
         ("DELETE FROM telemetry.reading WHERE batch_id = 4", "batch 3 of .* not there"),
         ("INSERT INTO telemetry.reading SELECT * FROM telemetry.reading WHERE row = 3", "batch 1 of epoch"),
+        ("UPDATE telemetry.point_total SET readings = readings + 1", "how many there are of ac_energy"),
+        ("DELETE FROM telemetry.point_total", "how many there are of ac_energy"),
         ("INSERT INTO telemetry.reading SELECT time, time, 1, 0, 99, point_id, 0, 0 FROM telemetry.reading", "id 99"),
         ("INSERT INTO telemetry.reading SELECT time, time, 1, 0, 1, point_id, 0, 0 FROM telemetry.reading", "id 1,"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -11,9 +12,14 @@ from ingest import read, rebuild
 from ingest.buckets import BUCKET_US, counter_deltas, coverage_by_day
 from ingest.db_cli import db as db_command
 from ingest.errors import IngestError
-from ingest.retention import drop_before, horizon_of
+from ingest.gateway import read as gateway_read
+from ingest.gateway.config import GatewayFile
+from ingest.gateway.messages import Kept, Reading
+from ingest.gateway.store import register, store
+from ingest.retention import drop_before, forget_horizon, horizon_of
 from tests.ingest.builders import POINTS, START_US, rows
 from verification import batch
+from verification.model import Grade
 
 DAY_US = 86_400_000_000
 NAME = POINTS[0].name
@@ -65,6 +71,33 @@ def test_the_proof_leaves_out_what_was_dropped_also_when_more_of_it_comes_late(d
     assert (found.readings, found.first_difference, before.readings) == (44, None, 40)
     assert horizon_of(db) is None
     assert len(read.load_window(db, whole.name, [NAME])[NAME]) == 22
+
+
+def test_what_is_counted_of_a_point_is_what_is_left_of_it(db, whole):
+    drop_before(db, MOMENT)
+    left = read.coverage(db, whole.name)
+    assert [(one.count, one.first_us >= us(MOMENT)) for one in left] == [(10, True), (10, True)]
+    drop_before(db, dt.datetime(2026, 3, 1, tzinfo=dt.UTC))
+    assert read.coverage(db, whole.name) == []
+
+
+def test_what_gateways_sent_is_dropped_only_where_it_is_asked_for_and_the_signed_readings_stay(db, migrated, whole):
+    config = msgspec.convert(
+        {"enterprise": "hengkang", "points": {"p": {"topic": "p", "unit": "kW", "kind": "gauge"}}}, GatewayFile
+    )
+    ids = register(db, {"gw": config})
+    days = [Reading("gw", "p", START_US + day * DAY_US, 1.0, 0) for day in (0, 10, 20, 30)]
+    store(db, Kept(readings=days), ids, MOMENT)
+    drop_before(db, MOMENT)
+    assert len(gateway_read.load_window(db, "gw", ["p"])["p"]) == 4
+    assert horizon_of(db, Grade.TRANSPORT) is None
+    forget_horizon(db)
+    horizon = drop_before(db, MOMENT, Grade.TRANSPORT)
+    assert gateway_read.load_window(db, "gw", ["p"])["p"].time_us.tolist() == [one.time_us for one in days[2:]]
+    assert (horizon_of(db), horizon_of(db, Grade.TRANSPORT)) == (None, horizon)
+    said = CliRunner().invoke(db_command, ["status"], env={"RETROPROOF_DB": migrated}).output
+    assert f"of gateways kept    from {horizon:%Y-%m-%d}" in said
+    assert len(read.load_window(db, whole.name, [NAME], us(MOMENT))[NAME]) == 10
 
 
 @pytest.mark.usefixtures("whole")
