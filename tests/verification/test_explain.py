@@ -34,7 +34,7 @@ def with_robustness() -> Result:
             PanelRow("ratio", False, ["rejected"], None, None, None, False),  # noqa: FBT003
             PanelRow("mean", True, [], "-180.5000", "20.0000", "inconclusive", False),  # noqa: FBT003
         ],
-        placebo=Placebo(20, 1, "0.05"),
+        placebo=Placebo(20, 1, "0.05", "4.2", "0.187"),
         cross_checks=[CrossCheck("ar1_gls", "kWh/t", "-234.9000", "14.5000")],
         sensitivity=[SensitivityRow("without:reporting:2026-08", "-236.2000", None)],
     )
@@ -88,12 +88,13 @@ def test_panel_placebo_checks_and_sensitivity_are_told():
     text = explain(with_robustness())
     assert "* ols(metal_tapped): -235.1030 ± 14.1624, MET" in text
     assert "ratio: not admissible (a further term matters)" in text
-    assert "placebo retrofits at 20 dates inside the baseline: 1 certified" in text
+    assert "at 20 dates inside the baseline (worth 4.2 independent ones): a change claimed at 1, rate 0.05" in text
+    assert "so many on a steady line 0.187" in text
     assert "AR(1) generalised least squares: -234.9000 ± 14.5000 kWh/t" in text
     assert "Without 2026-08 of the reporting period: -236.2000" in text
     short = render(with_robustness())
     assert "Admissible models: 2 of 3, from -235.1 to -180.5 kWh/t" in short
-    assert "1 of 20 would have been certified" in short
+    assert "a change is claimed at 1 of 20 dates (worth 4.2 independent ones)" in short
 
 
 def test_a_mean_is_divided_by_its_intervals_and_a_share_changes_by_percentage_points():

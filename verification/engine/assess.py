@@ -28,7 +28,7 @@ from verification.engine.robustness.left_out import (
 )
 from verification.engine.robustness.matched_load import MatchedLoad, matched_load
 from verification.engine.robustness.panel import Entry, candidates, panel
-from verification.engine.robustness.placebo import Placebo, placebo_dates
+from verification.engine.robustness.placebo import PlaceboDates, placebo_dates
 from verification.engine.savings import Estimate, noise_of_model
 from verification.findings import Finding
 
@@ -61,7 +61,7 @@ class Robustness:
     """Everything that could have come out otherwise; but for `turning` it informs and does not decide."""
 
     turning: Turning
-    placebo: list[Placebo]
+    placebo: PlaceboDates | None
     baseline_changes: list[int]
     reporting_changes: list[int]
     matched: MatchedLoad | None
@@ -135,7 +135,7 @@ def robustness(primary: Primary, case: Case, confidence: float, days: tuple[Floa
     share = noise.effective / model.fit.n
     return Robustness(
         turning=turning(primary, case, confidence),
-        placebo=placebo_dates(model.spec, case.fitted, confidence, MIN_EFFECTIVE),
+        placebo=placebo_dates(model.spec, case.fitted, noise, confidence, MIN_EFFECTIVE),
         baseline_changes=_changes(model, case.baseline),
         reporting_changes=_changes(model, case.reporting),
         assumptions=assumptions(model, noise, case, days),

@@ -164,6 +164,16 @@ def quadratic_form(weights: Floats, rho: Floats) -> Floats:
     return np.maximum(form, 0.0)
 
 
+def cross_forms(weights: Floats, rho: float) -> Floats:
+    """float64[k, k]: a'R b of every two rows of `weights` float64[k, n], R the AR(1) correlation matrix."""
+    length = _fast_length(2 * weights.shape[1])
+    lags = np.arange(length)
+    kernel = np.fft.rfft(rho ** np.minimum(lags, length - lags)).real
+    smoothed = np.fft.irfft(np.fft.rfft(weights, length) * kernel, length)[:, : weights.shape[1]]
+    forms: Floats = weights @ smoothed.T
+    return forms
+
+
 def _fast_length(least: int) -> int:
     """The smallest 2^k times 1, 9/8, 5/4 or 3/2 that is at least `least`: lengths that the transform is quick at."""
     power = 1 << max(3, (least - 1).bit_length() - 1)

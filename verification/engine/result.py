@@ -246,11 +246,16 @@ class PanelRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Placebo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often a retrofit that never was, at `dates` inside the baseline, would have been certified."""
+    """How often the method claims a change by a retrofit that never was, at `dates` inside the baseline; how many
+    `independent` dates these are worth, since they share data; and the `chance` that a steady line has so many claims
+    or more. Results of earlier releases lack the last two.
+    """
 
     dates: int
     false_claims: int
     rate: Decimals
+    independent: Decimals | None = None
+    chance: Decimals | None = None
 
 
 class ChangePoint(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -70,11 +70,16 @@ class Step6:
 
     def placebo(self) -> Placebo | None:
         """How often the method claimed a change where there was none."""
-        dates = self.analysis.robustness.placebo
-        if not dates:
+        found = self.analysis.robustness.placebo
+        if found is None:
             return None
-        claims = sum(each.claims for each in dates)
-        return Placebo(dates=len(dates), false_claims=claims, rate=fixed(claims / len(dates), 3))
+        return Placebo(
+            dates=len(found.dates),
+            false_claims=found.claims,
+            rate=fixed(found.claims / len(found.dates), 3),
+            independent=fixed(found.independent, 1),
+            chance=fixed(found.chance, 3),
+        )
 
     def change_points(self) -> list[ChangePoint]:
         """Where the distance from the model shifts, in either window."""

@@ -3,6 +3,13 @@
 from verification.finding_catalogue.entry import Entry
 
 ENTRIES = {
+    "PLACEBO_CLAIMS": Entry(
+        "warning", None,
+        "At {claims} of {dates} pretended dates inside the baseline the method claims a change where there was none.",
+        "在基准期内的 {dates} 个虚拟日期中，该方法有 {claims} 次误报变化。",
+        "Look for what changed within the baseline.",
+        "查找基准期内的变化。",
+    ),
     "NOISE_BY_DAYS": Entry(
         "info", None,
         "Told from whole days the uncertainty of the model is {times} times as large as told from the single "

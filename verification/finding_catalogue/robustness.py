@@ -45,10 +45,12 @@ ENTRIES = {
         "Add the missing driver to the model of the next plan.",
         "在下一份方案的模型中加入缺少的驱动量。",
     ),
-    "PLACEBO_CLAIMS": Entry(
+    "PLACEBO_EXCESS": Entry(
         "warning", None,
-        "At {claims} of {dates} pretended dates inside the baseline the method claims a change where there was none.",
-        "在基准期内的 {dates} 个虚拟日期中，该方法有 {claims} 次误报变化。",
+        "At {claims} of {dates} pretended dates inside the baseline (worth {independent} independent ones) the method "
+        "claims a change where there was none; on a steady line so many come by chance in {chance} % of cases.",
+        "在基准期内的 {dates} 个虚拟日期（相当于 {independent} 个独立日期）中，该方法有 {claims} 次误报变化；"
+        "对平稳的生产线，偶然出现这么多次的概率为 {chance} %。",
         "Look for what changed within the baseline.",
         "查找基准期内的变化。",
     ),

@@ -26,7 +26,14 @@ from verification.finding_catalogue import (
 from verification.findings import Finding, Language, alike_together
 from verification.report.explain_words import EXPLAIN, STEPS
 from verification.report.read import change_unit, quantity, source_name, step_name, unit_scale
-from verification.report.text import adjustment_lines, case_text, finding_lines, limit_text, worth_lines
+from verification.report.text import (
+    adjustment_lines,
+    case_text,
+    finding_lines,
+    limit_text,
+    placebo_figures,
+    worth_lines,
+)
 from verification.report.words import Words
 
 SHOWN_DIGITS, SHOWN_NAMES = 6, 5
@@ -271,8 +278,7 @@ def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[st
             why = "; ".join(t.or_same(f"why_{reason}", reason) for reason in row.why_not)
             yield t("panel_refused", model=row.model, why=why)
     if measure.placebo is not None:
-        placebo = measure.placebo
-        yield t("placebo", dates=placebo.dates, claims=placebo.false_claims, rate=placebo.rate)
+        yield t("placebo", **placebo_figures(measure.placebo), rate=measure.placebo.rate)
     for point in measure.change_points:
         yield t("change_point", window=t(f"in_{point.window}"), start=point.start.date().isoformat(), shift=point.shift)
     for case in measure.sensitivity:

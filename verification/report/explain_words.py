@@ -91,8 +91,10 @@ EXPLAIN: dict[str, Text] = {
     "panel_row": Text("{mark} {model}: {delta} ± {expanded}, {state}", "{mark} {model}：{delta} ± {expanded}，{state}"),
     "panel_refused": Text("- {model}: not admissible ({why})", "- {model}：不可用（{why}）"),
     "placebo": Text(
-        "placebo retrofits at {dates} dates inside the baseline: {claims} certified, rate {rate}",
-        "基准期内 {dates} 个虚拟改造日：误判达标 {claims} 个，比率 {rate}",
+        "pretended retrofits at {dates} dates inside the baseline (worth {independent} independent ones): a change "
+        "claimed at {claims}, rate {rate}; chance of so many on a steady line {chance}",
+        "基准期内 {dates} 个虚拟改造日（相当于 {independent} 个独立日期）：误报变化 {claims} 个，比率 {rate}；"
+        "平稳生产线上偶然出现这么多的概率 {chance}",
     ),
     "change_point": Text(
         "break in the {window} at {start}: shift {shift}", "{window}在 {start} 出现突变：偏移 {shift}"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from verification.engine.result import Limit, MeasureResult, Result, WindowTotals
+from verification.engine.result import Limit, MeasureResult, Placebo, Result, WindowTotals
 from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Language, alike_together
 from verification.report.numbers import number
@@ -140,6 +140,16 @@ def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
         yield f"  {row.standard_uncertainty:>16}  {row.share_percent:>5} %  {source_name(row, t)} ({row.type})"
 
 
+def placebo_figures(placebo: Placebo) -> dict[str, object]:
+    """What both reports say of the placebo dates; a dash where a result of an earlier release does not know it."""
+    return {
+        "dates": placebo.dates,
+        "claims": placebo.false_claims,
+        "independent": placebo.independent or "–",
+        "chance": placebo.chance or "–",
+    }
+
+
 def robustness_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
     """What other models, other dates and fewer data say, in a line each."""
     unit = change_unit(measure, t)
@@ -147,7 +157,7 @@ def robustness_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
     if others:
         yield t("panel_line", count=len(others), tried=len(measure.panel), unit=unit, **_range(others))
     if measure.placebo is not None:
-        yield t("placebo_line", dates=measure.placebo.dates, claims=measure.placebo.false_claims)
+        yield t("placebo_line", **placebo_figures(measure.placebo))
     months = [row.delta for row in measure.sensitivity if _MONTH.fullmatch(row.case) and row.delta is not None]
     if months:
         yield t("without_months", unit=unit, **_range(months))

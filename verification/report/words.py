@@ -180,8 +180,10 @@ REPORT: dict[str, Text] = {
     "check_monte_carlo": Text("Monte Carlo (GUM supplement 1)", "蒙特卡洛法（GUM 补充件 1）"),
     "check_ashrae_fsu": Text("ASHRAE Guideline 14", "ASHRAE 导则 14"),
     "placebo_line": Text(
-        "Placebo retrofits inside the baseline: {claims} of {dates} would have been certified",
-        "基准期内的虚拟改造日：{dates} 个中有 {claims} 个会被误判为达标",
+        "Pretended retrofits inside the baseline: a change is claimed at {claims} of {dates} dates "
+        "(worth {independent} independent ones); chance on a steady line {chance}",
+        "基准期内的虚拟改造日：{dates} 个（相当于 {independent} 个独立日期）中有 {claims} 个误报变化；"
+        "平稳生产线上的偶然概率 {chance}",
     ),
     "claim": Text("Claim", "申报值"),
     "consistent": Text("consistent with the data", "与数据一致"),

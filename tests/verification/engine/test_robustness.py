@@ -9,17 +9,19 @@ import pytest
 import ruptures
 import statsmodels.datasets.nile
 
-from tests.verification.engine.samples import ar1, line, sample
+from tests.verification.engine.samples import NOISE_SD, ar1, line, sample
 from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, robustness, turning
+from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import change_points, optimal_partition
-from verification.engine.robustness.judge import Naming, Standing, judge
+from verification.engine.robustness.judge import Naming, Standing, judge, placebo_findings
 from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
 from verification.engine.robustness.panel import Entry, candidates, differs, label, panel
-from verification.engine.robustness.placebo import placebo_dates
+from verification.engine.robustness.placebo import SHARES, PlaceboDates, placebo_dates
+from verification.engine.savings import noise_of_model
 
 OLS = ModelSpec("ols", ("output",))
 
@@ -123,16 +125,46 @@ def test_honest_models_of_an_honest_line_do_not_differ(rho: float):
     assert disagreements <= 1
 
 
-def test_placebo_dates_claim_nothing_on_a_steady_line_and_much_on_a_drifting_one():
-    steady, drifting = [], []
-    for seed in range(30):
-        baseline, _ = line(seed)
-        steady += [placebo.claims for placebo in placebo_dates(OLS, baseline, 0.95, MIN_EFFECTIVE)]
-        drift = dataclasses.replace(baseline, y=baseline.y + np.where(np.arange(120) < 60, 0.0, 1e5))
-        drifting += [placebo.claims for placebo in placebo_dates(OLS, drift, 0.95, MIN_EFFECTIVE)]
-    assert len(steady) == 30 * 9
-    assert np.mean(steady) < 0.12
-    assert np.mean(drifting) > 0.3
+def placebos(baseline: Sample) -> PlaceboDates:
+    model = fit_model(OLS, baseline)
+    assert isinstance(model, BaselineModel)
+    found = placebo_dates(OLS, baseline, noise_of_model(model, baseline), 0.95, MIN_EFFECTIVE)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.6])
+def test_placebo_dates_warn_of_a_baseline_that_drifts_and_hardly_ever_of_a_steady_one(rho: float):
+    """200 baselines each; two standard deviations of noise over the year. Of a steady line one in a hundred may be
+    warned of, and six in 200 would be more than chance allows once in a hundred.
+    """
+    steady, drifting, claims = 0, 0, 0
+    for seed in range(200):
+        baseline, _ = line(seed, 365, rho=rho)
+        found = placebos(baseline)
+        claims += found.claims
+        steady += bool(list(placebo_findings(found)))
+        drift = dataclasses.replace(baseline, y=baseline.y + np.linspace(0.0, 2 * NOISE_SD, 365))
+        drifting += bool(list(placebo_findings(placebos(drift))))
+    print(f"rho {rho}: {claims} claims at {200 * 9} dates, warned of {steady} steady and {drifting} drifting of 200")
+    assert claims < 0.08 * 200 * 9
+    assert steady <= 6
+    assert drifting >= 180
+
+
+def test_nine_dates_of_one_baseline_are_worth_few():
+    """By hand, for the mean of independent noise: dates after shares s < t of it correlate by sqrt(s(1-t)/(t(1-s)))."""
+    s, t = np.meshgrid(SHARES, SHARES)
+    low, high = np.minimum(s, t), np.maximum(s, t)
+    correlation = np.sqrt(low * (1 - high) / (high * (1 - low)))
+    window = sample(np.random.default_rng(5).normal(size=1000), np.ones(1000))
+    model, white = fit_model(ModelSpec("mean"), window), Noise(np.zeros(1), np.ones(1), np.ones(1), 0, 0, 1000, 999)
+    assert isinstance(model, BaselineModel)
+    found = placebo_dates(ModelSpec("mean"), window, white, 0.95, MIN_EFFECTIVE)
+    assert found is not None
+    assert found.independent == pytest.approx(81 / np.sum(correlation**2), rel=1e-9)
+    assert 1 < found.independent < 2
+    assert (found.chance == 1.0) is (found.claims == 0)
 
 
 def test_the_nile_broke_in_1899():
@@ -253,7 +285,8 @@ def test_every_check_of_step_6_is_made():
     days = baseline.position.astype(float), 130.0 + reporting.position
     found = robustness(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95, days)
     assert [entry.primary for entry in found.turning.panel].count(True) == 1
-    assert len(found.placebo) == 9
+    assert found.placebo is not None
+    assert len(found.placebo.dates) == 9
     assert len(found.turning.influence) == 2
     assert found.matched is not None
     assert (found.baseline_changes, found.reporting_changes) == ([], [])

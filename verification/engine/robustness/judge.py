@@ -18,7 +18,7 @@ from verification.engine.budget import Contribution, combine, coverage_factor
 from verification.engine.case import WindowName
 from verification.engine.robustness.assumptions import Assumptions, Drift
 from verification.engine.robustness.panel import SURE_REJECTION_P, Entry, differs, label, rejected_by
-from verification.engine.robustness.placebo import Placebo
+from verification.engine.robustness.placebo import PlaceboDates
 from verification.engine.rounding import significant
 from verification.findings import Finding
 
@@ -29,7 +29,7 @@ WORST_CASE = 1.5  # of U: no driver of a metered line errs as badly as this boun
 DRIFT_P = 0.01
 SURE_DRIFT_P = 1e-4  # of one case in ten thousand a conclusion may be withheld for nothing
 LARGEST_MONTH_SHARE = 1 / 4  # a month that is more of its window than this leaves too little to judge by
-PLACEBO_WARN_SHARE = 0.7  # dates overlap: one chance drift of an honest line shows at five or six of nine
+UNLIKELY = 0.01  # as many placebo claims on a steady line: from here on something changed within the baseline
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,11 +104,16 @@ def _bears_out(entry: Entry, standing: Standing) -> bool:
     return all(standing.passes(entry.estimate.delta + sign * half_width) == standing.met for sign in (-1, 1))
 
 
-def placebo_findings(placebo: Sequence[Placebo]) -> Iterator[Finding]:
-    """Dates share data, so that one chance drift of a steady line shows at several: this warns, and does not forbid."""
-    claims = sum(each.claims for each in placebo)
-    if claims > PLACEBO_WARN_SHARE * len(placebo):
-        yield Finding.of("PLACEBO_CLAIMS", claims=claims, dates=len(placebo))
+def placebo_findings(placebo: PlaceboDates | None) -> Iterator[Finding]:
+    """More claims than a steady line has: this warns, and does not forbid."""
+    if placebo is not None and placebo.chance < UNLIKELY:
+        yield Finding.of(
+            "PLACEBO_EXCESS",
+            claims=placebo.claims,
+            dates=len(placebo.dates),
+            independent=f"{placebo.independent:.1f}",
+            chance=f"{100 * placebo.chance:.1f}",
+        )
 
 
 def assumption_findings(

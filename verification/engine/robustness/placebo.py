@@ -1,7 +1,8 @@
 """Placebo dates: what the same method claims where nothing happened, at pretended retrofit dates inside the baseline.
 
 At each date the part before is the baseline and the part after the reporting period. A claim is an interval that does
-not hold zero. An honest method claims about once in twenty dates; dates share data, so that one drift shows at several.
+not hold zero: at one date an honest method claims once in twenty. But dates share data, so that one chance drift of a
+steady line shows at several; how many claims are too many is told by the dates' own correlation.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from scipy.special import ndtri
 
-from verification.engine.autocorrelation import expanded
+from verification.engine.autocorrelation import Noise, cross_forms, expanded
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec, fit_model
-from verification.engine.models.sample import Sample
-from verification.engine.savings import noise_of_model
+from verification.engine.models.sample import Floats, Sample
+from verification.engine.savings import Share, noise_of_model
 from verification.findings import Finding
 
 SHARES = tuple(np.linspace(0.4, 0.8, 9).tolist())  # of the baseline before the pretended date
 SMALLEST_PART = 12  # intervals before and after
+DRAWS = 4096
+SEED = 19251107
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +39,29 @@ class Placebo:
         return abs(self.delta) > self.expanded
 
 
-def placebo_dates(spec: ModelSpec, baseline: Sample, confidence: float, smallest_size: float) -> list[Placebo]:
-    """The placebo of each date at which the method would have given a number at all."""
-    found = []
+@dataclasses.dataclass(frozen=True)
+class PlaceboDates:
+    """The placebo of each date, how many independent dates they are worth, and the chance that a steady line has so
+    many claims, or more.
+    """
+
+    dates: tuple[Placebo, ...]
+    independent: float
+    chance: float
+
+    @property
+    def claims(self) -> int:
+        """At how many dates the method claims a change."""
+        return sum(each.claims for each in self.dates)
+
+
+def placebo_dates(
+    spec: ModelSpec, baseline: Sample, noise: Noise, confidence: float, smallest_size: float
+) -> PlaceboDates | None:
+    """The placebo of each date at which the method would have given a number at all, None where there is no such date;
+    `noise` is that of the model on the whole baseline.
+    """
+    found, weights = [], []
     for index in sorted({round(share * len(baseline)) for share in SHARES}):
         if min(index, len(baseline) - index) < SMALLEST_PART:
             continue
@@ -45,11 +69,38 @@ def placebo_dates(spec: ModelSpec, baseline: Sample, confidence: float, smallest
         model = fit_model(spec, earlier)
         if isinstance(model, Finding) or later.total_w <= 0 or model.design.unseen_levels(later):
             continue
-        noise = noise_of_model(model, earlier)
-        if noise.effective < max(smallest_size, model.fit.p + 1):
+        own = noise_of_model(model, earlier)
+        if own.effective < max(smallest_size, model.fit.p + 1):
             continue
-        estimate = Case(earlier, later).answer(model, noise)
+        estimate = Case(earlier, later).answer(model, own)
         if isinstance(estimate, Finding):
             continue
         found.append(Placebo(index, estimate.delta, expanded(estimate.spread(confidence), confidence)))
-    return found
+        before, after = estimate.shares
+        whole = Share(noise, baseline, np.concatenate([-before.weights, after.weights]), "before")
+        weights.append(whole.parts[0])
+    if not found:
+        return None
+    correlation = _correlation(weights[0][0], np.array([laid_out for _, laid_out in weights]))
+    independent = len(found) ** 2 / float(np.sum(correlation**2))
+    claims = sum(each.claims for each in found)
+    return PlaceboDates(tuple(found), independent, _chance(correlation, claims, confidence))
+
+
+def _correlation(noise: Noise, weights: Floats) -> Floats:
+    """float64[dates, dates]: how the errors of the dates go together, `weights` float64[dates, n] on one noise."""
+    covariance = cross_forms(weights, max(noise.rho_mean, 0.0))
+    sds = np.sqrt(np.diag(covariance))
+    correlation: Floats = covariance / np.outer(sds, sds)
+    return correlation
+
+
+def _chance(correlation: Floats, claims: int, confidence: float) -> float:
+    """The chance of at least so many claims on a steady line: draws of correlated normal errors with a fixed seed."""
+    if claims == 0:
+        return 1.0
+    values, vectors = np.linalg.eigh(correlation)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    errors = np.random.default_rng(SEED).standard_normal((DRAWS, len(values))) @ root.T
+    drawn = np.sum(np.abs(errors) > ndtri((1 + confidence) / 2), axis=1)
+    return float(np.mean(drawn >= claims))
