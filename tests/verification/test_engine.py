@@ -474,5 +474,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "2951b9bf78711cc09cc8f8346ace657fd57a832c69958510e22d267e4f3a61aa"
+        "f3b49ed8ba4006ecf9d942e1fcaac9af9c15acd8019d5bfe23d38f3680b4a911"
     )

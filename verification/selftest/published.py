@@ -1,17 +1,18 @@
-"""Worked examples that publications print to a few digits: the GUM's thermometer, end gauge and t quantiles, and the
-break in the flow of the Nile.
+"""Worked examples that publications print to a few digits: the GUM's annex H and t quantiles, the line through the
+stopping distances of cars, and the break in the flow of the Nile.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from verification.engine.budget import Contribution, combine, coverage_factor
-from verification.engine.models.linear import fit_linear
+from verification.engine.models.linear import Floats, fit_linear
+from verification.engine.models.statistics import durbin_watson
 from verification.engine.robustness.change_points import change_points
 from verification.findings import Finding
 from verification.selftest.check import Check
@@ -19,9 +20,15 @@ from verification.selftest.data import numbers, read_data
 
 
 def gum() -> Iterator[Check]:
-    """GUM H.3 (fit, correlation, prediction), H.1 (combined u and Welch-Satterthwaite) and table G.2 (Student's t)."""
+    """GUM H.3 (fit, correlation, prediction), H.2 and H.5 (means), H.1 and G.4.1 (combined u and Welch-Satterthwaite),
+    table G.2 (Student's t).
+    """
     stored = read_data("published.json")
     yield from _thermometer(stored["gum_h3"])
+    yield from _impedance(stored["gum_h2"])
+    zener = stored["gum_h5"]
+    yield from _mean(zener["source"], "mean [uV]", numbers(zener["microvolt"]), zener["means"]["mean [uV]"])
+    yield from _product(stored["gum_g4"])
     gauge = stored["gum_h1"]
     rows = [Contribution("model", "A", float(u), float(dof)) for u, dof in gauge["contributions_nm"]]
     budget = combine(rows, 0.99)
@@ -54,6 +61,62 @@ def _thermometer(stored: dict[str, Any]) -> Iterator[Check]:
     ]
     for quantity, key, got in rows:
         yield Check(source, quantity, stored[key], float(got), rounded=True)
+
+
+def _impedance(stored: dict[str, Any]) -> Iterator[Check]:
+    """Each quantity from its five sets of observations (GUM H.2.4, approach 2, for the three that are computed)."""
+    volt, ampere, angle = numbers(stored["volt"]), numbers(stored["milliampere"]) / 1000, numbers(stored["radian"])
+    impedance = volt / ampere
+    observed = (volt, ampere * 1000, angle, impedance * np.cos(angle), impedance * np.sin(angle), impedance)
+    for (quantity, printed), values in zip(stored["means"].items(), observed, strict=True):
+        yield from _mean(stored["source"], quantity, values, printed)
+
+
+def _mean(source: str, quantity: str, values: Floats, printed: Sequence[str]) -> Iterator[Check]:
+    """A mean and its standard deviation."""
+    fit = fit_linear(np.empty((len(values), 0)), values, [])
+    if isinstance(fit, Finding):
+        yield Check(source, quantity, printed[0], None, refusal=fit.text())
+        return
+    yield Check(source, quantity, printed[0], fit.mean, rounded=True)
+    yield Check(source, f"s({quantity})", printed[1], float(fit.standard_errors[0]), rounded=True)
+
+
+def _product(stored: dict[str, Any]) -> Iterator[Check]:
+    """The relative uncertainty of a product of three, and U at 95 % with fractional degrees of freedom."""
+    rows = [Contribution("model", "A", float(u), float(dof)) for u, dof in stored["contributions"]]
+    budget = combine(rows, 0.95)
+    for quantity, key, got in (
+        ("u_c [%]", "combined", budget.combined),
+        ("effective dof", "effective_dof", budget.dof),
+        ("U95 [%]", "expanded", budget.expanded),
+    ):
+        yield Check(stored["source"], quantity, stored[key], got, rounded=True)
+
+
+def cars() -> Iterator[Check]:
+    """A straight line with everything that R prints of it."""
+    stored = read_data("published.json")["cars"]
+    source = stored["source"]
+    fit = fit_linear(numbers(stored["speed"])[:, np.newaxis], numbers(stored["dist"]), ["speed"])
+    if isinstance(fit, Finding):
+        yield Check(source, "intercept", stored["intercept"], None, refusal=fit.text())
+        return
+    rows = {
+        "intercept": fit.coefficients[0],
+        "slope": fit.coefficients[1],
+        "u_intercept": fit.standard_errors[0],
+        "u_slope": fit.standard_errors[1],
+        "t_intercept": fit.t_values[0],
+        "t_slope": fit.t_values[1],
+        "residual_sd": fit.residual_sd,
+        "r_squared": fit.r_squared,
+        "adjusted": fit.adjusted_r_squared,
+        "f": fit.f_statistic,
+        "durbin_watson": durbin_watson(fit.residuals, np.ones(fit.n - 1, dtype=bool)),
+    }
+    for key, got in rows.items():
+        yield Check(source, key, stored[key], float(got), rounded=True)
 
 
 def nile() -> Iterator[Check]:
