@@ -39,7 +39,7 @@ WORDS: dict[Language, dict[str, str]] = {
     },
     "zh": {
         "valid": "{name} 是有效的方案：{project}",
-        "window": "{label}：{start} 至 {end}（不含末日），{count} {interval}",
+        "window": "{label}：{start} 至 {end}（不含结束日），{count} {interval}",
         "baseline": "基准期",
         "reporting": "报告期",
         "measure": "指标 {name}：{formula} [{unit}]，{title}",

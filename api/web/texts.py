@@ -71,9 +71,9 @@ TEXTS: dict[str, Text] = {
     # Verdicts
     "verdict_met": Text("Target met", "达到目标"),
     "verdict_not_met": Text("Target not met", "未达到目标"),
-    "verdict_inconclusive": Text("Inconclusive", "无法定论"),
+    "verdict_inconclusive": Text("Inconclusive", "尚无定论"),
     "verdict_invalid_data": Text("Data not valid", "数据无效"),
-    "verdict_not_verifiable": Text("Not verifiable", "不可核验"),
+    "verdict_not_verifiable": Text("Not verifiable", "无法核证"),
     "verdict_no_plan": Text("No plan yet", "尚未报备方案"),
     "verdict_no_run": Text("Plan locked, not yet verified", "方案已锁定，尚未核算"),
     "lead_met": Text(
@@ -143,11 +143,11 @@ TEXTS: dict[str, Text] = {
     # Chart
     "before_after": Text("Before and after", "改造前后对比"),
     **{f"plot_{name}": PLOTS[f"plot_{name}"] for name in ("scatter", "residuals", "cusum", "coverage")},
-    "chart_none": Text("There are too few valid intervals for a chart.", "有效区间不足，无法绘图。"),
+    "chart_none": Text("There are too few valid intervals for a chart.", "有效时段不足，无法绘图。"),
     "chart_caption": Text(
         "Each mark is one interval. The dashed line is what the line before the retrofit would have used "
         "for the same output.",
-        "每个点为一个区间。虚线为改造前产线在相同产量下的推算电耗。",
+        "每个点为一个时段。虚线为改造前产线在相同产量下的推算电耗。",
     ),
     # Bridge
     "bridge": Text("From the plain ratio to the verified change", "从简单比值到核定变化量"),
@@ -236,7 +236,7 @@ TEXTS: dict[str, Text] = {
     "col_first": Text("First", "首个"),
     "col_last": Text("Last", "末个"),
     "kind_counter": Text("counter", "累计量"),
-    "kind_interval_total": Text("interval total", "区间量"),
+    "kind_interval_total": Text("interval total", "时段量"),
     "kind_gauge": Text("gauge", "瞬时量"),
     "kind_state": Text("state", "状态"),
     # API description

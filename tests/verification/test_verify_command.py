@@ -64,7 +64,7 @@ def test_a_met_target_exits_0_and_writes_the_result(table: Path, tmp_path: Path)
 
 def test_the_report_reads_in_chinese(table: Path):
     done = retroproof("verify", PLAN_FILE, "--readings", table, "--lang", "zh")
-    assert "结论: 达标" in done.stdout
+    assert "结论：达标" in done.stdout
     assert "核定变化量" in done.stdout
 
 

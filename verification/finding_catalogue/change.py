@@ -7,8 +7,8 @@ ENTRIES = {
         "warning", None,
         "The intervals are shorter than a day and cover {days} days, too few to tell how the line drifts from day to "
         "day ({required} are needed): the uncertainty stands on single intervals and may be too small.",
-        "区间短于一天，仅覆盖 {days} 天，不足以判断逐日漂移（至少需要 {required} 天）："
-        "不确定度按单个区间计算，可能偏小。",
+        "时段短于一天，仅覆盖 {days} 天，不足以判断逐日漂移（至少需要 {required} 天）："
+        "不确定度按单个时段计算，可能偏小。",
         "Choose a longer baseline.",
         "选择更长的基准期。",
     ),

@@ -6,7 +6,7 @@ ENTRIES = {
     "DRIVER_CONSTANT": Entry(
         "error", "inconclusive",
         "Driver {driver} did not vary in the baseline, so its influence cannot be estimated.",
-        "驱动量 {driver} 在基准期内没有变化，无法估计其影响。",
+        "自变量 {driver} 在基准期内没有变化，无法估计其影响。",
         "Choose a baseline over which it varies, or leave it out of the model.",
         "选择其有变化的基准期，或从模型中去除。",
     ),
@@ -14,9 +14,9 @@ ENTRIES = {
         "error", "inconclusive",
         "The drivers are so nearly dependent on each other (condition number {condition}) that no coefficient "
         "can be trusted.",
-        "各驱动量之间几乎线性相关（条件数 {condition}），系数不可信。",
+        "各自变量之间几乎线性相关（条件数 {condition}），系数不可信。",
         "Leave one of the dependent drivers out of the model.",
-        "从模型中去除其中一个相关的驱动量。",
+        "从模型中去除其中一个相关的自变量。",
     ),
     "MODEL_TOO_LARGE": Entry(
         "error", "inconclusive",
@@ -29,7 +29,7 @@ ENTRIES = {
         "error", "inconclusive",
         "The {n} baseline intervals are worth {effective} independent ones (lag-1 autocorrelation {rho}); {required} "
         "are needed.",
-        "基准期 {n} 个区间仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
+        "基准期 {n} 个时段仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
         "Take a longer baseline.",
         "延长基准期。",
     ),
@@ -37,16 +37,16 @@ ENTRIES = {
         "warning", None,
         "Driver {driver} varies so much like the others that its coefficient is {vif} times as uncertain (VIF; below "
         "{limit} is usual).",
-        "驱动量 {driver} 与其他驱动量高度相关，其系数方差膨胀因子为 {vif}（通常低于 {limit}）。",
+        "自变量 {driver} 与其他自变量高度相关，其系数方差膨胀因子为 {vif}（通常低于 {limit}）。",
         "Leave one of the drivers that vary together out of the model.",
-        "从模型中去除共同变化的驱动量之一。",
+        "从模型中去除共同变化的自变量之一。",
     ),
     "CATEGORY_UNSEEN": Entry(
         "error", "inconclusive",
         "The category {category} has values that the model never met: {labels}.",
         "类别 {category} 出现模型从未遇到的取值：{labels}。",
         "Choose a baseline in which they occur, or exclude these intervals by a filed event.",
-        "选择包含这些取值的基准期，或通过备案事件排除这些区间。",
+        "选择包含这些取值的基准期，或通过备案事件排除这些时段。",
     ),
     "NMBE_HIGH": Entry(
         "warning", None,
@@ -55,28 +55,28 @@ ENTRIES = {
         "{limit} % is usual).",
         "用其余部分预测基准期的每五分之一，总量偏差为 {percent} %（样本外 NMBE，通常低于 {limit} %）。",
         "Look for what changed within the baseline, or add the driver that explains it.",
-        "查找基准期内的变化，或加入能解释它的驱动量。",
+        "查找基准期内的变化，或加入能解释它的自变量。",
     ),
     "CV_RMSE_HIGH": Entry(
         "warning", None,
         "The model leaves {percent} % of the mean unexplained (CV(RMSE); below {limit} % is usual).",
         "模型的 CV(RMSE) 为 {percent} %（通常低于 {limit} %）。",
         "Add the driver that explains the rest.",
-        "加入能解释其余变化的驱动量。",
+        "加入能解释其余变化的自变量。",
     ),
     "R_SQUARED_LOW": Entry(
         "warning", None,
         "The model explains {r_squared} of the variation (R2; at least {limit} is usual).",
         "模型的 R² 为 {r_squared}（通常不低于 {limit}）。",
         "Add the driver that explains the rest, or a baseline over which the drivers vary more.",
-        "加入能解释其余变化的驱动量，或选择驱动量变化更大的基准期。",
+        "加入能解释其余变化的自变量，或选择自变量变化更大的基准期。",
     ),
     "DRIVER_NOT_SIGNIFICANT": Entry(
         "warning", None,
         "Driver {driver} shows no significant influence (p = {p_value}; below {limit} is usual).",
-        "驱动量 {driver} 的影响不显著（p = {p_value}，通常低于 {limit}）。",
+        "自变量 {driver} 的影响不显著（p = {p_value}，通常低于 {limit}）。",
         "Check the driver, or choose a baseline over which it varies more.",
-        "检查该驱动量，或选择其变化更大的基准期。",
+        "检查该自变量，或选择其变化更大的基准期。",
     ),
     "RESIDUALS_ZERO": Entry(
         "warning", None,
@@ -89,7 +89,7 @@ ENTRIES = {
         "warning", None,
         "{count} intervals of the {window} window lie beyond {limit} interquartile ranges from the model, first "
         "{first}. They were used.",
-        "{window}内有 {count} 个区间偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些区间已计入。",
+        "{window}内有 {count} 个时段偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些时段已计入。",
         "Find out what happened then; an exclusion needs a cause and an owner.",
         "查明当时的情况；剔除须有原因和责任人。",
     ),
@@ -97,8 +97,8 @@ ENTRIES = {
         "info", None,
         "{count} intervals of the {window} window lie beyond {limit} interquartile ranges from the model, first "
         "{first}; they are so few that a stop or a start explains them. They were used.",
-        "{window}内有 {count} 个区间偏离模型超过 {limit} 倍四分位距，首个为 {first}；"
-        "数量很少，启停即可解释。这些区间已计入。",
+        "{window}内有 {count} 个时段偏离模型超过 {limit} 倍四分位距，首个为 {first}；"
+        "数量很少，启停即可解释。这些时段已计入。",
         "Nothing needs to be done.",
         "无需处理。",
     ),
@@ -106,7 +106,7 @@ ENTRIES = {
         "info", None,
         "In {count} intervals of the reporting period, at most a tenth of them, {driver} lies outside the baseline's "
         "range by more than {limit} % of it.",
-        "报告期内有 {count} 个区间（不超过十分之一）{driver} 超出基准期范围的 {limit} % 以上。",
+        "报告期内有 {count} 个时段（不超过十分之一）{driver} 超出基准期范围的 {limit} % 以上。",
         "Nothing needs to be done.",
         "无需处理。",
     ),
@@ -114,7 +114,7 @@ ENTRIES = {
         "warning", None,
         "In {count} intervals of the reporting period {driver} lies outside the baseline's range by more than {limit} "
         "% of it.",
-        "报告期内有 {count} 个区间 {driver} 超出基准期范围的 {limit} % 以上。",
+        "报告期内有 {count} 个时段 {driver} 超出基准期范围的 {limit} % 以上。",
         "Take a baseline that covers those conditions.",
         "选择覆盖这些工况的基准期。",
     ),

@@ -93,20 +93,20 @@ ENTRIES = {
         "warning", None,
         "In {count} intervals of the {window} window, first {first}, the formula of {measure} has no value though its "
         "points do. They were not used.",
-        "{window}内有 {count} 个区间（首个为 {first}）测点有值而 {measure} 的公式无值。这些区间未使用。",
+        "{window}内有 {count} 个时段（首个为 {first}）测点有值而 {measure} 的公式无值。这些时段未使用。",
         "Look for a division by zero, for example an oxygen content of 21 %.",
         "检查是否除以零，例如氧含量为 21 %。",
     ),
     "EVENT_EXCLUDED": Entry(
         "info", None,
         "{count} intervals of the {window} window, first {first}, were left out for the plan's event {event}.",
-        "{window}内有 {count} 个区间（首个为 {first}）因方案所列事件 {event} 未计入。",
+        "{window}内有 {count} 个时段（首个为 {first}）因方案所列事件 {event} 未计入。",
     ),
     "STOPS_LEFT_OUT": Entry(
         "info", None,
         "{count} intervals of the {window} window, first {first}, in which {state} says that the line stood, were left "
         "out as the plan asks.",
-        "{window}内有 {count} 个区间（首个为 {first}）{state} 显示停产，按方案未计入。",
+        "{window}内有 {count} 个时段（首个为 {first}）{state} 显示停产，按方案未计入。",
     ),
     "BILL_DISAGREES": Entry(
         "error", "inconclusive",
@@ -120,9 +120,9 @@ ENTRIES = {
     "BILL_NOT_COMPARABLE": Entry(
         "warning", None,
         "The bill {bill} cannot be compared with {point}: its period is not one of whole, metered intervals.",
-        "账单 {bill} 无法与测点 {point} 比较：其期间不是完整且有读数的区间。",
+        "账单 {bill} 无法与测点 {point} 比较：其期间不是完整且有读数的时段。",
         "Recover the missing readings, or give a bill whose period ends with an interval.",
-        "补齐缺失读数，或提供与区间边界一致的账单。",
+        "补齐缺失读数，或提供与时段边界一致的账单。",
     ),
     "BALANCE_OPEN": Entry(
         "error", "inconclusive",

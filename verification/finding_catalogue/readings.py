@@ -28,7 +28,7 @@ ENTRIES = {
     "VALUES_TOO_LARGE": Entry(
         "error", "invalid_data",
         "{point} is so large in {count} intervals of the {window} window, first {first}, that it cannot be counted.",
-        "{window}内有 {count} 个区间的 {point} 数值过大，无法计数，首个为 {first}。",
+        "{window}内有 {count} 个时段的 {point} 数值过大，无法计数，首个为 {first}。",
         "Correct the unit or the readings of the points behind it.",
         "更正相关测点的单位或读数。",
     ),
@@ -74,7 +74,7 @@ ENTRIES = {
         "The register of {point} went back {count} times in the {window} window in a way that a rollover does "
         "not explain, first on {first}. "
         "Those intervals were not used.",
-        "{window}内测点 {point} 的计数器有 {count} 次回退，无法用翻转解释，首次在 {first}。相关区间未使用。",
+        "{window}内测点 {point} 的计数器有 {count} 次回退，无法用翻转解释，首次在 {first}。相关时段未使用。",
         "Enter the meter change with its final and first reading.",
         "登记换表及其末次和首次读数。",
     ),
@@ -84,7 +84,7 @@ ENTRIES = {
         "window, first on {first}. "
         "Those intervals were not used.",
         "{window}内测点 {point} 的计数器有 {count} 次上升超过每小时 {max_rate_per_hour}，首次在 {first}。"
-        "相关区间未使用。",
+        "相关时段未使用。",
         "Check the meter, or correct max_rate_per_hour in the plan.",
         "检查仪表，或更正方案中的 max_rate_per_hour。",
     ),
@@ -93,7 +93,7 @@ ENTRIES = {
         "{count} gaps of {point} in the {window} window are so long that its register may have turned over more "
         "than once, first on "
         "{first}. Those intervals were not used.",
-        "{window}内测点 {point} 有 {count} 处缺口过长，计数器可能翻转多次，首次在 {first}。相关区间未使用。",
+        "{window}内测点 {point} 有 {count} 处缺口过长，计数器可能翻转多次，首次在 {first}。相关时段未使用。",
         "Recover the missing readings, or correct register_modulus and max_rate_per_hour in the plan.",
         "补齐缺失读数，或更正方案中的 register_modulus 和 max_rate_per_hour。",
     ),
@@ -101,21 +101,21 @@ ENTRIES = {
         "info", None,
         "The counter {point} has {count} gaps inside intervals of the {window} window, {hours} hours in all; it "
         "counted on, so the totals are exact.",
-        "{window}内计数器 {point} 有 {count} 处区间内缺口，共 {hours} 小时；计数未中断，合计仍然准确。",
+        "{window}内计数器 {point} 有 {count} 处时段内缺口，共 {hours} 小时；计数未中断，合计仍然准确。",
     ),
     "TOTALS_SCALED": Entry(
         "warning", None,
         "{count} intervals of {point} in the {window} window miss part of their interval totals and were scaled up by "
         "coverage.",
-        "{window}内测点 {point} 有 {count} 个区间缺少部分分段量，已按覆盖率放大。",
+        "{window}内测点 {point} 有 {count} 个时段缺少部分分段量，已按覆盖率放大。",
         "Recover the missing intervals.",
-        "补齐缺失的区间量。",
+        "补齐缺失的时段量。",
     ),
     "NEGATIVE_TOTALS": Entry(
         "warning", None,
         "{point} has a negative total in {count} intervals of the {window} window, first {first}. Those intervals were "
         "not used.",
-        "{window}内测点 {point} 有 {count} 个区间合计为负，首个为 {first}。这些区间未使用。",
+        "{window}内测点 {point} 有 {count} 个时段合计为负，首个为 {first}。这些时段未使用。",
         "Check the sign and the wiring of the meter.",
         "检查仪表的方向和接线。",
     ),
@@ -124,8 +124,8 @@ ENTRIES = {
         "{point} did not change during {count} intervals of the {window} window in which the line produced, first "
         "{first}. "
         "Where it is the metric's numerator, those intervals were not used.",
-        "{window}内有生产的区间中，{point} 有 {count} 个区间数值不变，首个为 {first}。若其为指标分子，"
-        "这些区间未使用。",
+        "{window}内有生产的时段中，{point} 有 {count} 个时段数值不变，首个为 {first}。若其为指标分子，"
+        "这些时段未使用。",
         "Check the sensor and its connection.",
         "检查传感器及其通信。",
     ),
@@ -134,7 +134,7 @@ ENTRIES = {
         "{point} shows no output in {count} intervals of the {window} window in which {state} says that the line ran, "
         "first {first}. "
         "Those intervals were not used.",
-        "{window}内 {state} 显示生产线运行的 {count} 个区间中，{point} 没有产量，首个为 {first}。这些区间未使用。",
+        "{window}内 {state} 显示生产线运行的 {count} 个时段中，{point} 没有产量，首个为 {first}。这些时段未使用。",
         "Find out which of the two is right.",
         "查明两者中哪个正确。",
     ),

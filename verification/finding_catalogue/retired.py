@@ -15,7 +15,7 @@ ENTRIES = {
         "Told from whole days the uncertainty of the model is {times} times as large as told from the single "
         "intervals; "
         "the larger one counts.",
-        "按整日计算的模型不确定度是按单个区间计算的 {times} 倍，取较大者。",
+        "按整日计算的模型不确定度是按单个时段计算的 {times} 倍，取较大者。",
     ),
     "TOO_FEW_DAYS": Entry(
         "error", "invalid_data",

@@ -11,7 +11,7 @@ ENTRIES = {
         "可接受的模型 {model} 给出 {delta} {unit}，不支持相对限值 {limit} {limit_unit} "
         "的结论；两模型之差超出随机范围。",
         "Agree before the retrofit on the drivers that matter, and file a plan with the model that has them.",
-        "在改造前商定起作用的驱动量，并以含有这些驱动量的模型报备方案。",
+        "在改造前商定起作用的自变量，并以含有这些自变量的模型报备方案。",
     ),
     "PANEL_FLIPS_SIGN": Entry(
         "error", "inconclusive",
@@ -20,7 +20,7 @@ ENTRIES = {
         "than chance explains.",
         "可接受的模型 {model} 给出 {delta} {unit}，方向相反；两模型之差超出随机范围。",
         "Agree before the retrofit on the drivers that matter, and file a plan with the model that has them.",
-        "在改造前商定起作用的驱动量，并以含有这些驱动量的模型报备方案。",
+        "在改造前商定起作用的自变量，并以含有这些自变量的模型报备方案。",
     ),
     "PANEL_DIFFERS": Entry(
         "warning", None,
@@ -29,21 +29,21 @@ ENTRIES = {
         "but not in its verdict.",
         "可接受的模型 {model} 给出 {delta} {unit}；与主模型之差超出随机范围，但结论相同。",
         "Agree before the retrofit on the drivers that matter.",
-        "在改造前商定起作用的驱动量。",
+        "在改造前商定起作用的自变量。",
     ),
     "ALTERNATIVE_UNKNOWN": Entry(
         "warning", None,
         "The alternative driver {driver} lacks values, so that no other model with it was tried.",
-        "备选驱动量 {driver} 存在缺失值，未尝试含有它的其他模型。",
+        "备选自变量 {driver} 存在缺失值，未尝试含有它的其他模型。",
         "Recover its readings, or take it out of the plan's alternatives.",
-        "补齐其读数，或从方案的备选驱动量中删除。",
+        "补齐其读数，或从方案的备选自变量中删除。",
     ),
     "PRIMARY_REJECTED": Entry(
         "warning", None,
         "The data speak against the primary model: {model} has terms that matter and that it lacks.",
         "数据不支持主模型：{model} 含有主模型缺少的显著项。",
         "Add the missing driver to the model of the next plan.",
-        "在下一份方案的模型中加入缺少的驱动量。",
+        "在下一份方案的模型中加入缺少的自变量。",
     ),
     "PLACEBO_EXCESS": Entry(
         "warning", None,
@@ -79,9 +79,9 @@ ENTRIES = {
         "error", "inconclusive",
         "With the intervals of the {window} window that were left out ({reason}) the change would be {delta} {unit}, "
         "on the other side of the limit.",
-        "若计入{window}中被剔除的区间（{reason}），变化量为 {delta} {unit}，位于限值的另一侧。",
+        "若计入{window}中被剔除的时段（{reason}），变化量为 {delta} {unit}，位于限值的另一侧。",
         "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
-        "说明这些区间为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
+        "说明这些时段为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
     ),
     "DRIFT": Entry(
         "warning", None,
@@ -90,7 +90,7 @@ ENTRIES = {
         "除改造带来的阶跃外，两个期间内均有持续漂移：两期中点之间累计 {shift} {unit}；"
         "扣除漂移后变化量为 {delta} {unit}。",
         "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
-        "查明使产线持续变化的原因并将其列为驱动量；或比较各满一年的期间。",
+        "查明使产线持续变化的原因并将其列为自变量；或比较各满一年的期间。",
     ),
     "DRIFT_FLIPS": Entry(
         "error", "inconclusive",
@@ -99,7 +99,7 @@ ENTRIES = {
         "除改造带来的阶跃外，两个期间内均有持续漂移：两期中点之间累计 {shift} {unit}。"
         "扣除漂移后变化量为 {delta} {unit}，不支持该结论。",
         "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
-        "查明使产线持续变化的原因并将其列为驱动量；或比较各满一年的期间。",
+        "查明使产线持续变化的原因并将其列为自变量；或比较各满一年的期间。",
     ),
     "DRIFT_NOT_EXCLUDED": Entry(
         "info", None,
@@ -108,15 +108,15 @@ ENTRIES = {
         "结论以产线除改造外保持稳定为前提。现有数据无法排除两期中点之间最大 {bound} {unit} 的漂移，"
         "而此漂移足以改变结论。",
         "Take longer windows, or windows a year apart, or a driver that carries what drifts (season, wear, feed).",
-        "延长期间，或选择相隔一年的期间，或加入能反映漂移的驱动量（季节、磨损、原料）。",
+        "延长期间，或选择相隔一年的期间，或加入能反映漂移的自变量（季节、磨损、原料）。",
     ),
     "LOAD_CURVED": Entry(
         "warning", None,
         "The numerator does not follow the drivers along a straight line; with a bent one the change would be {delta} "
         "{unit}.",
-        "分子与驱动量之间不是直线关系；若用曲线，变化量为 {delta} {unit}。",
+        "分子与自变量之间不是直线关系；若用曲线，变化量为 {delta} {unit}。",
         "Plan with a driver or a model that has the bend, or compare periods of like load.",
-        "在方案中采用能反映弯曲关系的驱动量或模型，或比较负荷相近的期间。",
+        "在方案中采用能反映弯曲关系的自变量或模型，或比较负荷相近的期间。",
     ),
     "DRIVER_ERROR_MATTERS": Entry(
         "warning", None,
@@ -125,12 +125,12 @@ ENTRIES = {
         "两个期间的 {driver} 均值不同。若模型未解释的波动来自 {driver} 的随机误差，其斜率将偏小，变化量的偏差最大可达 "
         "{bound} {unit}，超过不确定度。",
         "Meter the driver better or over longer intervals, or compare periods of like load.",
-        "提高该驱动量的计量准确度或延长区间，或比较负荷相近的期间。",
+        "提高该自变量的计量准确度或延长时段，或比较负荷相近的期间。",
     ),
     "MATCHED_LOAD_DIFFERS": Entry(
         "warning", None,
         "Among intervals of like load the change is {delta} {unit}, which the model's answer does not explain.",
-        "在负荷相近的区间之间，变化量为 {delta} {unit}，模型结果无法解释。",
+        "在负荷相近的时段之间，变化量为 {delta} {unit}，模型结果无法解释。",
         "Check the form of the model: the load may act otherwise than along a line.",
         "检查模型形式：负荷的影响可能不是线性的。",
     ),

@@ -16,19 +16,19 @@ ENTRIES = {
         "info", None,
         "The change of {delta} ± {uncertainty} {unit} lies with its whole interval at or below the limit of "
         "{limit} {unit}.",
-        "变化量 {delta} ± {uncertainty} {unit} 的整个区间不高于限值 {limit} {unit}。",
+        "变化量 {delta} ± {uncertainty} {unit} 的整个包含区间不高于限值 {limit} {unit}。",
     ),
     "TARGET_NOT_MET": Entry(
         "info", None,
         "The change of {delta} ± {uncertainty} {unit} lies with its whole interval above the limit of {limit} {unit}.",
-        "变化量 {delta} ± {uncertainty} {unit} 的整个区间高于限值 {limit} {unit}。",
+        "变化量 {delta} ± {uncertainty} {unit} 的整个包含区间高于限值 {limit} {unit}。",
         "A larger effect is needed; more data would not change this.",
         "需要更大的改造效果；增加数据不会改变结论。",
     ),
     "INTERVAL_STRADDLES_TARGET": Entry(
         "info", None,
         "The limit of {limit} {unit} lies inside the interval of the change, {delta} ± {uncertainty} {unit}.",
-        "限值 {limit} {unit} 落在变化量 {delta} ± {uncertainty} {unit} 的区间之内。",
+        "限值 {limit} {unit} 落在变化量 {delta} ± {uncertainty} {unit} 的包含区间之内。",
         "Bring the expanded uncertainty below {needed} {unit}: a longer period, a steadier process or a better meter.",
         "将扩展不确定度降至 {needed} {unit} 以下：延长期间、稳定工艺或改用更好的仪表。",
     ),
@@ -36,20 +36,20 @@ ENTRIES = {
         "info", None,
         "The {figure} of {delta} ± {uncertainty} {unit} keeps with its whole interval to the limit, {side} {limit} "
         "{unit}.",
-        "{figure} {delta} ± {uncertainty} {unit} 的整个区间符合限值（{side} {limit} {unit}）。",
+        "{figure} {delta} ± {uncertainty} {unit} 的整个包含区间符合限值（{side} {limit} {unit}）。",
     ),
     "LIMIT_BROKEN": Entry(
         "info", None,
         "The {figure} of {delta} ± {uncertainty} {unit} lies with its whole interval beyond the limit, {side} {limit} "
         "{unit}.",
-        "{figure} {delta} ± {uncertainty} {unit} 的整个区间不符合限值（{side} {limit} {unit}）。",
+        "{figure} {delta} ± {uncertainty} {unit} 的整个包含区间不符合限值（{side} {limit} {unit}）。",
         "A larger effect is needed; more data would not change this.",
         "需要更大的改造效果；增加数据不会改变结论。",
     ),
     "LIMIT_INSIDE": Entry(
         "info", None,
         "The limit, {side} {limit} {unit}, lies inside the interval of the {figure}, {delta} ± {uncertainty} {unit}.",
-        "限值（{side} {limit} {unit}）落在{figure} {delta} ± {uncertainty} {unit} 的区间之内。",
+        "限值（{side} {limit} {unit}）落在{figure} {delta} ± {uncertainty} {unit} 的包含区间之内。",
         "Bring the expanded uncertainty below {needed} {unit}: a longer period, a steadier process or a better meter.",
         "将扩展不确定度降至 {needed} {unit} 以下：延长期间、稳定工艺或改用更好的仪表。",
     ),

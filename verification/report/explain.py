@@ -169,9 +169,17 @@ def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  
     yield t("model_line", kind=model.kind, n=model.n, p=model.p)
     for one in model.coefficients:
         shown = {"value": one.value, "error": one.standard_error, "t": one.t or "–", "vif": one.vif or "–"}
-        noise = one.p_value_autocorrelated or "–"
-        yield t("coefficient", name=one.name, unit=one.unit, p=one.p_value, noise=noise, **shown)
+        probable = {"p": _p(one.p_value), "noise": _p(one.p_value_autocorrelated)}
+        yield t("coefficient", name=one.name, unit=one.unit, **probable, **shown)
     yield from _fit(model, measure.metric.numerator_unit, t)
+
+
+def _p(stated: str | None) -> str:
+    """A p as people write it: one that is rounded to nothing is below the last place that is stated."""
+    if stated is None:
+        return "–"
+    value = Decimal(stated)
+    return f"= {stated}" if value else f"< {Decimal(1).scaleb(int(value.as_tuple().exponent)):f}"
 
 
 def _fit(model: ModelStatistics, unit: str, t: Words) -> Iterator[str]:
@@ -186,7 +194,7 @@ def _fit(model: ModelStatistics, unit: str, t: Words) -> Iterator[str]:
     yield t(
         "fit_tests",
         f=model.f or "–",
-        fp=model.f_p_value or "–",
+        fp=_p(model.f_p_value),
         nmbe=model.nmbe_out_of_sample_percent or "–",
         dw=model.durbin_watson or "–",
         condition=model.condition_number,
@@ -283,7 +291,7 @@ def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[st
         yield t("change_point", window=t(f"in_{point.window}"), start=point.start.date().isoformat(), shift=point.shift)
     for case in measure.sensitivity:
         if case.delta is not None:
-            yield f"{case_text(case.case, t)}: {_with_expanded(case.delta, case.expanded_uncertainty)}"
+            yield t.said(case_text(case.case, t), _with_expanded(case.delta, case.expanded_uncertainty))
 
 
 def _with_expanded(delta: str, expanded: str | None) -> str:
@@ -301,8 +309,8 @@ def _verdict(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
         bounds = {"low": f"{value - expanded:f}", "high": f"{value + expanded:f}", "unit": verdict.limit.unit}
         yield t("comparison", limit=limit_text(verdict.limit, t), state=t(verdict.state), **bounds)
     else:
-        yield f"{limit_text(verdict.limit, t)}: {t(verdict.state)}"
+        yield t.said(limit_text(verdict.limit, t), t(verdict.state))
     for alike in alike_together(verdict.reasons):
         yield from finding_lines(alike, t)
     if len(result.measures) > 1:
-        yield f"{t('overall')}: {t(result.verdict.state)}"
+        yield t.said(t("overall"), t(result.verdict.state))

@@ -21,18 +21,18 @@ EXPLAIN: dict[str, Text] = {
     "plan_digest": Text("SHA-256 of the plan as filed: {digest}", "方案文件 SHA-256：{digest}"),
     "logged": Text(
         "plan logged {plan}, baseline logged {baseline}, run {number} of {count}",
-        "方案存证 {plan}，基准期存证 {baseline}，第 {number} 次核算，共 {count} 次",
+        "方案存证：{plan}，基准期存证：{baseline}，第 {number} 次核算，共 {count} 次",
     ),
-    "never": Text("never", "无"),
+    "never": Text("never", "未存证"),
     "window_line": Text(
         "{label}: {used} of {intervals} intervals used, least coverage of those {coverage} %",
-        "{label}：{intervals} 个区间中采用 {used} 个，所采用区间的最低覆盖率 {coverage} %",
+        "{label}：{intervals} 个时段中采用 {used} 个，所采用时段的最低覆盖率 {coverage} %",
     ),
     "window_totals": Text(
         "  numerator {numerator}, denominator {denominator}, ratio {ratio}",
         "  分子 {numerator}，分母 {denominator}，比值 {ratio}",
     ),
-    "mean_totals": Text("  sum {numerator}, mean per interval {ratio}", "  合计 {numerator}，每区间均值 {ratio}"),
+    "mean_totals": Text("  sum {numerator}, mean per interval {ratio}", "  合计 {numerator}，每时段均值 {ratio}"),
     "constant": Text("{name} = {value} {unit} ({version})", "{name} = {value} {unit}（{version}）"),
     "not_used": Text("  not used: {names}", "  未采用：{names}"),
     "more": Text(" and {count} more", " 等另外 {count} 个"),
@@ -42,22 +42,23 @@ EXPLAIN: dict[str, Text] = {
     ),
     "no_drivers": Text("the model has no drivers, so nothing is extrapolated", "模型没有自变量，不存在外推"),
     "no_model": Text("no model was fitted; the findings say why", "未拟合模型，原因见发现"),
-    "model_line": Text("{kind}: n = {n} intervals, p = {p} parameters", "{kind}：n = {n} 个区间，p = {p} 个参数"),
+    "model_line": Text("{kind}: n = {n} intervals, p = {p} parameters", "{kind}：n = {n} 个时段，p = {p} 个参数"),
     "coefficient": Text(
-        "  {name} = {value} ± {error} {unit} (t = {t}, p = {p}, p in autocorrelated noise = {noise}, VIF = {vif})",
-        "  {name} = {value} ± {error} {unit}（t = {t}，p = {p}，计入自相关 p = {noise}，VIF = {vif}）",
+        "  {name} = {value} {unit}, standard error {error} (t = {t}, p {p}, p in autocorrelated noise {noise}, "
+        "VIF = {vif})",
+        "  {name} = {value} {unit}，标准误差 {error}（t = {t}，p {p}，计入自相关 p {noise}，VIF = {vif}）",
     ),
     "fit_line": Text(
         "  s = {s}; R2 = {r2}, adjusted {adjusted}; CV(RMSE) = {cv} % [{convention}]",
         "  s = {s}；R2 = {r2}，调整后 {adjusted}；CV(RMSE) = {cv} % [{convention}]",
     ),
     "fit_tests": Text(
-        "  F = {f} (p = {fp}); NMBE out of sample = {nmbe} %; Durbin-Watson = {dw}; condition number {condition}",
-        "  F = {f}（p = {fp}）；样本外 NMBE = {nmbe} %；Durbin-Watson = {dw}；条件数 {condition}",
+        "  F = {f} (p {fp}); NMBE out of sample = {nmbe} %; Durbin-Watson = {dw}; condition number {condition}",
+        "  F = {f}（p {fp}）；样本外 NMBE = {nmbe} %；Durbin-Watson = {dw}；条件数 {condition}",
     ),
     "size_line": Text(
         "  lag-1 autocorrelation {lag1}, rho = {rho}: {n} intervals are worth n' = {effective}",
-        "  一阶自相关 {lag1}，rho = {rho}：{n} 个区间相当于 n' = {effective} 个独立区间",
+        "  一阶自相关 {lag1}，rho = {rho}：{n} 个时段相当于 n' = {effective} 个独立时段",
     ),
     "difference": Text(
         "metered {metered} less modelled {modelled} = {change}",
@@ -71,7 +72,7 @@ EXPLAIN: dict[str, Text] = {
         "by the plan's method and adjustments the change is {delta} {unit}",
         "按方案规定的方法和调整，变化量为 {delta} {unit}",
     ),
-    "intervals": Text("intervals", "个区间"),
+    "intervals": Text("intervals", "个时段"),
     "budget_line": Text(
         "u({source}) = {u}, type {type}, dof {dof}, {share} % of the variance",
         "u({source}) = {u}，{type} 类，自由度 {dof}，占方差 {share} %",

@@ -31,16 +31,16 @@ def _lines(result: Result, t: Words) -> Iterator[str]:
         yield from _conclusion(result, measure, t)
         yield ""
         for label, window in (("baseline", measure.baseline), ("reporting", measure.reporting)):
-            yield f"{t(label)}: {window_text(measure, window, t)}"
+            yield t.said(t(label), window_text(measure, window, t))
         yield from _figures(measure, t)
         yield from robustness_lines(measure, t)
         yield ""
     if len(result.measures) > 1:
-        yield f"{t('overall')}: {t(result.verdict.state)}"
+        yield t.said(t("overall"), t(result.verdict.state))
     shown = [reason for measure in result.measures for reason in measure.verdict.reasons]
     others = [finding for finding in result.all_findings if finding not in shown]
     if others:
-        yield f"{t('findings')}:"
+        yield t.said(t("findings"), "").rstrip()
     for alike in alike_together(others):
         yield from finding_lines(alike, t)
     yield t(
@@ -55,17 +55,20 @@ def _conclusion(result: Result, measure: MeasureResult, t: Words) -> Iterator[st
     metric, verdict, effect = measure.metric, measure.verdict, measure.effect
     unit = change_unit(measure, t)
     title = metric_title(metric.id, measure.name, t)
-    yield f"{result.project}, {title} ({measure.name}): {t.pick(metric.boundary.en, metric.boundary.zh)}"
-    yield f"{t('verdict')}: {t(verdict.state)} ({limit_text(verdict.limit, t)})"
+    boundary = t.pick(metric.boundary.en, metric.boundary.zh)
+    yield t.said(t.aside(f"{result.project}, {title}", measure.name), boundary)
+    yield t.said(t("verdict"), t.aside(t(verdict.state), limit_text(verdict.limit, t)))
     if effect is None:
         yield t("no_number")
     else:
         note = t("confidence", confidence=effect.confidence, k=effect.coverage_factor)
         sign = t(f"sign_{metric.better}")
-        yield f"{t('change')}: {effect.reported_delta} ± {effect.reported_uncertainty} {unit} ({note}; {sign})"
+        change = f"{effect.reported_delta} ± {effect.reported_uncertainty} {unit}"
+        yield t.said(t("change"), t.aside(change, t.pick(f"{note}; {sign}", f"{note}；{sign}")))
         yield from (f"  {line}" for line in worth_lines(measure, t))
     if measure.claim is not None:
-        yield f"{t('claim')}: {short(Decimal(measure.claim.value))} {unit}: {t(measure.claim.assessment)}"
+        claim = t.aside(f"{short(Decimal(measure.claim.value))} {unit}", t(measure.claim.assessment))
+        yield t.said(t("claim"), claim)
     for alike in alike_together(verdict.reasons):
         yield from finding_lines(alike, t)
 
@@ -77,7 +80,8 @@ def limit_text(limit: Limit, t: Words) -> str:
 
 def target_text(of: str, side: str, value: str, unit: str, t: Words) -> str:
     """A limit in words: `change at most -200 kWh/t`."""
-    return f"{t(f'of_{of}')} {t(side)} {value} {unit}"
+    figure = t(f"of_{of}")
+    return t.pick(f"{figure} {t(side)} {value} {unit}", f"{figure}{t(side)} {value} {unit}")
 
 
 def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
@@ -107,7 +111,8 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         if worth is not None:
             value, uncertainty = reported(Decimal(worth.value), Decimal(worth.expanded_uncertainty))
             factor = f"{t('factor')} {worth.factor}, {worth.version}"
-            yield f"{t(name)} ({t(f'of_{worth.of}')}): {number(value)} ± {number(uncertainty)} {worth.unit} ({factor})"
+            figure = t.aside(f"{number(value)} ± {number(uncertainty)} {worth.unit}", factor)
+            yield t.said(t.aside(t(name), t(f"of_{worth.of}")), figure)
 
 
 def adjustment_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
@@ -130,12 +135,12 @@ def with_uncertainty(value: str, expanded: str | None) -> str:
 
 def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
     if measure.bridge:
-        yield f"{t('bridge')} [{change_unit(measure, t)}]:"
+        yield t.said(f"{t('bridge')} [{change_unit(measure, t)}]", "").rstrip()
     for step in measure.bridge:
         yield f"  {step.value:>16}  {step_name(step, t)}"
     yield from (f"  {line}" for line in adjustment_lines(measure, t))
     if measure.budget:
-        yield f"{t('budget')} [{change_unit(measure, t)}]:"
+        yield t.said(f"{t('budget')} [{change_unit(measure, t)}]", "").rstrip()
     for row in measure.budget:
         yield f"  {row.standard_uncertainty:>16}  {row.share_percent:>5} %  {source_name(row, t)} ({row.type})"
 
@@ -163,7 +168,7 @@ def robustness_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         yield t("without_months", unit=unit, **_range(months))
     for row in measure.sensitivity:
         if not _MONTH.fullmatch(row.case) and row.delta is not None:
-            yield f"{case_text(row.case, t)}: {with_uncertainty(row.delta, row.expanded_uncertainty)} {unit}"
+            yield t.said(case_text(row.case, t), f"{with_uncertainty(row.delta, row.expanded_uncertainty)} {unit}")
     for point in measure.change_points:
         shown = {"start": point.start.date().isoformat(), "shift": short_text(point.shift), "unit": unit}
         yield t("change_point_line", window=t(f"in_{point.window}"), **shown)

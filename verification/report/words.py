@@ -29,7 +29,7 @@ PLOTS: dict[str, Text] = {
     "metered_baseline": Text("Baseline, metered", "基准期实测"),
     "metered_reporting": Text("Reporting period, metered", "报告期实测"),
     "expected": Text("Expected by the baseline model", "基准模型推算"),
-    "band": Text("Expected spread of single intervals", "单个区间的预期范围"),
+    "band": Text("Expected spread of single intervals", "单个时段的预期范围"),
     "series_title": Text(
         "{title}: metered before and after the retrofit, against the baseline model's projection",
         "{title}：改造前后实测值与基准模型推算值",
@@ -37,14 +37,14 @@ PLOTS: dict[str, Text] = {
     "metered": Text("metered", "实测"),
     "modelled": Text("modelled", "推算"),
     "residual": Text("metered less modelled", "实测减推算"),
-    "spread": Text("Expected spread of single intervals", "单个区间的预期范围"),
+    "spread": Text("Expected spread of single intervals", "单个时段的预期范围"),
     "residuals_title": Text("{title}: metered less modelled", "{title}：实测减推算"),
     "cusum_axis": Text("running sum of metered less modelled", "实测减推算的累计值"),
     "cusum_line": Text("Running sum (CUSUM)", "累计值（CUSUM）"),
     "cusum_title": Text("{title}: running sum of metered less modelled", "{title}：实测减推算的累计值"),
     "fit_line": Text("Baseline model", "基准模型"),
     "fit_beyond": Text("Model beyond what the baseline saw", "超出基准期范围的外推"),
-    "thinned": Text("one interval in {count} is drawn", "每 {count} 个区间绘 1 个"),
+    "thinned": Text("one interval in {count} is drawn", "每 {count} 个时段绘 1 个"),
     "scatter_title": Text("{title}: the baseline model and its data", "{title}：基准模型与数据"),
     "bridge_axis": Text("plain difference to verified change", "从简单差值到核定变化量"),
     "bridge_title": Text(
@@ -102,9 +102,9 @@ REPORT: dict[str, Text] = {
     **PLOTS,
     "met": Text("MET", "达标"),
     "not_met": Text("NOT MET", "未达标"),
-    "inconclusive": Text("INCONCLUSIVE", "无法定论"),
+    "inconclusive": Text("INCONCLUSIVE", "尚无定论"),
     "invalid_data": Text("INVALID DATA", "数据无效"),
-    "not_verifiable": Text("NOT VERIFIABLE", "不可核验"),
+    "not_verifiable": Text("NOT VERIFIABLE", "无法核证"),
     "verdict": Text("Verdict", "结论"),
     "overall": Text("Overall verdict", "总体结论"),
     "of_change": Text("change", "变化量"),
@@ -138,11 +138,11 @@ REPORT: dict[str, Text] = {
     "in_reporting": Text("reporting period", "报告期"),
     "window": Text(
         "{start} to {end} (end excluded), {used} of {intervals} intervals: {totals}",
-        "{start} 至 {end}（不含末日），{intervals} 个区间中可用 {used} 个：{totals}",
+        "{start} 至 {end}（不含结束日），{intervals} 个时段中可用 {used} 个：{totals}",
     ),
     "mean": Text("mean {mean}", "均值 {mean}"),
     "bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
-    "budget": Text("Uncertainty budget (standard uncertainty, share)", "不确定度预算（标准不确定度，占比）"),
+    "budget": Text("Uncertainty budget (standard uncertainty, share)", "不确定度分量表（标准不确定度，占比）"),
     "adjustment_line": Text(
         "adjustment {id}: {formula}{value} {unit}, u = {u} {unit}; {cause}; {owner} answers for it",
         "非常规调整 {id}：{formula}{value} {unit}，u = {u} {unit}；{cause}；责任人 {owner}",
@@ -157,13 +157,13 @@ REPORT: dict[str, Text] = {
     ),
     "case_without": Text("Without {what} of the {window}", "剔除{window}的 {what}"),
     "case_most_influential": Text(
-        "Without {what} of the {window}, the interval that matters most", "剔除影响最大的区间（{window} {what}）"
+        "Without {what} of the {window}, the interval that matters most", "剔除影响最大的时段（{window} {what}）"
     ),
-    "case_with": Text("With what was left out of the {window} ({what})", "计入{window}中被剔除的区间（{what}）"),
+    "case_with": Text("With what was left out of the {window} ({what})", "计入{window}中被剔除的时段（{what}）"),
     "left_out_stops": Text("stops", "停机"),
     "left_out_impossible": Text("impossible values", "不可能的数值"),
     "left_out_event": Text("event", "事件"),
-    "case_matched_load": Text("Among intervals of like load", "负荷相近的区间之间"),
+    "case_matched_load": Text("Among intervals of like load", "负荷相近的时段之间"),
     "change_point_line": Text(
         "The distance from the model shifts by {shift} {unit} in the {window}, from {start}",
         "{window}自 {start} 起与模型的偏差变化 {shift} {unit}",
@@ -187,8 +187,8 @@ REPORT: dict[str, Text] = {
     ),
     "claim": Text("Claim", "申报值"),
     "consistent": Text("consistent with the data", "与数据一致"),
-    "overstated": Text("overstated", "高报"),
-    "understated": Text("understated", "低报"),
+    "overstated": Text("overstated", "申报偏高"),
+    "understated": Text("understated", "申报偏低"),
     "findings": Text("Findings", "发现"),
     "info": Text("note", "提示"),
     "warning": Text("warning", "警告"),
@@ -214,6 +214,14 @@ class Words:
     def or_same(self, key: str, fallback: str) -> str:
         """The text under `key`, or `fallback`, for a name that a newer result may bring."""
         return self(key) if key in self._texts else fallback
+
+    def said(self, label: str, text: str) -> str:
+        """A label and what it says, with the colon of the language."""
+        return self.pick(f"{label}: {text}", f"{label}：{text}")
+
+    def aside(self, text: str, note: str) -> str:
+        """A text and a note in parentheses of the language."""
+        return self.pick(f"{text} ({note})", f"{text}（{note}）")
 
     def pick(self, en: str, zh: str) -> str:
         """The one of two given texts that is in this language."""
