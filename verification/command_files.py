@@ -6,6 +6,7 @@ Only the commands import this: nothing else in this room touches a disk.
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from verification.plan import Plan
     from verification.table.read import Table
 
+LONG_WORK_BYTES = 16 << 20  # a table of this size takes a second or more
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_INVALID_DATA = 3
 FILE = click.Path(path_type=Path)
@@ -62,10 +64,17 @@ def read_readings(path: Path, plan: Plan) -> Table:
     from verification.table.read import MAX_TABLE_BYTES, read_table  # noqa: PLC0415 - brings numpy
 
     data = read_file(path, MAX_TABLE_BYTES)
+    is_long = len(data) > LONG_WORK_BYTES and sys.stderr.isatty()  # a script's standard error stays empty
+    if is_long:
+        click.echo(f"{path}: {len(data) >> 20} MB, reading / 正在读取 ...", err=True)
     try:
-        return read_table(data, plan, name=str(path))
+        table = read_table(data, plan, name=str(path))
     except FormatError as err:
         raise UnusableTableError(f"{err} [{err.code}]") from err
+    if is_long:
+        count = sum(map(len, table.readings.values()))
+        click.echo(f"{path}: {count:,} readings, computing / 条读数，正在计算 ...", err=True)
+    return table
 
 
 def read_file(path: Path, limit: int) -> bytes:

@@ -268,17 +268,31 @@ def test_a_declaration_that_contradicts_the_plan_is_an_error(header: str, code: 
     assert all(finding.blocks == "invalid_data" for finding in findings)
 
 
-CELLS = st.sampled_from(["ac_energy", "2026-03-01T00:00:00+08:00", "2026-03-01T01:00:00Z", "1", " 2.5", "x", "", "1e3"])
+TIMES = ["2026-03-01T00:00:00+08:00", "2026-03-01T01:00:00Z", "2026-02-30T00:00:00+08:00", "2026-03-01T00:00:00+99:99"]
+NUMBERS = ["1", " 2.5", "\u30002", "+5", "1e3", "1e0005", "nan", "1e999"]
+CELLS = st.sampled_from(["ac_energy", "x", "", *TIMES, *NUMBERS])
 
 
 @given(st.lists(st.lists(CELLS, min_size=2, max_size=4), max_size=8))
 def test_a_plain_file_reads_like_a_quoted_one(rows: list[list[str]]):
     plain = HEADER + "".join(",".join(row) + "\n" for row in rows)
     quoted = HEADER + "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows)
-    (one, other) = (read(plain), read(quoted))
+    assert_alike(read(plain), read(quoted))
+    assert_alike(read(plain.replace("\n", "\r\n")), read(quoted))
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=8))
+def test_a_plain_wide_file_reads_like_a_quoted_one(rows: list[tuple[str, ...]]):
+    header = "time,ac_energy,metal_tapped\n"
+    plain = header + "".join(",".join(row) + "\n" for row in rows)
+    quoted = header + "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in rows)
+    assert_alike(read(plain), read(quoted))
+
+
+def assert_alike(one: Table, other: Table) -> None:
     assert one.findings == other.findings
-    assert {name: series.value.tolist() for name, series in one.readings.items()} == {
-        name: series.value.tolist() for name, series in other.readings.items()
+    assert {name: (series.time_us.tolist(), series.value.tolist()) for name, series in one.readings.items()} == {
+        name: (series.time_us.tolist(), series.value.tolist()) for name, series in other.readings.items()
     }
 
 
@@ -362,6 +376,18 @@ def test_a_wide_parquet_table_with_missing_values():
     table = parquet(pd.DataFrame({"time": MOMENTS.astype(str), "ac_energy": [1.5, np.nan], "metal_tapped": [1, 2]}))
     assert table.readings["ac_energy"].value.tolist() == [1.5]
     assert table.readings["metal_tapped"].value.tolist() == [1.0, 2.0]
+
+
+def test_a_parquet_number_keeps_its_digits_where_others_are_missing():
+    frame = pd.DataFrame({"time": MOMENTS, "ac_energy": pd.array([0.1 + 0.2, None], dtype="Float64")})
+    assert parquet(frame).readings["ac_energy"].value.tolist() == [0.1 + 0.2]
+    assert parquet(frame).findings == []
+
+
+def test_a_parquet_number_that_is_none_is_named():
+    table = parquet(pd.DataFrame({"point": ["ac_energy"] * 2, "time": MOMENTS, "value": [1.0, np.inf]}))
+    assert found(table)["NON_NUMERIC_CELLS"]["count"] == 1
+    assert table.readings["ac_energy"].value.tolist() == [1.0]
 
 
 def test_parquet_times_without_a_zone_are_not_guessed():

@@ -82,12 +82,23 @@ def _rolling_hash(codes: Integers, length: int) -> NDArray[np.uint64]:
         mixed = codes.view(np.uint64) * _MIX
         mixed ^= mixed >> np.uint64(31)
         mixed *= _BASE
-        powers = np.multiply.accumulate(np.full(len(codes), _BASE))
-        prefix = np.concatenate([np.zeros(1, np.uint64), np.add.accumulate(mixed * powers)])
-        block = prefix[length:] - prefix[:-length]
+        mixed *= _powers(_BASE, len(codes))
+        prefix = np.concatenate([np.zeros(1, np.uint64), np.add.accumulate(mixed)])
+        block: NDArray[np.uint64] = prefix[length:] - prefix[:-length]
         inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
-        hashes: NDArray[np.uint64] = block * np.multiply.accumulate(np.full(len(block), inverse))
-    return hashes
+        block *= _powers(inverse, len(block))
+    return block
+
+
+def _powers(base: np.uint64, count: int) -> NDArray[np.uint64]:
+    """base^1 to base^count modulo 2^64, twice as many with every step: each by itself waits for the one before."""
+    powers = np.full(count, base)
+    known = 1
+    while known < count:
+        more = powers[known : 2 * known]
+        np.multiply(powers[: len(more)], powers[known - 1], out=more)
+        known *= 2
+    return powers
 
 
 def _is_varied(codes: Integers, length: int) -> bool:

@@ -68,7 +68,9 @@ class Series:
         return len(self.time_us)
 
     def take(self, selection: Booleans | Integers) -> Series:
-        """The readings at `selection`, a mask or an array of indices."""
+        """The readings at `selection`, a mask or indices; a mask that has all of them gives this very series."""
+        if selection.dtype == bool and selection.all():
+            return self
         return Series(self.time_us[selection], self.value[selection], self.status[selection], self.flags[selection])
 
     def within(self, spans_us: Sequence[tuple[int, int]]) -> Series:

@@ -14,6 +14,7 @@ import re
 import unicodedata
 import zoneinfo
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,16 +31,47 @@ MAX_STATUS = 0xFFFFFFFF
 STATUS_WORDS = {"": 0, "good": 0, "uncertain": STATUS_UNCERTAIN, "bad": STATUS_BAD}
 FLAG_WORDS = {"": 0, "live": 0, "backfilled": int(RowFlag.BACKFILLED), "manual": int(RowFlag.MANUAL)}
 
-Texts = Sequence[str]
-Column = Texts | NDArray[np.float64] | NDArray[np.datetime64]  # a Parquet file may hold numbers and times as such
+NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
+# The way in which programs write nearly every time: read at once, by the same rules.
+PLAIN_TIME = r"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)"
+SECONDS = 19  # characters of 2026-03-01T00:00:00
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+
+class PackedTexts(Protocol):
+    """Texts that their reader keeps packed, without the space around them: nearly always they are read as they lie, and
+    unpacked only where one is unlike the others.
+    """
+
+    def __len__(self) -> int:
+        """The number of cells."""
+
+    def take(self, rows: Integers) -> PackedTexts:
+        """The cells at some rows."""
+
+    def filled(self) -> Booleans:
+        """Which cells are not empty."""
+
+    def distinct(self) -> tuple[list[str], Integers]:
+        """The different texts, and for each cell which of them it has."""
+
+    def numbers(self) -> Floats | None:
+        """Numbers by NUMBER, nan for an empty cell; None where a cell is neither, or too large."""
+
+    def times(self) -> Integers | None:
+        """Microseconds since the epoch; None unless all cells are a PLAIN_TIME with one and the same offset."""
+
+    def unpacked(self) -> list[str]:
+        """The texts."""
+
+
+Texts = Sequence[str]
+Column = Texts | PackedTexts | NDArray[np.float64] | NDArray[np.datetime64]  # Parquet holds numbers and times as such
+
+_NUMBER = re.compile(NUMBER, re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 _STATUS = re.compile(r"\d{1,10}|0[xX][0-9a-fA-F]{1,8}", re.ASCII)
-# The way in which programs write nearly every column: read at once, by the same rules.
 _PLAIN_NUMBERS = re.compile(r"[0-9eE+.\-\n]*", re.ASCII)
-_PLAIN_TIMES = re.compile(r"(?:(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)\n)*", re.ASCII)
-_SECONDS = 19  # characters of 2026-03-01T00:00:00
+_PLAIN_TIMES = re.compile(rf"(?:{PLAIN_TIME}\n)*", re.ASCII)
 
 
 def printable(text: str, most: int) -> str:
@@ -83,6 +115,11 @@ class TimeCells:
             known = ~np.isnat(cells)
             self._unreadable_all(~known, lines)
             return cells.astype("datetime64[us]").astype(np.int64), known
+        if not isinstance(cells, Sequence):
+            packed = cells.times()
+            if packed is not None:
+                return packed, np.ones(len(packed), dtype=bool)
+            cells = cells.unpacked()
         distinct = list(dict.fromkeys(cells))
         found = _plain_times(distinct)
         if found is None:
@@ -158,6 +195,11 @@ class ValueCells:
             for index in np.flatnonzero(~usable):
                 self._problem.add(lines[int(index)], str(float(numbers[index])))
             return numbers, usable
+        if not isinstance(cells, Sequence):
+            found = cells.numbers()
+            if found is not None:
+                return found, ~np.isnan(found)
+            cells = cells.unpacked()
         if _PLAIN_NUMBERS.fullmatch("\n".join(cells)):
             try:
                 plain = np.array(list(map(float, cells)), dtype=np.float64)
@@ -183,16 +225,14 @@ class ValueCells:
         return numbers, np.isfinite(numbers)
 
 
-def read_status(cells: Texts) -> NDArray[np.uint32]:
+def read_status(distinct: Texts, index: Integers) -> NDArray[np.uint32]:
     """OPC UA status codes, decimal or hexadecimal, or good, uncertain, bad. What cannot be read is bad."""
-    index = {text: _status(text) for text in dict.fromkeys(cells)}
-    return np.fromiter((index[text] for text in cells), dtype=np.uint32, count=len(cells))
+    return np.array([_status(text) for text in distinct], dtype=np.uint32)[index]
 
 
-def read_flags(cells: Texts) -> NDArray[np.uint8]:
+def read_flags(distinct: Texts, index: Integers) -> NDArray[np.uint8]:
     """How each reading came: live (or empty), backfilled, manual. What cannot be read was written by a person."""
-    index = {text: FLAG_WORDS.get(text.lower(), int(RowFlag.MANUAL)) for text in dict.fromkeys(cells)}
-    return np.fromiter((index[text] for text in cells), dtype=np.uint8, count=len(cells))
+    return np.array([FLAG_WORDS.get(text.lower(), int(RowFlag.MANUAL)) for text in distinct], dtype=np.uint8)[index]
 
 
 def _status(text: str) -> int:
@@ -209,11 +249,11 @@ def _plain_times(distinct: Texts) -> Integers | None:
     """Times that are all whole seconds with one and the same offset, at once; None where they are not."""
     if not _PLAIN_TIMES.fullmatch("".join(f"{text}\n" for text in distinct)):
         return None
-    suffixes = {text[_SECONDS:] for text in distinct}
+    suffixes = {text[SECONDS:] for text in distinct}
     if len(suffixes) > 1:
         return None
     try:
-        local = np.array([text[:_SECONDS] for text in distinct], dtype="datetime64[us]").astype(np.int64)
+        local = np.array([text[:SECONDS] for text in distinct], dtype="datetime64[us]").astype(np.int64)
     except ValueError:
         return None
     times: Integers = local - _offset(suffixes.pop()) // MICROSECOND if distinct else local

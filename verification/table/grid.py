@@ -34,20 +34,29 @@ class Grid:
     def cells(self, name: str, rows: Integers) -> Column:
         """The cells of a column at some rows: an array stays one."""
         column = self.columns[self.header.index(name)]
+        if len(rows) == len(column):
+            return column
         if isinstance(column, np.ndarray):
             return column[rows]
-        return column if len(rows) == len(column) else [column[row] for row in rows.tolist()]
+        return [column[row] for row in rows.tolist()] if isinstance(column, Sequence) else column.take(rows)
 
     def texts(self, name: str, rows: Integers) -> Sequence[str]:
         """A column's cells as text at some rows; empty where there is no such column."""
         if name not in self.header:
             return [""] * len(rows)
         cells = self.cells(name, rows)
-        return [f"{value:g}" for value in cells.tolist()] if isinstance(cells, np.ndarray) else cells
+        if isinstance(cells, np.ndarray):
+            return [f"{value:g}" for value in cells.tolist()]
+        return cells if isinstance(cells, Sequence) else cells.unpacked()
 
-    def distinct(self, name: str) -> tuple[list[str], Integers]:
-        """The different texts of a column, and for each row which of them it has."""
-        texts = self.texts(name, np.arange(len(self)))
+    def distinct(self, name: str, rows: Integers) -> tuple[list[str], Integers]:
+        """The different texts of a column at some rows, and for each row which of them it has."""
+        if name not in self.header:
+            return [""], np.zeros(len(rows), dtype=np.int64)
+        cells = self.cells(name, rows)
+        if not isinstance(cells, Sequence | np.ndarray):
+            return cells.distinct()
+        texts = self.texts(name, rows)
         index = {text: number for number, text in enumerate(dict.fromkeys(texts))}
         return list(index), np.fromiter(map(index.__getitem__, texts), dtype=np.int64, count=len(texts))
 
@@ -56,6 +65,8 @@ class Grid:
         column = self.columns[self.header.index(name)]
         if isinstance(column, np.ndarray):
             return np.ones(len(column), dtype=bool)
+        if not isinstance(column, Sequence):
+            return column.filled()
         return np.fromiter(map(bool, column), dtype=bool, count=len(column))
 
     def lines_at(self, rows: Integers) -> Sequence[int]:
@@ -63,17 +74,24 @@ class Grid:
         return [self.lines[row] for row in rows.tolist()] if len(rows) < len(self) else self.lines
 
 
-def csv_grid(text: str, name: str) -> Grid:
+def csv_grid(utf8: bytes, name: str) -> Grid:
     """The cells of a CSV file, without the space around them. Raises FormatError."""
-    if '"' not in text and "\n\n" not in text and "\r" not in text:
+    if _is_plain(utf8):
         from verification.table.arrow import plain_columns  # noqa: PLC0415 - pyarrow is slow to load
 
-        columns = plain_columns(text)
+        end = utf8.find(b"\n")
+        header = [name.strip() for name in utf8[: end if end >= 0 else None].decode().split(",")]
+        columns = plain_columns(utf8, len(header))
         if columns is not None:
-            header, *_ = text.partition("\n")
-            names = [column.strip() for column in header.split(",")]
-            return Grid(names, columns, range(2, 2 + len(columns[0])), Problem())
-    return _quoted_grid(text, name)
+            return Grid(header, columns, range(2, 2 + len(columns[0])), Problem())
+    return _quoted_grid(utf8.decode(), name)
+
+
+def _is_plain(utf8: bytes) -> bool:
+    """Nothing quoted, no empty line, and lines that end in one of the two usual ways."""
+    if b'"' in utf8 or b"\n\n" in utf8 or b"\n\r" in utf8:
+        return False
+    return utf8.count(b"\r") == utf8.count(b"\r\n")
 
 
 def _quoted_grid(text: str, name: str) -> Grid:

@@ -11,6 +11,7 @@ does for every source.
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import re
 from collections.abc import Iterator, Sequence
@@ -61,7 +62,8 @@ class Table:
 def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
     """Read a table from the file's bytes; `name` stands for the file in messages. Raises FormatError."""
     if len(data) > MAX_TABLE_BYTES:
-        refuse(name, "TABLE_TOO_LARGE", f"it has {len(data)} bytes; a table has at most {MAX_TABLE_BYTES}")
+        remedy = "keep only the plan's points and windows, or save it as Parquet"
+        refuse(name, "TABLE_TOO_LARGE", f"a table has at most {MAX_TABLE_BYTES} bytes; {remedy}")
     if not data.strip():
         refuse(name, "TABLE_EMPTY", "it is empty; a header and readings are needed")
     findings: list[Finding] = []
@@ -70,15 +72,15 @@ def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
 
         grid = parquet_grid(data, name)
     else:
-        text, findings = _decode(data, name)
-        grid = csv_grid(text, name)
+        utf8, findings = _in_utf8(data, name)
+        grid = csv_grid(utf8, name)
     grid = dataclasses.replace(grid, header=[CHINESE.get(column, column) for column in grid.header])
     _check_header(grid.header, plan, name)
     table = _Reader(plan, grid).read()
     return dataclasses.replace(table, findings=[*findings, *table.findings])
 
 
-def _decode(data: bytes, name: str) -> tuple[str, list[Finding]]:
+def _in_utf8(data: bytes, name: str) -> tuple[bytes, list[Finding]]:
     """UTF-8 text, with or without a byte order mark, else GBK by way of GB 18030, which contains it.
 
     A wrong guess can spoil a name and no figure: commas, ends of lines and cells of digits are the same in both.
@@ -87,16 +89,17 @@ def _decode(data: bytes, name: str) -> tuple[str, list[Finding]]:
         if data.startswith(beginning):
             refuse(name, "TABLE_NOT_UTF8", f"it is {what}; {SAVE_AS_CSV}")
     try:
-        return data.decode("utf-8-sig"), []
+        data.decode()
     except UnicodeDecodeError as err:
         try:
-            return data.decode("gb18030"), [Finding.of("TABLE_IN_GBK")]
+            return data.decode("gb18030").encode(), [Finding.of("TABLE_IN_GBK")]
         except UnicodeDecodeError:
             refuse(
                 name,
                 "TABLE_NOT_UTF8",
                 f"it is neither CSV in UTF-8 or GBK nor Parquet (byte {err.start}); {SAVE_AS_CSV}",
             )
+    return data.removeprefix(codecs.BOM_UTF8), []
 
 
 def _check_header(header: list[str], plan: Plan, name: str) -> None:
@@ -158,7 +161,7 @@ class _Reader:
     def _read_long(self) -> None:
         """Every row is one reading."""
         grid = self._grid
-        labels, point = grid.distinct("point")
+        labels, point = grid.distinct("point", np.arange(len(grid)))
         names = [self._called.get(label, label) for label in labels]
         known = [number for number, name in enumerate(names) if name in self._plan.points]
         self._ignored |= {name for name in names if name not in self._plan.points}
@@ -169,7 +172,7 @@ class _Reader:
         if "kind" in grid.header or "unit" in grid.header:
             points = [names[number] for number in point[rows].tolist()]
             value = self._declared_units(points, grid.texts("kind", rows), grid.texts("unit", rows), value)
-        status, flags = read_status(grid.texts("status", rows)), read_flags(grid.texts("source", rows))
+        status, flags = read_status(*grid.distinct("status", rows)), read_flags(*grid.distinct("source", rows))
         usable = has_time & has_value
         for name in {names[number] for number in known}:
             mine = usable & np.isin(point[rows], [number for number in known if names[number] == name])
