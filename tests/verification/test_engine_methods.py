@@ -197,6 +197,28 @@ def test_step_6_is_told_in_full():
         assert float(check.expanded_uncertainty) == pytest.approx(float(measure.effect.expanded_uncertainty), rel=0.8)
 
 
+def test_a_driver_that_carries_more_than_the_uncertainty_is_named():
+    """The line's hours fall with the retrofit, and with them its energy: to the model nothing was saved."""
+    rng = np.random.default_rng(1)
+    days = (PLAN.reporting.end - PLAN.baseline.start).days
+    after = np.arange(days) >= (PLAN.reporting.start - PLAN.baseline.start).days
+    hours = (20 + rng.normal(0, 0.8, days)) * np.where(after, 0.9, 1.0)
+    tons = 656 * (1 + rng.uniform(-0.07, 0.07, days))
+    energy = 13_000 * tons + 30_000 * hours + rng.normal(0, 20_000, days)
+    midnights = READINGS["ac_energy"].time_us[: 96 * days : 96]
+    totals = {"ac_energy": ("kWh", energy), "metal_tapped": ("t", tons), "hours_run": ("h", hours)}
+    plan = changed(
+        PLAN,
+        meters={},
+        points={name: Point(PointKind.INTERVAL_TOTAL, unit, cadence_s=86_400) for name, (unit, _) in totals.items()},
+        model=Model("ols", ["metal_tapped", "hours_run"]),
+    )
+    result = judge(plan, {name: Series.of(midnights, values) for name, (_, values) in totals.items()})
+    [carries] = [finding for finding in result.all_findings if finding.code == "DRIVER_CARRIES"]
+    assert carries.data["driver"] == "hours_run"
+    assert float(carries.data["step"]) == pytest.approx(30_000 * 2 / 656, rel=0.3)
+
+
 def test_one_bad_day_counts_in_the_uncertainty_and_is_named():
     """A day of the reporting period uses 5 GWh more, 63 kWh/t of the whole: without it the limit would be kept."""
     energy = READINGS["ac_energy"]

@@ -55,6 +55,7 @@ class Step6:
             *placebo_findings(found.placebo),
             *self._change_findings(),
             *self._matched_findings(),
+            *self._carried_findings(),
             *assumption_findings(
                 found.assumptions,
                 self._standing(effect),
@@ -199,6 +200,16 @@ class Step6:
             shown = significant(shift * self.spec.unit_scale, SHOWN_DIGITS)
             first = self._name(window, position)
             yield Finding.of("CHANGE_POINT", window=window, first=first, shift=shown, unit=self.spec.unit)
+
+    def _carried_findings(self) -> Iterator[Finding]:
+        """Drivers other than the load and the weather to which more of the plain difference is put down than U."""
+        case, expanded = self.analysis.case, self.analysis.budget.expanded
+        weather = {f"driver:{name}" for name in (case.output, *case.temperatures)}
+        for step, value in self.analysis.steps:
+            if step.startswith("driver:") and step not in weather and abs(value) > expanded:
+                shown = significant(value * self.spec.unit_scale, SHOWN_DIGITS)
+                driver = step.removeprefix("driver:")
+                yield Finding.of("DRIVER_CARRIES", driver=driver, step=shown, unit=self.spec.unit)
 
     def _matched_findings(self) -> Iterator[Finding]:
         matched, budget = self.analysis.robustness.matched, self.analysis.budget

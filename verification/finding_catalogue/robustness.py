@@ -110,6 +110,22 @@ ENTRIES = {
         "Take longer windows, or windows a year apart, or a driver that carries what drifts (season, wear, feed).",
         "延长期间，或选择相隔一年的期间，或加入能反映漂移的自变量（季节、磨损、原料）。",
     ),
+    "SEASON_NOT_COVERED": Entry(
+        "info", None,
+        "The baseline covers {days} days and not a year: what another season does to the line, or that the baseline "
+        "was an unusual time, is not in the uncertainty.",
+        "基准期为 {days} 天，不足一年：其他季节的影响，或基准期本身的异常，未计入不确定度。",
+        "Take a baseline of a whole year, or windows a year apart, or a driver that carries the season.",
+        "采用满一年的基准期，或相隔一年的期间，或加入能反映季节的自变量。",
+    ),
+    "DRIVER_CARRIES": Entry(
+        "info", None,
+        "{step} {unit} of the plain difference is put down to {driver}, more than the uncertainty. If the retrofit "
+        "itself moved {driver}, that belongs to the change.",
+        "简单差值中有 {step} {unit} 归因于 {driver}，超过不确定度。若 {driver} 的变化由改造本身引起，则应计入变化量。",
+        "Find out why {driver} moved; a driver that the retrofit acts on does not belong in the model.",
+        "查明 {driver} 变化的原因；受改造影响的自变量不应放入模型。",
+    ),
     "LOAD_CURVED": Entry(
         "warning", None,
         "The numerator does not follow the drivers along a straight line; with a bent one the change would be {delta} "

@@ -73,6 +73,12 @@ def test_windows_whole_years_apart_have_no_drift_but_the_season_s():
     assert looked_at(before, after, gap=200)[0].drift is not None
 
 
+def test_a_baseline_that_leaves_seasons_out_is_named():
+    for days, gap, length in ((120, 10, 120), (300, 10, 300), (365, 10, None), (90, 275, None)):
+        before, after = drifting(2, 0.0, days, gap=gap)
+        assert looked_at(before, after, gap=gap)[0].baseline_days == length
+
+
 def test_a_bent_load_is_seen_and_a_straight_one_is_not():
     rng = np.random.default_rng(5)
     for bend, seen in ((400.0, True), (0.0, False)):

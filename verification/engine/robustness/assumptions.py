@@ -53,21 +53,28 @@ class Bias:
 
 @dataclasses.dataclass(frozen=True)
 class Assumptions:
-    """What the data say against each; None where they cannot say anything."""
+    """What the data say against each; None where they cannot say anything. `baseline_days` is the length of a baseline
+    that leaves out seasons which the reporting period may have, else None.
+    """
 
     drift: Drift | None
     curvature: Bias | None
     dilution: list[Bias]
+    baseline_days: int | None
 
 
 def assumptions(model: BaselineModel, noise: Noise, case: Case, days: tuple[Floats, Floats]) -> Assumptions:
     """What the data say; `days` float64[m] is when each interval of a window begins, by window."""
+    same_season = _same_season(days)
+    length, weather = float(np.ptp(days[0])), set(model.spec.drivers) & set(case.temperatures)
+    baseline_days = None if same_season or weather or length >= WHOLE_YEAR_DAYS else round(length) + 1
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
-        return Assumptions(None, None, [])
+        return Assumptions(None, None, [], baseline_days)
     return Assumptions(
-        drift=None if _same_season(days) else drift(model, case, days),
+        drift=None if same_season else drift(model, case, days),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
+        baseline_days=baseline_days,
     )
 
 

@@ -123,6 +123,8 @@ def assumption_findings(
     it; one that the windows cannot tell from none is said where it could turn the verdict.
     """
     unit = {"unit": naming.unit}
+    if found.baseline_days is not None:
+        yield Finding.of("SEASON_NOT_COVERED", days=found.baseline_days)
     if found.drift is not None:
         yield from _of_drift(found.drift, standing, naming, expanded)
     curved = found.curvature
