@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import random
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from package_builder import (
     DEVICE_ID,
@@ -24,8 +27,8 @@ from package_builder import (
 
 from verification import batch, strictjson
 from verification.errors import ConfigError, FormatError
-from verification.evidence import keyring, logentry, package
-from verification.evidence.deliveries import decode_all, heads, negative_evidence, readings_csv, utc_text
+from verification.evidence import keyring, logentry, package, readings_table
+from verification.evidence.deliveries import Delivery, decode_all, heads, negative_evidence, readings_csv, utc_text
 from verification.model import NULL_TIME_US, Rows
 from verification.plan import parse_plan
 
@@ -130,6 +133,24 @@ def test_any_float_reads_back_from_csv_as_it_was(value: float) -> None:
     _, time, text, status = readings_csv(decode_all(sealed), {"ac_energy"}).decode().splitlines()[1].split(",")
     assert repr(float(text)) == repr(value)
     assert (time, status) == ("1601-01-01T00:00:00.000000Z", "2158690304")
+
+
+@pytest.mark.parametrize("value", [0.1 + 0.2, 1e300, -0.0, float("nan"), float("inf"), 5e-324])
+def test_a_parquet_file_holds_any_float_to_the_bit_and_no_other(value: float) -> None:
+    def delivered(value: float) -> list[Delivery]:
+        rows = Rows.empty()
+        rows.append(0, NULL_TIME_US, 1.5, status=0x80AB0000)
+        rows.append(0, NULL_TIME_US, value)
+        return decode_all(seal_chain([batch.Catalogue(POINTS), rows]))
+
+    data, deliveries = readings_table.to_parquet(delivered(value), {"ac_energy"}), delivered(value)
+    assert readings_table.parquet_holds(data, deliveries, {"ac_energy"})
+    assert not readings_table.parquet_holds(data, delivered(0.0), {"ac_energy"})
+    assert readings_table.to_series(deliveries, {"ac_energy"})["ac_energy"].status.tolist() == [0x80AB0000, 0]
+    empty = pq.read_table(io.BytesIO(data)).set_column(2, "value", pa.array([1.5, None], pa.float64()))
+    buffer = io.BytesIO()
+    pq.write_table(empty, buffer)
+    assert not readings_table.parquet_holds(buffer.getvalue(), deliveries, {"ac_energy"})
 
 
 def test_times_keep_their_last_microsecond() -> None:

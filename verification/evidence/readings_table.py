@@ -6,6 +6,7 @@ Needs the analysis extra. The Parquet file has the rows of readings.csv in their
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Collection, Iterable
 
@@ -13,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from verification.evidence.deliveries import Delivery, Reading
-from verification.series.columns import Series
+from verification.evidence.deliveries import Delivery
+from verification.model import Rows
+from verification.series.columns import Floats, Integers, Series, empty_series
 
 _SCHEMA = pa.schema(
     [
@@ -28,19 +30,8 @@ _SCHEMA = pa.schema(
 
 def to_series(deliveries: Iterable[Delivery], points: Collection[str]) -> dict[str, Series]:
     """One series for each of `points`, in order of collection; a point without readings has an empty one."""
-    found: dict[str, list[Reading]] = {point: [] for point in points}
-    for delivery in deliveries:
-        for reading in delivery.readings(points):
-            found[reading.point].append(reading)
-    return {
-        point: Series.of(
-            np.array([reading.time_us for reading in readings], dtype=np.int64),
-            np.array([reading.value for reading in readings], dtype=np.float64),
-            np.array([reading.status for reading in readings], dtype=np.uint32),
-            np.array([reading.flags for reading in readings], dtype=np.uint8),
-        )
-        for point, readings in found.items()
-    }
+    point, readings = _readings(deliveries, list(points))
+    return {name: readings.take(point == number) for number, name in enumerate(points)}
 
 
 def to_parquet(deliveries: Iterable[Delivery], points: Collection[str]) -> bytes:
@@ -62,19 +53,39 @@ def parquet_holds(data: bytes, deliveries: Iterable[Delivery], points: Collectio
         return False
     if found.schema.remove_metadata() != expected.schema:
         return False
-    # Values are compared by their bits: a NaN that a source sent equals itself, and -0.0 is not 0.0.
-    return all(_bits(found, name) == _bits(expected, name) for name in _SCHEMA.names)
+    others = [name for name in _SCHEMA.names if name != "value"]
+    if found["value"].null_count or any(not found[name].equals(expected[name]) for name in others):
+        return False
+    return _same_bits(found["value"].to_numpy(), expected["value"].to_numpy())
+
+
+def _same_bits(one: Floats, other: Floats) -> bool:
+    """A NaN that a source sent equals itself, and -0.0 is not 0.0."""
+    same = one.view(np.int64) == other.view(np.int64)
+    return bool((same | (np.isnan(one) & np.isnan(other))).all())
 
 
 def _table(deliveries: Iterable[Delivery], points: Collection[str]) -> pa.Table:
-    rows = [reading[: len(_SCHEMA)] for delivery in deliveries for reading in delivery.readings(points)]
-    columns = zip(*rows, strict=True) if rows else [[] for _ in _SCHEMA]
-    return pa.table(
-        [pa.array(list(column), kind) for column, kind in zip(columns, _SCHEMA.types, strict=True)], _SCHEMA
+    names = list(points)
+    number, readings = _readings(deliveries, names)
+    point = pa.DictionaryArray.from_arrays(number, pa.array(names, pa.string())).cast(pa.string())
+    time = pa.array(readings.time_us).cast(pa.timestamp("us", tz="UTC"))
+    return pa.table([point, time, pa.array(readings.value), pa.array(readings.status)], schema=_SCHEMA)
+
+
+def _readings(deliveries: Iterable[Delivery], points: list[str]) -> tuple[Integers, Series]:
+    """The readings of all `points` in order of collection, and for each of them the number of its point."""
+    numbers, parts = [np.zeros(0, dtype=np.int64)], [empty_series()]
+    for delivery in deliveries:
+        rows = delivery.payload
+        if isinstance(rows, Rows) and len(rows):
+            of_index = np.full(max(delivery.catalogue) + 1, -1, dtype=np.int64)
+            for index, about in delivery.catalogue.items():
+                of_index[index] = points.index(about.name) if about.name in points else -1
+            number = of_index[np.asarray(rows.point)]
+            numbers.append(number[number >= 0])
+            parts.append(Series.of(rows.time_us, rows.value, rows.status, rows.flags).take(number >= 0))
+    time_us, value, status, flags = (
+        np.concatenate([getattr(part, field.name) for part in parts]) for field in dataclasses.fields(Series)
     )
-
-
-def _bits(table: pa.Table, name: str) -> list[object]:
-    """A column as values that compare equal only where they are the same, to the last bit."""
-    column = table.column(name).to_pylist()
-    return [value.hex() if isinstance(value, float) else value for value in column]
+    return np.concatenate(numbers), Series(time_us, value, status, flags)
