@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 BIN := .venv/bin
 
-.PHONY: help setup demo up test check truth bench coverage soak fuzz edge-bundle lock doctor clean
+.PHONY: help setup demo up test check truth truth-table bench coverage soak fuzz edge-bundle lock doctor clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ check: setup ## Check style, types and the arrows between the rooms
 
 truth: setup ## Run every simulated plant, fault and fraud end to end and hold it to its truth (SCENARIOS=..., SEED=...)
 	@$(BIN)/retroproof simulate truth $(SCENARIOS) --seed $${SEED:-1}
+
+truth-table: setup ## Run them all and write docs/reference/truth.md
+	@$(BIN)/retroproof simulate truth --write docs/reference/truth.md
 
 soak: setup ## Kill parts of a running stack 200 times at random, count every reading; break the agent's connections
 	@RETROPROOF_SOAK_KILLS=$${KILLS:-200} $(BIN)/python -m pytest -n 0 -s tests/integration/test_soak.py

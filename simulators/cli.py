@@ -351,7 +351,7 @@ def _identity(options: PlantOptions, plant: Plant) -> dict[str, object]:
     """What a ledger notes about its plant: all that its values depend on."""
     timeline = plant.timeline
     return {
-        "scenario": options.name,
+        "scenario": options.scenario().name,
         "seed": plant.seed,
         "changes": sorted(options.changes),
         "faults": list(options.befalling),
@@ -367,7 +367,7 @@ def _truth(options: PlantOptions, plant: Plant) -> dict[str, object]:
     """The identity of the plant, the true effects, and the periods as instants."""
     truth = {measure: dataclasses.asdict(effect) for measure, effect in plant.truth().items()}
     chosen = options.scenario()
-    expected = {name: getattr(chosen, name) for name in ("group", "tale", "verdicts", "findings")}
+    expected = {name: getattr(chosen, name) for name in ("title_en", "group", "tale", "verdicts", "findings")}
     return _identity(options, plant) | {"true_effects": truth} | expected | plant.timeline.as_dict()
 
 

@@ -23,6 +23,7 @@ class Truth:
     """What `retroproof simulate truth-of` says of a scenario: what is true, and what an honest judge would say."""
 
     name: str
+    title: str
     group: str
     tale: str
     seed: int
@@ -36,6 +37,7 @@ class Truth:
         effects = {name: (float(effect["value"]), str(effect["unit"])) for name, effect in said["true_effects"].items()}
         return cls(
             name=said["scenario"],
+            title=said["title_en"],
             group=said["group"],
             tale=said["tale"],
             seed=said["seed"],
@@ -121,8 +123,8 @@ def measured(truth: Truth, result: Mapping[str, Any]) -> tuple[Measured, ...]:
 def table(outcomes: Sequence[Outcome]) -> str:
     """The truth table, in Markdown: a row for each measure of each scenario."""
     head = (
-        "scenario", "measure", "true", "measured", "U95", "covered", "verdict", "findings expected", "findings found",
-        "produced", "stored", "lost", "doubled", "right",
+        "scenario", "measure", "true", "measured", "U95", "covered", "verdict", "verdict expected",
+        "findings expected", "findings found", "produced", "stored", "lost", "doubled", "right",
     )  # fmt: skip
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     rows = ((outcome, one) for outcome in outcomes for one in outcome.measures or (None,))
@@ -133,9 +135,9 @@ def table(outcomes: Sequence[Outcome]) -> str:
 def _cells(outcome: Outcome, one: Measured | None) -> list[str]:
     truth, tally = outcome.truth, outcome.tally
     covered = {True: "yes", False: "NO", None: "-"}
-    found = sorted(
-        {code for code, severity in outcome.found if severity != "info" or code in truth.findings} - OF_COMPRESSED_TIME
-    )
+    unsaid = OF_COMPRESSED_TIME - set(truth.findings)
+    warned = {code for code, severity in outcome.found if severity != "info" or code in truth.findings}
+    found = sorted(warned - unsaid)
     return [
         f"{truth.name} (seed {truth.seed})",
         one.name if one else "-",
@@ -144,6 +146,7 @@ def _cells(outcome: Outcome, one: Measured | None) -> list[str]:
         f"{one.expanded:.2g}" if one and one.expanded is not None else "-",
         covered[one.covered if one else None],
         outcome.verdict,
+        " or ".join(truth.verdicts),
         ", ".join(truth.findings) or "none",
         ", ".join(found) or "none",
         f"{tally.produced:,}",

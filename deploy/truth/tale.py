@@ -45,8 +45,8 @@ class Project:
     def entered(cls, line: Line) -> Project:
         """Enrol the device and enter the project."""
         line.enrol()
-        project = cls(line, line.scenario)
-        title = {"title_en": line.scenario, "title_zh": line.scenario}
+        project = cls(line, line.device)
+        title = {"title_en": line.device, "title_zh": line.device}
         owner = {"id": project.name, "enterprise": line.enterprise, "device": line.device}
         line.stack.client("enterprise").json("/api/v1/projects", owner | title)
         return project

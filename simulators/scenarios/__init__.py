@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -23,7 +24,9 @@ from simulators.link import Disturbance
 from simulators.plants import KINDS, Plant
 from simulators.timeline import Timeline
 
-GROUPS = ("plants", "faults", "frauds")
+CLEAN = "plants"
+GROUPS = (CLEAN, "faults", "frauds")
+SUFFIX = ".yaml"
 DAYS = (120, 10, 120)
 KEYS = {"plant", "title", "parameters", "faults", "days", "plan", "amend", "link", "tale", "verdicts", "findings"}
 
@@ -67,10 +70,19 @@ def scenarios() -> dict[str, Scenario]:
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario called `name`; an unknown name is refused with the list of those there are."""
+    """The scenario called `name`, or told by the YAML file at the path `name`; an unknown name is refused with the list
+    of those there are.
+    """
+    if name.endswith(SUFFIX):
+        return _read(_group_of(Path(name)), Path(name))
     if name not in scenarios():
         raise SimulatorError(f"no scenario is called {name!r}; there are: {', '.join(scenarios())}")
     return scenarios()[name]
+
+
+def _group_of(file: Path) -> str:
+    """The group of somebody's own scenario: that of the folder it lies in if it is called like one, else clean."""
+    return file.parent.name if file.parent.name in GROUPS else CLEAN
 
 
 def with_parameters(chosen: Scenario, **changes: float) -> Scenario:
@@ -98,7 +110,7 @@ def _read(group: str, file: Traversable) -> Scenario:
             for key, value in (said.get("parameters") or {}).items()
         }
         return Scenario(
-            name=file.name.removesuffix(".yaml"),
+            name=file.name.removesuffix(SUFFIX),
             group=group,
             kind=said["plant"],
             title_en=said["title"]["en"],
@@ -113,5 +125,5 @@ def _read(group: str, file: Traversable) -> Scenario:
             verdicts=tuple(said["verdicts"]),
             findings=tuple(said.get("findings", ())),
         )
-    except (KeyError, TypeError, yaml.YAMLError) as err:
-        raise SimulatorError(f"scenarios/{group}/{file.name}: {type(err).__name__}: {err}") from err
+    except (OSError, KeyError, TypeError, yaml.YAMLError) as err:
+        raise SimulatorError(f"scenario {group}/{file.name}: {type(err).__name__}: {err}") from err

@@ -8,9 +8,10 @@ import pytest
 
 from deploy.tally import Tally
 from deploy.truth.outcome import Measured, Outcome, Truth, measured, table
+from deploy.truth.page import page
 
 EXACT = Tally(produced=10, stored=10, lost=0, doubled=0)
-PLANT = Truth("hengkang", "plants", "honest", 1, ("met",), (), {"energy": (-260.0, "kWh/t")})
+PLANT = Truth("hengkang", "the potline", "plants", "honest", 1, ("met",), (), {"energy": (-260.0, "kWh/t")})
 FRAUD = replace(PLANT, name="scaled-meter", group="frauds", findings=("BALANCE_OPEN",))
 COVERED = Measured("energy", -260.0, -255.0, 25.0, "kWh/t")
 
@@ -82,3 +83,18 @@ def test_table_has_a_row_for_each_measure_and_says_what_is_wrong():
     assert len(rows) == 2 + 2 + 1
     assert "| yes |" in rows[2]
     assert "NO: BALANCE_OPEN was not found" in rows[4]
+
+
+def test_expected_finding_is_shown_as_found_even_where_it_is_otherwise_left_out():
+    cut = replace(FRAUD, group="faults", findings=("BACKFILLED_SHARE",))
+    assert "| BACKFILLED_SHARE | BACKFILLED_SHARE |" in table([outcome(cut, found=(("BACKFILLED_SHARE", "warning"),))])
+    assert "BACKFILLED_SHARE" not in table([outcome(found=(("BACKFILLED_SHARE", "warning"),))])
+
+
+def test_page_groups_the_scenarios_and_counts_what_came_out_right():
+    text = page([outcome(), outcome(FRAUD)])
+    assert "2 scenarios (seed 1)" in text
+    assert "; 1 came out right." in text
+    assert "20 readings; 0 were lost" in text
+    assert text.index("## Clean plants") < text.index("- **hengkang**: the potline") < text.index("## Frauds")
+    assert "## Faults" not in text

@@ -187,3 +187,16 @@ def test_the_plan_has_the_plants_own_dates(tmp_path):
     assert "baseline: {start: 2026-03-01, end: 2026-06-29}" in text
     assert "reporting: {start: 2026-07-09, end: 2026-11-06}" in text
     assert command("plan", "hengkang", "--first-day", "2026-03-01").output == text
+
+
+def test_scenario_of_ones_own_is_a_file_in_a_folder_called_like_its_group(tmp_path):
+    said = "{plant: gypsum, plan: yongtai, days: [3, 1, 2], title: {en: own, zh: 自}, verdicts: [met]}"
+    for folder, group in (("frauds", "frauds"), ("mine", "plants")):
+        path = tmp_path / folder / "my-own.yaml"
+        path.parent.mkdir()
+        path.write_text(said, encoding="utf-8")
+        truth = json.loads(command("truth-of", str(path)).stdout)
+        assert (truth["scenario"], truth["group"], truth["baseline_days"]) == ("my-own", group, 3)
+    refused = command("truth-of", str(tmp_path / "missing.yaml"))
+    assert refused.exit_code == 1
+    assert "missing.yaml" in refused.output
