@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc
@@ -37,8 +38,7 @@ MIN_EFFECTIVE = 6
 GROWN_P = 0.05  # below it the projected window's own noise counts: that it is larger by chance only widens U
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Primary:
+class Primary(NamedTuple):
     """The model that the plan named, its noise, and what it says."""
 
     model: BaselineModel
@@ -70,10 +70,10 @@ class Robustness:
 
 def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
     """Fit the primary model and let it answer, or say why it cannot."""
-    model = fit_model(spec, case.fitted)
-    if isinstance(model, Finding):
-        return model
-    noise = noise_of_model(model, case.fitted)
+    answered = answer_of(spec, case)
+    if isinstance(answered, Finding):
+        return answered
+    model, noise, _ = answered
     required = max(MIN_EFFECTIVE, model.fit.p + 1)
     if noise.effective < required:
         return Finding.of(
@@ -83,6 +83,15 @@ def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
             rho=f"{noise.rho_mean:.3f}",
             required=required,
         )
+    return answered
+
+
+def answer_of(spec: ModelSpec, case: Case) -> Primary | Finding:
+    """Fit a model and let it answer, however few intervals it stands on."""
+    model = fit_model(spec, case.fitted)
+    if isinstance(model, Finding):
+        return model
+    noise = noise_of_model(model, case.fitted)
     estimate = case.answer(model, noise)
     return estimate if isinstance(estimate, Finding) else Primary(model, noise, estimate)
 
@@ -121,8 +130,12 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
     """The checks of step 6 that can turn a verdict."""
     model = primary.model
     specs = candidates(model.spec, case.fitted.names, ratio=_has_output(case), temperatures=case.temperatures)
+
+    def answer(spec: ModelSpec) -> Primary | Finding:
+        return primary if spec == model.spec else answer_of(spec, case)
+
     return Turning(
-        panel=panel(specs, case.fitted, case.projected, case.answer, confidence, MIN_EFFECTIVE, case.output),
+        panel=panel(specs, case.fitted, case.projected, answer, confidence, MIN_EFFECTIVE, case.output),
         months=without_months(model, primary.noise, case),
         influence=most_influential(model, case),
         put_back=with_put_back(model, primary.noise, case),

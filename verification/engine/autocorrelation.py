@@ -141,14 +141,14 @@ def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: fl
     gap = 1 - rho**2
     # Each pair (i, j) adds (rho^2 (z_i^2 + z_j^2) - 2 rho z_i z_j)/(1 - rho^2) to the identity.
     weighed = plain + (rho**2 * neighbours - rho * crossed) / gap
-    inner, edge = weighed[:, :-1, :-1], weighed[:, :-1, -1]
-    sign, log_det = np.linalg.slogdet(inner)
-    solved = np.linalg.solve(inner, edge[:, :, np.newaxis])[:, :, 0]
-    squares = np.maximum(weighed[:, -1, -1] - np.sum(edge * solved, axis=1), 1e-300)
+    # Its Cholesky factor holds both: the root of the determinant of the columns, and, last, that of the squares that
+    # they leave. No |rho| < 1 makes it singular, as the columns are orthonormal and the residuals not zero.
+    root = np.diagonal(np.linalg.cholesky(weighed), axis1=1, axis2=2)
+    squares = root[:, -1] ** 2
     log_gap = np.log(gap[:, 0, 0])
-    likelihood = -0.5 * (pairs * log_gap + log_det + dof * np.log(squares))
+    likelihood = -0.5 * pairs * log_gap - np.log(root[:, :-1]).sum(axis=1) - 0.5 * dof * np.log(squares)
     # d rho = (1 - rho^2) dz, so Jeffreys' prior is sqrt(1 - rho^2) in z.
-    return np.where(sign > 0, likelihood + 0.5 * log_gap, -np.inf), squares / dof
+    return likelihood + 0.5 * log_gap, squares / dof
 
 
 def quadratic_form(weights: Floats, rho: Floats) -> Floats:

@@ -5,7 +5,6 @@ By the column: two years by the hour are 17,520 rows of decimals, and writing th
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
@@ -39,8 +38,7 @@ def interval_rows(data: WindowData, predicted: Floats | None) -> list[IntervalRo
         "drivers": [*drivers] or [()] * len(known),
         "predicted": _where(known, prediction),
     }
-    columns = zip(*(fields[name] for name in IntervalRow.__struct_fields__), strict=True)
-    return list(itertools.starmap(IntervalRow, columns))
+    return list(map(IntervalRow, *(fields[name] for name in IntervalRow.__struct_fields__)))
 
 
 def _where(known: list[bool], texts: Sequence[str | None]) -> Sequence[str | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -36,14 +37,20 @@ class PointWindow:
         """The formula's value by interval, float64[n]; nan where one of its points is unknown or it has no value.
         `constants` are other values of the formula's own constants.
         """
-        on = Intervals(
-            {name: found.value for name, found in self.points.items()} | dict(constants),
-            {name: found.count.astype(np.float64) for name, found in self.points.items()},
-            self.calendar.length_us / HOUR_US,
-        )
+        on = self._intervals
+        if constants:
+            on = dataclasses.replace(on, values={**on.values, **constants})
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value: Floats = np.broadcast_to(np.asarray(formula.evaluate(on), dtype=np.float64), len(self.calendar))
         return np.where(np.isfinite(value), value, np.nan)
+
+    @functools.cached_property
+    def _intervals(self) -> Intervals:
+        return Intervals(
+            {name: found.value for name, found in self.points.items()},
+            {name: found.count.astype(np.float64) for name, found in self.points.items()},
+            self.calendar.length_us / HOUR_US,
+        )
 
 
 def measure_specs(plan: Plan) -> list[MeasureSpec]:

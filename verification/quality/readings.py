@@ -112,7 +112,8 @@ def _spikes(name: str, point: Point, calendar: Calendar, series: Series) -> list
     value = series.value
     around = np.lib.stride_tricks.sliding_window_view(value, SPIKE_WINDOW)
     middle = slice(SPIKE_WINDOW // 2, -(SPIKE_WINDOW // 2))
-    distance = np.abs(value[middle] - np.median(around, axis=1))
+    medians = np.partition(around, SPIKE_WINDOW // 2, axis=1)[:, SPIKE_WINDOW // 2]
+    distance = np.abs(value[middle] - medians)
     moving = distance[distance > 0]
     if not len(moving):
         return []

@@ -10,7 +10,7 @@ import ruptures
 import statsmodels.datasets.nile
 
 from tests.verification.engine.samples import NOISE_SD, ar1, line, sample
-from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer, robustness, turning
+from verification.engine.assess import MIN_EFFECTIVE, Primary, answer_of, primary_answer, robustness, turning
 from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
@@ -45,7 +45,7 @@ def answer(spec: ModelSpec, baseline: Sample, reporting: Sample) -> Primary:
 def panel_of(primary: ModelSpec, baseline: Sample, reporting: Sample) -> dict[str, Entry]:
     specs = candidates(primary, baseline.names, ratio=True)
     case = Case(baseline, reporting, output="output")
-    entries = panel(specs, baseline, reporting, case.answer, 0.95, MIN_EFFECTIVE, "output")
+    entries = panel(specs, baseline, reporting, lambda spec: answer_of(spec, case), 0.95, MIN_EFFECTIVE, "output")
     assert [entry.primary for entry in entries] == [True] + [False] * (len(entries) - 1)
     return {label(entry.spec): entry for entry in entries}
 

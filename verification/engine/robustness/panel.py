@@ -18,14 +18,14 @@ from typing import Literal
 import numpy as np
 
 from verification.engine.autocorrelation import Noise, Spread
-from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
+from verification.engine.models.family import BaselineModel, ModelSpec
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.models.statistics import term_p_values
-from verification.engine.savings import Estimate, noise_of_model
+from verification.engine.savings import Estimate
 from verification.findings import Finding
 
 WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
-Estimator = Callable[[BaselineModel, Noise], Estimate | Finding]
+Answer = Callable[[ModelSpec], tuple[BaselineModel, Noise, Estimate] | Finding]
 
 MAX_MODELS = 16
 ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
@@ -95,16 +95,16 @@ def panel(
     specs: Sequence[ModelSpec],
     baseline: Sample,
     reporting: Sample,
-    estimator: Estimator,
+    answer: Answer,
     confidence: float,
     smallest_size: float,
     output: str | None,
 ) -> list[Entry]:
-    """An entry for each of `specs`, the primary first. `estimator` turns a model of the baseline into its answer;
+    """An entry for each of `specs`, the primary first. `answer` fits a model to the baseline and says what it says;
     `output` names the driver that is the metric's denominator, where there is one.
     """
     entries = [
-        _entry(spec, baseline, reporting, estimator, confidence, smallest_size, primary=index == 0)
+        _entry(spec, baseline, reporting, answer, confidence, smallest_size, primary=index == 0)
         for index, spec in enumerate(specs)
     ]
     return [
@@ -119,19 +119,16 @@ def _entry(
     spec: ModelSpec,
     baseline: Sample,
     reporting: Sample,
-    estimator: Estimator,
+    answer: Answer,
     confidence: float,
     smallest_size: float,
     *,
     primary: bool,
 ) -> Entry:
-    model = fit_model(spec, baseline)
-    if isinstance(model, Finding):
+    answered = answer(spec)
+    if isinstance(answered, Finding):
         return Entry(spec, primary, ("refused",))
-    noise = noise_of_model(model, baseline)
-    estimate = estimator(model, noise)
-    if isinstance(estimate, Finding):
-        return Entry(spec, primary, ("refused",))
+    model, noise, estimate = answered
     why_not: list[WhyNot] = []
     if not is_supported(model, baseline, reporting):
         why_not.append("support")
