@@ -143,6 +143,10 @@ class Spool:
         """How far the point has been read, None if never."""
         return self._states.get(point)
 
+    def states(self) -> dict[int, PointState]:
+        """`state` of every point that has been read."""
+        return dict(self._states)
+
     # ---- the signing key
 
     def change_key(self, new: Ed25519PrivateKey, state: clock.ClockState) -> None:

@@ -43,7 +43,8 @@ CREATE TABLE point_state (
     time_us INTEGER NOT NULL,        -- the latest source time
     count INTEGER NOT NULL,          -- rows at exactly that time: a source may give several
     row_time_us INTEGER NOT NULL,    -- source time of the row that came last
-    value_bits INTEGER NOT NULL      -- its value, as the 64 bits of a double: SQLite would turn NaN into NULL
+    value_bits INTEGER NOT NULL,     -- its value, as the 64 bits of a double: SQLite would turn NaN into NULL
+    row_status INTEGER NOT NULL DEFAULT 0  -- and its status
 ) STRICT;
 
 -- Readings that are durable but not yet sealed, in the order in which they came; a chunk is never split.
@@ -165,6 +166,13 @@ CREATE TABLE IF NOT EXISTS taken (
     PRIMARY KEY (source, subscription)
 ) STRICT;
 
+-- name: add_row_status
+-- For a spool of an earlier release; its last rows count as good ones.
+ALTER TABLE point_state ADD COLUMN row_status INTEGER NOT NULL DEFAULT 0;
+
+-- name: has_row_status
+SELECT 1 FROM pragma_table_info('point_state') WHERE name = 'row_status';
+
 -- name: insert_identity
 INSERT INTO identity VALUES (1, :device, :epoch, 0, zeroblob(32), 0, 0);
 
@@ -186,19 +194,19 @@ INSERT INTO point VALUES (:idx, :name, :address, :unit, :kind, :meter);
 -- name: inherit_state
 -- A point whose unit or meter changed gets a new index and goes on reading where its address was left.
 INSERT INTO point_state
-SELECT :idx, s.time_us, s.count, s.row_time_us, s.value_bits
+SELECT :idx, s.time_us, s.count, s.row_time_us, s.value_bits, s.row_status
 FROM point_state AS s JOIN point AS p USING (idx)
 WHERE p.name = :name AND p.address = :address
 ORDER BY idx DESC LIMIT 1;
 
 -- name: select_states
-SELECT idx, time_us, count, row_time_us, value_bits FROM point_state;
+SELECT idx, time_us, count, row_time_us, value_bits, row_status FROM point_state;
 
 -- name: upsert_state
-INSERT INTO point_state VALUES (?, ?, ?, ?, ?)
+INSERT INTO point_state VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (idx) DO UPDATE SET
     time_us = excluded.time_us, count = excluded.count,
-    row_time_us = excluded.row_time_us, value_bits = excluded.value_bits;
+    row_time_us = excluded.row_time_us, value_bits = excluded.value_bits, row_status = excluded.row_status;
 
 -- name: insert_chunk
 INSERT INTO chunk (taken_us, row_count, data) VALUES (?, ?, ?);

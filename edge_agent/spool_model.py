@@ -58,11 +58,17 @@ class PointState:
     count: int
     row_time_us: int
     value_bits: int
+    row_status: int
 
     @property
-    def columns(self) -> tuple[int, int, int, int]:
+    def columns(self) -> tuple[int, int, int, int, int]:
         """As the spool stores it."""
-        return (self.time_us, self.count, self.row_time_us, self.value_bits)
+        return (self.time_us, self.count, self.row_time_us, self.value_bits, self.row_status)
+
+    @property
+    def row(self) -> tuple[int, float, int]:
+        """Source time, value and status of the row that came last."""
+        return (self.row_time_us, value_of(self.value_bits), self.row_status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +126,11 @@ def value_bits(value: float) -> int:
     return cast("int", struct.unpack("<q", struct.pack("<d", value))[0])
 
 
+def value_of(bits: int) -> float:
+    """The double with these bits."""
+    return cast("float", struct.unpack("<d", struct.pack("<q", bits))[0])
+
+
 def states_after(states: Mapping[int, PointState], rows: Rows, ahead_us: int) -> dict[int, PointState]:
     """The changed states once these rows have been kept; a time beyond `ahead_us` does not count as read up to."""
     last: dict[int, int] = {}
@@ -137,7 +148,7 @@ def states_after(states: Mapping[int, PointState], rows: Rows, ahead_us: int) ->
         else:
             reached[point] = (most_us, count + (time_us == most_us))
     return {
-        point: PointState(*reached[point], rows.time_us[place], value_bits(rows.value[place]))
+        point: PointState(*reached[point], rows.time_us[place], value_bits(rows.value[place]), rows.status[place])
         for point, place in last.items()
     }
 

@@ -68,6 +68,8 @@ def open_spool(
             "another path"
         )
     connection.executescript(SQL["session_tables"])
+    if not connection.execute(SQL["has_row_status"]).fetchall():
+        connection.execute(SQL["add_row_status"])
     reserve = Reserve(path.with_name(path.name + ".reserve"))
     reserve.hold()
     return Spool(connection, key, limits, reserve, now_us)

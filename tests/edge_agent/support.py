@@ -170,6 +170,17 @@ class StandInIngest:
                     ]
         return found
 
+    def repeated(self) -> list[str]:
+        """Each reading (point, source time, value) that came more than once, with the batches and rows that hold it."""
+        places: dict[tuple[int, int, float], list[str]] = {}
+        with self._lock:
+            items = sorted(self.batches.items())
+        for (epoch, sequence), data in items:
+            if isinstance(rows := batch.read_payload(batch.open_batch(data)), Rows):
+                for row, reading in enumerate(zip(rows.point, rows.time_us, rows.value, strict=True)):
+                    places.setdefault(reading, []).append(f"epoch {epoch} batch {sequence} row {row}")
+        return [f"{reading}: {'; '.join(found)}" for reading, found in places.items() if len(found) > 1]
+
     def gaps(self) -> list[Gap]:
         return [gap for payload in self.payloads() if isinstance(payload, Gaps) for gap in payload.gaps]
 

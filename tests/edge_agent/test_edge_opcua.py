@@ -8,9 +8,10 @@ from collections import Counter
 from edge_agent.clock import now_us
 from edge_agent.status import PointStatus
 from tests.edge_agent.support import AgentProcess, Line, wait_for
-from verification.model import RowFlag
+from verification.model import RowFlag, Rows
 
 MINUTE_US = 60_000_000
+UNCERTAIN_LAST_USABLE_VALUE = 0x40900000
 DEFAULTS = {"security": "None", "sampling_ms": 50, "publishing_ms": 50}
 
 
@@ -179,6 +180,25 @@ def test_the_same_sample_seen_again_in_a_new_session_is_neither_a_double_nor_a_g
     wait_for(lambda: row_after in agent.ingest.rows(), "the next value")
     assert Counter(agent.ingest.rows())[row] == 1
     assert agent.ingest.gaps() == []
+
+
+def test_the_same_value_and_time_with_another_status_is_news_also_across_a_break(make_agent, make_opcua):
+    """What a server says of a device that it has lost: the value of before, as of before, but uncertain."""
+    server = make_opcua(plain=["p"])
+    agent = make_agent(sources=opcua_source(server, "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "p"), "p is live")
+    row = ("p", now_us(), 5.0)
+    server.tell(show=[(*row, 0)])
+    wait_for(lambda: row in agent.ingest.rows(), "the value")
+    agent.kill()
+    server.forget_sessions()
+    server.tell(show=[(*row, UNCERTAIN_LAST_USABLE_VALUE)])
+    agent.start()
+    wait_for(lambda: Counter(agent.ingest.rows())[row] == 2, "the value that has become uncertain")
+    (*_, last) = [payload for payload in agent.ingest.payloads() if isinstance(payload, Rows)]
+    assert last.status[-1] == UNCERTAIN_LAST_USABLE_VALUE
 
 
 def test_the_overflow_bit_of_a_node_without_history_becomes_a_signed_gap(make_agent, make_opcua):

@@ -146,8 +146,47 @@ def test_an_outage_loses_nothing_and_doubles_nothing(make_agent, plant, what, se
             f"{what:>10} {seconds:>3.0f} s x {ROUNDS} {name:>8}: expected {expected}, lost {lost}, doubled {doubled}, "
             f"republished messages {shown.republished}, connects {shown.connects}"
         )
-    assert {name: row[1:] for name, row in table.items()} == dict.fromkeys(plant.servers, (0, 0))
+    assert {name: row[1:] for name, row in table.items()} == dict.fromkeys(plant.servers, (0, 0)), (
+        f"{agent.ingest.repeated()}\n{agent.log}"
+    )
+    assert agent.ingest.repeated() == []
     assert agent.ingest.problems == []
+    assert agent.ingest.gaps() == []
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[NodeOpcUa]:
+    server = NodeOpcUa(tmp_path).start()
+    yield server
+    server.kill()
+
+
+def test_the_last_values_that_node_opcua_repeats_when_a_session_is_taken_up_are_known(make_agent, node):
+    """After ActivateSession it repeats the last value of every node that has nothing new: no reading may come of it."""
+    node.tell(add=[{"name": name, "type": "Double", "value": 0} for name in ("still", "nan", "bad", "ends")])
+    node.tell(write=[{"name": "nan", "value": "NaN"}, {"name": "bad", "value": 1, "status": "BadDeviceFailure"}])
+    points = {
+        name: {"node": f"ns=1;s={name}", "unit": "1", "kind": "gauge"} for name in ("still", "nan", "bad", "ends")
+    }
+    with Proxy(node.port).running() as proxy:
+        source = {"opcua": f"opc.tcp://127.0.0.1:{proxy.port}/test", "security": "None", "sampling_ms": 0}
+        agent = make_agent(sources={"line": source | {"publishing_ms": 50, "points": points}})
+        agent.ingest.start()
+        agent.start()
+
+        def connects_and_doubles() -> tuple[int, int]:
+            shown = agent.status().sources["line"]
+            return shown.connects, shown.doubles
+
+        wait_for(lambda: len(agent.ingest.rows()) == len(points), "the first values")
+        proxy.cut()
+        wait_for(lambda: connects_and_doubles() == (2, len(points)), "the repetitions after a cut")
+        agent.kill()
+        agent.start()
+        wait_for(lambda: connects_and_doubles() == (1, len(points)), "the repetitions after a kill")
+        node.tell(write=[{"name": "ends", "value": 7}])
+        wait_for(lambda: len(agent.ingest.rows()) > len(points), "the next value")
+    assert [(name, value) for name, _, value in agent.ingest.rows()[len(points) :]] == [("ends", 7.0)]
     assert agent.ingest.gaps() == []
 
 

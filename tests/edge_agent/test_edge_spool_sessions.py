@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ from verification.model import Point, PointKind, Rows
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 NOW_US = 1_700_000_000_000_000
+EARLIER_POINT_STATE = """
+    CREATE TABLE earlier (
+        idx INTEGER PRIMARY KEY REFERENCES point,
+        time_us INTEGER NOT NULL, count INTEGER NOT NULL, row_time_us INTEGER NOT NULL, value_bits INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO earlier SELECT idx, time_us, count, row_time_us, value_bits FROM point_state;
+    DROP TABLE point_state;
+    ALTER TABLE earlier RENAME TO point_state;
+"""
 
 
 def opened(path: Path, **limits: int) -> Spool:
@@ -66,3 +76,15 @@ def test_a_clock_more_than_a_day_ahead_does_not_count_as_read_up_to(tmp_path, ah
     assert state.row_time_us == NOW_US + ahead_us
     spool.close()
     assert opened(tmp_path).state(0) == state
+
+
+def test_a_spool_of_an_earlier_release_is_taken_over_with_its_last_rows_as_good_ones(tmp_path):
+    spool = opened(tmp_path)
+    spool.append(rows(NOW_US))
+    spool.close()
+    with sqlite3.connect(tmp_path / "spool.sqlite") as connection:
+        connection.executescript(EARLIER_POINT_STATE)
+    connection.close()
+    spool = opened(tmp_path)
+    assert spool.states()[0].row == (NOW_US, 1.0, 0)
+    spool.close()

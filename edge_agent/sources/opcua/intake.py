@@ -1,8 +1,12 @@
 """Takes a session's messages into the spool, closing the seam between history and live values on the way.
 
 `take` returns once the message's values are durable, with the message's own number: whoever called it may acknowledge.
-Almost every message goes in by columns; one that touches a seam, an overflow or an unknown node is looked at value by
-value.
+A server reports a node when its status, value or source time has changed (Part 4, 7.22.2). What equals the node's value
+before in all three is therefore no new sample but the old one once more: a new subscription begins like this, and some
+servers (node-opcua) repeat every last value when a session is taken up again. It is left out and counted.
+
+Almost every message goes in by columns; one that touches a seam, an overflow, a repetition or an unknown node is looked
+at value by value.
 """
 
 from __future__ import annotations
@@ -13,14 +17,15 @@ import math
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import eq
 
 from edge_agent import clock
 from edge_agent.sources.opcua.history import HistoryError, HistoryReader
 from edge_agent.sources.opcua.item import INDEX_MASK, Item, Seam
 from edge_agent.sources.opcua.values import OVERFLOW, Reading, Values, to_datetime
 from edge_agent.spool import Spool
-from edge_agent.spool_model import PointState, Taken
+from edge_agent.spool_model import PointState, Taken, value_bits
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import SourceStatus
 from verification.batch import Gap
@@ -37,6 +42,8 @@ NO_PLANT_BEFORE_US = 1_262_304_000_000_000  # 2010-01-01
 OUTAGE = "outage"
 QUEUE_OVERFLOW = "queue_overflow"
 
+Sample = tuple[int, float, int]  # source time, value and status
+
 log = logging.getLogger(__name__)
 
 
@@ -50,6 +57,12 @@ class Intake:
         self._history = history
         self._spool = spool
         self._status = status
+        self._previous: dict[int, Sample] = {}  # what the server said last of each point
+
+    async def remember(self) -> None:
+        """Learn from the spool what came last of each point, before the first message of this process."""
+        states = await self._spool.call(Spool.states)
+        self._previous = {point: state.row for point, state in states.items()}
 
     async def take(self, values: Values, taken: Taken) -> bool:
         """Commit what is new in a message; whether seams were touched. Raises SpoolFullError, having kept nothing."""
@@ -59,7 +72,7 @@ class Intake:
         if with_care:
             values, gaps = await self._carefully(values)
         rows = Rows(
-            array("H", [handle & INDEX_MASK for handle in values.handle]),
+            array("H", _points(values)),
             array("q", values.time_us),
             array("d", values.value),
             array("I", values.status),
@@ -67,6 +80,7 @@ class Intake:
             array("q", values.server_time_us),
         )
         await self._spool.call(Spool.append, rows, gaps=gaps, taken=taken)
+        self._previous.update(zip(_points(values), _samples(values), strict=True))
         self._note(values)
         return with_care
 
@@ -81,6 +95,11 @@ class Intake:
             not handles <= self._items.keys()
             or any(status & OVERFLOW == OVERFLOW for status in set(values.status))
             or any(item.seam_due or item.seam is not None for item in map(self._items.__getitem__, handles))
+            or any(map(math.isnan, values.value))
+            or any(map(eq, map(self._previous.get, _points(values)), _samples(values)))
+            or (
+                len(handles) < len(values) and len(set(zip(values.handle, _samples(values), strict=True))) < len(values)
+            )
         )
 
     async def _carefully(self, values: Values) -> tuple[Values, list[Gap]]:
@@ -90,15 +109,21 @@ class Intake:
         gaps = await self._close_seams(known)
         kept = Values()
         for item, one in known:
-            if item.seam is not None:
-                if item.seam.explains(one):
-                    self._status.doubles += 1
-                    item.status.state = "live"
-                    continue
-                if item.seam.ends_before(one):
-                    item.seam = None
-            kept.add(item.handle, one)
+            if self._is_repetition(item, one) or _is_in_history(item, one):
+                self._status.doubles += 1
+                item.status.state = "live"
+            else:
+                kept.add(item.handle, one)
         return kept, gaps
+
+    def _is_repetition(self, item: Item, one: Reading) -> bool:
+        """Whether this is the point's sample before once more, to the bit, so that NaN equals NaN."""
+        previous = self._previous.get(item.index)
+        self._previous[item.index] = (one.time_us, one.value, one.status)
+        if previous is None:
+            return False
+        time_us, value, status = previous
+        return (time_us, status) == (one.time_us, one.status) and value_bits(value) == value_bits(one.value)
 
     def _refuse(self, refused: Sequence[tuple[int, str]]) -> None:
         """What is no number is the point's error, not the session's."""
@@ -152,9 +177,7 @@ class Intake:
             last = await self._spool.call(Spool.state, item.index)
             if not await self._mended(item, seam, reached_us[handle], deadline_s):
                 gaps += [gap for before_us, one in found if (gap := _gap(item, last, before_us, one))]
-            if last is not None:
-                seam.add_last(last)
-            item.seam = seam
+            item.seam = seam if seam.known else None
         return gaps
 
     async def _mended(self, item: Item, seam: Seam, time_us: int, deadline_s: float) -> bool:
@@ -177,6 +200,25 @@ class Intake:
             if (state is not None and state.time_us >= time_us) or time.monotonic() >= deadline_s:
                 return
             await asyncio.sleep(HISTORY_POLL_S)
+
+
+def _points(values: Values) -> list[int]:
+    return [handle & INDEX_MASK for handle in values.handle]
+
+
+def _samples(values: Values) -> Iterator[Sample]:
+    return zip(values.time_us, values.value, values.status, strict=True)
+
+
+def _is_in_history(item: Item, one: Reading) -> bool:
+    """Whether history has brought this value already; closes the seam behind what both may bring."""
+    if item.seam is None:
+        return False
+    if item.seam.explains(one):
+        return True
+    if item.seam.ends_before(one):
+        item.seam = None
+    return False
 
 
 def _gap(item: Item, last: PointState | None, before_us: int | None, one: Reading) -> Gap | None:

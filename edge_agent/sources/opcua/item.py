@@ -9,7 +9,7 @@ from asyncua import ua
 
 from edge_agent.config.opcua import Sampling
 from edge_agent.sources.opcua.values import Reading
-from edge_agent.spool_model import PointState, value_bits
+from edge_agent.spool_model import value_bits
 from edge_agent.status import PointStatus
 
 # A client handle is a generation and the point's index: most points keep generation 0, and their index is the handle.
@@ -42,12 +42,6 @@ class Seam:
         """A sample that is in the spool."""
         self.known[key] += 1
         self.last_us = key[0] if self.last_us is None else max(self.last_us, key[0])
-
-    def add_last(self, state: PointState) -> None:
-        """The row that came last, unless history has brought it anyway: a new subscription begins by repeating it."""
-        key = (state.row_time_us, state.value_bits)
-        if key not in self.known:
-            self.add(key)
 
     def explains(self, reading: Reading) -> bool:
         """Whether this live value is one of the known samples, which it then uses up."""

@@ -128,6 +128,7 @@ class Session:
     async def begin(self) -> None:
         """Create a session; the old one's numbers mean nothing any more."""
         await self._spool.call(Spool.forget_session, self._name)
+        await self._intake.remember()
         await self._connection.begin_session()
         await self._subscribe_missing()
 
@@ -135,6 +136,7 @@ class Session:
         """Take up the session, and fetch what was sent into the void. Raises SessionGoneError where that cannot be."""
         if not kept.whole or Terms(kept.endpoint, kept.security, kept.user) != self._terms:
             raise SessionGoneError("the session was made under other terms, or was not finished")
+        await self._intake.remember()
         try:
             await self._connection.resume_session(kept, endpoint)
             self._subscriptions = {one.id: Subscription(one, taken.get(one.id, 0)) for one in kept.subscriptions}
