@@ -80,13 +80,17 @@ def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int 
     dof = float(n - p - searched)
     lag1 = lag1_autocorrelation(residuals, follows)
     size = math.sqrt(float(np.mean(residuals**2)))
+    none = Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(n), dof)
     if size == 0:
-        return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(n), dof)
+        return none
     moments = _moments(np.vstack([basis.T, residuals / size]), follows)
     coarse = np.arctanh(
         np.array([-0.5, -0.25, 0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.98, 0.99, 0.997])
     )
-    mode = float(coarse[np.argmax(_log_density(coarse, moments, dof)[0])])
+    try:
+        mode = float(coarse[np.argmax(_log_density(coarse, moments, dof)[0])])
+    except np.linalg.LinAlgError:  # the residuals lie among the columns: they are rounding
+        return none
     for half_width in (0.25, 0.05):
         fine = mode + np.linspace(-half_width, half_width, 9)
         mode = float(fine[np.argmax(_log_density(fine, moments, dof)[0])])
