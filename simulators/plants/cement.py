@@ -6,6 +6,8 @@ Relations, and where they come from:
   what its water needs to evaporate, about 42 MJ a ton of clinker (1.55 t of raw meal a ton, 2.7 MJ/kg of water).
 - Coal burns at its net calorific value [MJ/kg]; heat = coal * calorific value. Analysers on the belts follow coal and
   raw meal.
+- In winter, trace heating and the works' rooms take electricity: so many kW for each degree below the year's mean, and
+  as much less above it. None unless asked for: `heating_kw_per_degree`.
 - The default retrofit (a cooler and fans with frequency converters) takes 4 kWh and 90 MJ (3.1 kgce) off each ton.
 
 Simplifications: the analysers are exact; coal and clinker leave no stock.
@@ -45,6 +47,8 @@ class CementParameters(Works):
     calorific_mj_per_kg: float = 23.0
     calorific_sd: float = 0.02
     stops_per_year: float = 6.0
+    ambient_mean_c: float = 14.5
+    heating_kw_per_degree: float = 0.0
 
 
 class Cement(Plant):
@@ -90,12 +94,14 @@ class Cement(Plant):
         heat_mj = made_t * mj_per_t + p.shell_loss_mj_per_h * SLOT_H * running
         burned = p.calorific_mj_per_kg * (1 + p.calorific_sd * ar1(analysers, grid.days, rho=0.7, sd=1.0))
         calorific = np.round(np.interp(grid.slots_us, grid.day_starts_us[:-1], burned) + 0.02 * flicker[1], 3)
+        ambient = grid.ambient_c(weather, p.ambient_mean_c)
+        heating_kw = p.heating_kw_per_degree * (p.ambient_mean_c - ambient)
         return {
-            "electricity": counted(made_t * per_t + p.base_load_kw * SLOT_H),
+            "electricity": counted(made_t * per_t + (p.base_load_kw + heating_kw) * SLOT_H),
             "clinker": counted(made_t),
             "coal": counted(heat_mj / calorific / 1000),
             "coal_calorific": calorific,
             "raw_moisture": moisture,
             "line_state": running.astype(np.float64),
-            "ambient": grid.ambient_c(weather, 14.5),
+            "ambient": ambient,
         }
