@@ -120,6 +120,15 @@ def _disturbance(text: str) -> Disturbance:
     )
 
 
+def _renaming(made: Plant, text: str) -> tuple[str, str]:
+    """`POINT=TAG` as typed."""
+    point, _, tag = text.partition("=")
+    points = made.point_names("opcua")
+    if point not in points or not tag or tag in made.points:
+        raise SimulatorError(f"--rename {text}: write POINT=TAG, a tag of no other point; points: {', '.join(points)}")
+    return point, tag
+
+
 def of_a_plant(command: Command) -> Command:
     """Add the options that say which plant; hand them over as one object, and show a refusal in one line."""
 
@@ -225,6 +234,13 @@ def show(plant: PlantOptions) -> None:
 @click.option(
     "--link", metavar="KIND:EVERY_S:FOR_S", help="Trouble on the network: cut, black_hole or slow; cut:20:3, say."
 )
+@click.option(
+    "--rename",
+    "renames",
+    metavar="POINT=TAG",
+    multiple=True,
+    help="Serve POINT under the name TAG, as nobody was told.",
+)
 def run(
     plant: PlantOptions,
     *,
@@ -236,6 +252,7 @@ def run(
     rate_hz: float,
     speed: float,
     link: str | None,
+    renames: tuple[str, ...],
 ) -> None:
     """Serve SCENARIO until SIGTERM or Ctrl-C; prints one line of JSON when it is ready.
 
@@ -256,6 +273,7 @@ def run(
         speed=speed,
         faults=plant.faults(),
         link=_disturbance(link) if link else plant.scenario().link,
+        renamed=dict(_renaming(made, text) for text in renames),
     )
     with Ledger(ledger_path, _identity(plant, made)) as ledger:
         if until == "ledger":

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import TracebackType
@@ -185,9 +185,12 @@ def _span(times: Sequence[int], older: int | None, newer: int | None) -> tuple[i
 class PlantServer:
     """The running server. Every row that it is given must be in the ledger already."""
 
-    def __init__(self, plant: Plant, ledger: Ledger, port: int) -> None:
-        """Prepare a server for `plant` on 127.0.0.1:`port` (0: any free port)."""
+    def __init__(self, plant: Plant, ledger: Ledger, port: int, renamed: Mapping[str, str] | None = None) -> None:
+        """Prepare a server for `plant` on 127.0.0.1:`port` (0: any free port). A point in `renamed` has its node under
+        that name, and none under its own.
+        """
         self._plant = plant
+        self._renamed = renamed or {}
         self._ledger = ledger
         self._port = port
         self._server = Server()
@@ -251,9 +254,10 @@ class PlantServer:
     async def _add(self, line: Node, point: Point, index: int) -> ua.NodeId:
         """The node of one point, showing its newest reading, with its unit and its history open to clients."""
         newest = data_value(self._ledger.row(point.name, -1), variant_type(point))
-        identity = node_id(self._plant, point.name)
-        node = await line.add_variable(identity, f"{index}:{point.name}", newest.Value)
-        unit_id = node_id(self._plant, f"{point.name}.EngineeringUnits")
+        shown = self._renamed.get(point.name, point.name)
+        identity = node_id(self._plant, shown)
+        node = await line.add_variable(identity, f"{index}:{shown}", newest.Value)
+        unit_id = node_id(self._plant, f"{shown}.EngineeringUnits")
         await node.add_property(unit_id, "0:EngineeringUnits", engineering_units(point.unit))
         await node.write_value(newest)
         await node.write_attribute(AttributeIds.Historizing, ua.DataValue(YES))

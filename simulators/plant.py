@@ -12,9 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from simulators.badge_gate import POINT as STAFF
 from simulators.badge_gate import BadgeGate, Broker
@@ -39,6 +39,7 @@ class Settings:
     present_us: where its history ends, or None for a plant that lives with the clock, `rate_hz` readings a second.
     gate: the name under which the badge gate publishes, or None for that of the line.
     link: what befalls the network between the OPC UA server and its clients.
+    renamed: points whose OPC UA nodes go by another name than their own.
     speed: how many times as fast as the clock its time runs on from present_us; 0: it stands still.
     """
 
@@ -50,6 +51,7 @@ class Settings:
     speed: float = 0.0
     faults: Faults = NO_FAULTS
     link: Disturbance | None = None
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a rate that this server cannot hold or that would never tick."""
@@ -129,10 +131,13 @@ async def run_plant(
 async def _served(plant: Plant, ledger: Ledger, settings: Settings) -> AsyncIterator[tuple[PlantServer, str]]:
     """The OPC UA server, behind a disturbed link where one is asked for, and the address at which clients find it."""
     if settings.link is None:
-        async with PlantServer(plant, ledger, settings.opcua_port) as server:
+        async with PlantServer(plant, ledger, settings.opcua_port, settings.renamed) as server:
             yield server, server.url
         return
-    async with PlantServer(plant, ledger, 0) as server, Link(server.port, port=settings.opcua_port) as link:
+    async with (
+        PlantServer(plant, ledger, 0, settings.renamed) as server,
+        Link(server.port, port=settings.opcua_port) as link,
+    ):
         trouble = asyncio.create_task(disturb(link, settings.link))
         yield server, server.url.replace(f":{server.port}/", f":{link.port}/")
         trouble.cancel()

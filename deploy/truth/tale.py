@@ -30,6 +30,8 @@ COLLECT_DEADLINE_S = 300.0
 POLL_S = 0.5
 REPLAYED = 5
 RESTART_AFTER_S = 2.0
+RENAMED = "metal_tapped"
+NOTICE_DEADLINE_S = 120.0
 REFUTED = 1
 Found = list[tuple[str, str]]
 
@@ -58,6 +60,10 @@ class Project:
         self.line.start_plant(period)
         if "agent" not in self.line.children:
             self.line.start_agent()
+        self.wait_until_stored()
+
+    def wait_until_stored(self) -> None:
+        """Return once the database holds as many readings as the plant has produced. Raises DeployError when late."""
         late = time.monotonic() + COLLECT_DEADLINE_S
         while (stored := self._call("auditor", "/coverage")["readings"]) < produced_so_far(self.line.ledger):
             if time.monotonic() > late:
@@ -112,6 +118,28 @@ def server_restarts(project: Project) -> tuple[dict[str, Any], Found]:
         line.kill("plant")
         line.start_plant("baseline")
     return honest(project)
+
+
+def tag_renamed(project: Project) -> tuple[dict[str, Any], Found]:
+    """As honest, but early in the baseline the control system comes back with one tag under another name. The agent
+    reads the other points and says that the node is gone; somebody sees it, and has the tag named back.
+    """
+    line = project.line
+    line.start_plant("start")
+    line.start_agent()
+    project.wait_until_stored()
+    line.stop("plant")
+    line.start_plant("baseline", "--rename", f"{RENAMED}={RENAMED}_2")
+    log, late = line.children["agent"].log, time.monotonic() + NOTICE_DEADLINE_S
+    while not (noticed := _says_gone(log.read_text(encoding="utf-8"))) and time.monotonic() < late:
+        time.sleep(POLL_S)
+    result, found = honest(project)
+    return result, [*found, *([("NODE_UNKNOWN", "error")] if noticed else [])]
+
+
+def _says_gone(log: str) -> bool:
+    """Whether the agent's log says that the renamed point's node does not exist."""
+    return any(f"point={RENAMED} " in line and "BadNodeIdUnknown" in line for line in log.splitlines())
 
 
 def backdated(project: Project) -> tuple[dict[str, Any], Found]:
@@ -176,6 +204,7 @@ def publish(line: Line, device: str, batches: list[bytes]) -> None:
 TALES: dict[str, Callable[[Project], tuple[dict[str, Any], Found]]] = {
     "honest": honest,
     "server_restarts": server_restarts,
+    "tag_renamed": tag_renamed,
     "backdated": backdated,
     "cherry_picked": cherry_picked,
     "replayed": replayed,

@@ -159,6 +159,22 @@ def test_every_node_says_its_unit_its_newest_value_and_that_it_has_history(plant
     plant.use(use)
 
 
+def test_renamed_point_has_its_history_under_the_new_name_and_none_under_its_own(tmp_path):
+    async def serve() -> None:
+        with open_ledger(tmp_path / "ledger.csv") as ledger:
+            fill(ledger, PLANT)
+            server = PlantServer(PLANT, ledger, 0, {"metal_tapped": "scale_1"})
+            async with server, Client(server.url) as client:
+                read = await node(client, "scale_1").read_raw_history(LONG_AGO, FOREVER)
+                assert pairs(read) == produced(ledger, "metal_tapped")
+                assert await node(client, "scale_1.EngineeringUnits").read_value()
+                with pytest.raises(ua.uaerrors.BadNodeIdUnknown):
+                    await node(client, "metal_tapped").read_value()
+                assert await node(client, "so2").read_value() == produced(ledger, "so2")[-1][1]
+
+    asyncio.run(asyncio.wait_for(serve(), DEADLINE_S))
+
+
 def test_port_in_use_is_refused_with_the_option_that_mends_it(tmp_path):
     async def run(ledger: Ledger, port: int) -> None:
         async with PlantServer(PLANT, ledger, port):

@@ -200,3 +200,11 @@ def test_scenario_of_ones_own_is_a_file_in_a_folder_called_like_its_group(tmp_pa
     refused = command("truth-of", str(tmp_path / "missing.yaml"))
     assert refused.exit_code == 1
     assert "missing.yaml" in refused.output
+
+
+@pytest.mark.parametrize("renaming", ["no_such_point=x", "metal_tapped", "metal_tapped=so2", "staff_on_shift=x"])
+def test_renaming_must_name_an_opcua_point_and_a_tag_of_no_other_point(tmp_path, renaming):
+    arguments = ("--until", "baseline", *PERIODS, "--first-day", "2026-01-05", "--ledger", str(tmp_path / "ledger.csv"))
+    done = command("run", "hengkang", *arguments, "--rename", renaming)
+    assert done.exit_code == 1
+    assert f"--rename {renaming}: write POINT=TAG" in done.output
