@@ -16,6 +16,7 @@ from api.overview import coverage_of
 from api.services import Here
 from api.tokens import Role
 from verification.engine.result import parse_result
+from verification.model import Grade
 
 EVERYONE = allow(Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR, Role.OPERATOR)
 READERS = allow(Role.ENTERPRISE, Role.EXPERT, Role.AUDITOR)
@@ -37,7 +38,7 @@ def list_projects(here: Here, caller: Caller) -> list[schemas.ProjectOut]:
 def create_project(here: Here, caller: Caller, body: schemas.NewProject) -> schemas.ProjectOut:
     """Enter a project.
 
-    Its device must be enrolled for the same enterprise; an enterprise enters its own only.
+    Its device must be enrolled for the same enterprise and sign what it sends; an enterprise enters its own only.
     """
     if caller.enterprise not in (None, body.enterprise):
         raise ApiError(403, "other_enterprise", f"You may enter projects of {caller.enterprise!r} only.")
@@ -50,12 +51,22 @@ def create_project(here: Here, caller: Caller, body: schemas.NewProject) -> sche
         created_at=utc_now(),
     )
     with connect(here.db) as conn:
-        if devices.owner(conn, body.device) != body.enterprise:
-            raise ApiError(
-                422,
-                "unknown_device",
-                f"Device {body.device!r} is not enrolled for {body.enterprise!r}; enrol it first.",
-            )
+        match devices.owner(conn, body.device):
+            case (body.enterprise, Grade.SIGNED):
+                pass
+            case (body.enterprise, _):
+                raise ApiError(
+                    422,
+                    "unsigned_device",
+                    f"Nobody signs what {body.device!r} sends (a gateway, trust grade 'transport'), so no evidence can "
+                    "be made of it; let an edge agent read the same points, and name that agent.",
+                )
+            case _:
+                raise ApiError(
+                    422,
+                    "unknown_device",
+                    f"Device {body.device!r} is not enrolled for {body.enterprise!r}; enrol it first.",
+                )
         dossier.add_project(conn, project)
     return present.project(project, None, None)
 

@@ -41,6 +41,7 @@ from verification.evidence.package import (
     seal,
 )
 from verification.findings import Finding
+from verification.model import Grade
 from verification.plan import Plan, parse_plan
 from verification.series.columns import Series
 
@@ -67,6 +68,7 @@ class _Stored:
     refused: list[dict[str, str | int]]
     quarantined: dict[str, int]
     readings: dict[str, Series]
+    grades: dict[str, Grade]
     device_keys: list[DeviceKey]
 
 
@@ -123,7 +125,7 @@ def _judge(settings: Settings, conn: Connection, order: _Order) -> tuple[Result,
     plan = parse_plan(filed.data)
     locked = {head.epoch: head.sequence for head in baseline_entry(conn, filed).heads if head.device == device}
     stored = _load(settings.db, device, plan, locked)
-    context = _context(conn, filed, plan, order.k, [*_refiled(order), *_intake_findings(plan, stored)])
+    context = _context(conn, filed, order.k, stored.grades, [*_refiled(order), *_intake_findings(plan, stored)])
     result = verify(plan, filed.sha256.hex(), stored.readings, context)
     inputs = PackageInputs(
         plan=filed.data,
@@ -192,6 +194,7 @@ def _load(db: str, device: str, plan: Plan, locked: dict[int, int]) -> _Stored:
             ],
             quarantined=read.quarantined(conn, device),
             readings=load(conn, device, plan),
+            grades={point.name: point.grade for point in read.points(conn, device) if point.name in plan.points},
             device_keys=signing_keys(conn, device),
         )
 
@@ -213,19 +216,15 @@ def _intake_findings(plan: Plan, stored: _Stored) -> list[Finding]:
     return findings + [Finding.of("DISORDER_SORTED", point=name, count=count) for name, count in sorted(back.items())]
 
 
-def _context(conn: Connection, filed: FiledPlan, plan: Plan, k: int, found: list[Finding]) -> Context:
-    """What only the platform knows.
-
-    Every stored reading came in a batch whose signature ingest verified, so each point's trust grade is
-    `signed`.
-    """
+def _context(conn: Connection, filed: FiledPlan, k: int, grades: dict[str, Grade], found: list[Finding]) -> Context:
+    """What only the platform knows: when it locked what, which run this is, and the trust grade of each point."""
     return Context(
         plan_logged_at=filed.locked_at,
         baseline_logged_at=filed.locked_at,
         latest_collected_at=from_microseconds(baseline_entry(conn, filed).latest_source_time_us),
         run_number=k,
         run_count=k,
-        trust_grades=dict.fromkeys(plan.points, "signed"),
+        trust_grades={name: grade.value for name, grade in grades.items()},
         input_findings=found,
     )
 

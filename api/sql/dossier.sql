@@ -54,4 +54,4 @@ SELECT result FROM dossier.run WHERE project = %(project)s AND number = %(number
 SELECT package FROM dossier.run WHERE project = %(project)s AND number = %(number)s;
 
 -- name: device_owner
-SELECT enterprise FROM telemetry.device WHERE id = %(device)s AND revoked_at IS NULL;
+SELECT enterprise, grade FROM telemetry.device WHERE id = %(device)s AND revoked_at IS NULL;
