@@ -47,7 +47,7 @@ bench: setup ## Measure, as ratios in one run; writes build/bench.json
 edge-bundle: setup ## Pack the edge agent for plants without a network: build/edge-bundle installs by itself
 	@deploy/edge/bundle.sh .venv build/edge-bundle
 
-coverage: setup ## Simulate how often the interval holds the truth; writes docs/reference/coverage.md (about half an hour)
+coverage: setup ## Simulate how often the interval holds the truth; writes docs/reference/coverage.md (some minutes)
 	@$(BIN)/python -m tests.coverage
 
 lock: setup ## Pin every dependency anew: requirements.lock with hashes, constraints.txt without

@@ -27,7 +27,7 @@ MATTERS = 0.25  # of U: a bias of this size lets an interval of 95 % miss in one
 BENT = 0.5  # of U: a few days at a stop are far from the others and bend a straight line by less
 WORST_CASE = 1.5  # of U: no driver of a metered line errs as badly as this bound supposes
 DRIFT_P = 0.01
-SURE_DRIFT_P = 1e-4  # of one case in ten thousand a conclusion may be withheld for nothing
+SURE_DRIFT_P = 1e-6  # of one case in a million a conclusion may be withheld for nothing
 LARGEST_MONTH_SHARE = 1 / 4  # a month that is more of its window than this leaves too little to judge by
 UNLIKELY = 0.01  # as many placebo claims on a steady line: from here on something changed within the baseline
 
