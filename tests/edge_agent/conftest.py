@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
+from edge_agent.spool import Spool
+from tests.edge_agent.spools import POINTS, Clock, open_at
 from tests.edge_agent.support import AgentProcess, Line, OpcUaProcess
 
 _numbers = itertools.count(1)
@@ -49,3 +51,18 @@ def own_opcua(tmp_path: Path) -> Iterator[Line]:
     server = OpcUaProcess(tmp_path).start()
     yield Line(server, "", points=["a"])
     server.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands still unless it is turned."""
+    return Clock()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, clock: Clock) -> Iterator[Spool]:
+    """A spool of two points."""
+    made = open_at(tmp_path / "spool.sqlite", clock)
+    made.catalogue(POINTS)
+    yield made
+    made.close()

@@ -32,6 +32,16 @@ def is_live(agent: AgentProcess, *names: str) -> bool:
     return all(point(agent, name).state == "live" for name in names)
 
 
+def live_without_history(make_agent, make_opcua) -> tuple[Line, AgentProcess]:
+    """A server whose one node, p, has no history, and an agent that reads it."""
+    server = make_opcua(plain=["p"])
+    agent = make_agent(sources=opcua_source(server, "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "p"), "p is live")
+    return server, agent
+
+
 def assert_exactly(agent: AgentProcess, expected: list[tuple[str, int, float]]) -> None:
     """Every expected reading has arrived once, and nothing else has."""
     wait_for(lambda: len(agent.ingest.rows()) >= len(expected), f"{len(expected)} readings")
@@ -142,11 +152,7 @@ def test_two_samples_at_one_time_at_the_seam_are_both_kept(make_agent, make_opcu
 
 
 def test_an_outage_of_a_node_without_history_is_a_signed_gap_where_the_server_forgot_us(make_agent, make_opcua):
-    server = make_opcua(plain=["p"])
-    agent = make_agent(sources=opcua_source(server, "p"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "p"), "p is live")
+    server, agent = live_without_history(make_agent, make_opcua)
     before = [("p", now_us() + i, float(i)) for i in range(5)]
     server.tell(show=[(*row, 0) for row in before])
     wait_for(lambda: set(before) <= set(agent.ingest.rows()), "the values before the break")
@@ -163,11 +169,7 @@ def test_an_outage_of_a_node_without_history_is_a_signed_gap_where_the_server_fo
 
 
 def test_the_same_sample_seen_again_in_a_new_session_is_neither_a_double_nor_a_gap(make_agent, make_opcua):
-    server = make_opcua(plain=["p"])
-    agent = make_agent(sources=opcua_source(server, "p"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "p"), "p is live")
+    server, agent = live_without_history(make_agent, make_opcua)
     row = ("p", now_us(), 5.0)
     server.tell(show=[(*row, 0)])
     wait_for(lambda: row in agent.ingest.rows(), "the value")
@@ -184,11 +186,7 @@ def test_the_same_sample_seen_again_in_a_new_session_is_neither_a_double_nor_a_g
 
 def test_the_same_value_and_time_with_another_status_is_news_also_across_a_break(make_agent, make_opcua):
     """What a server says of a device that it has lost: the value of before, as of before, but uncertain."""
-    server = make_opcua(plain=["p"])
-    agent = make_agent(sources=opcua_source(server, "p"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "p"), "p is live")
+    server, agent = live_without_history(make_agent, make_opcua)
     row = ("p", now_us(), 5.0)
     server.tell(show=[(*row, 0)])
     wait_for(lambda: row in agent.ingest.rows(), "the value")
@@ -202,11 +200,7 @@ def test_the_same_value_and_time_with_another_status_is_news_also_across_a_break
 
 
 def test_the_overflow_bit_of_a_node_without_history_becomes_a_signed_gap(make_agent, make_opcua):
-    server = make_opcua(plain=["p"])
-    agent = make_agent(sources=opcua_source(server, "p"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "p"), "p is live")
+    server, agent = live_without_history(make_agent, make_opcua)
     first, second = now_us(), now_us() + 1_000_000
     server.tell(show=[("p", first, 1.0, 0), ("p", second, 2.0, 0x480)])
     wait_for(agent.ingest.gaps, "a gap")
@@ -245,11 +239,7 @@ def test_a_bad_node_is_its_own_error_and_the_rest_goes_on(make_agent, make_opcua
 
 
 def test_a_value_that_is_no_number_is_the_points_error_and_the_next_one_is_taken(make_agent, make_opcua):
-    server = make_opcua(plain=["p"])
-    agent = make_agent(sources=opcua_source(server, "p"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "p"), "p is live")
+    server, agent = live_without_history(make_agent, make_opcua)
     server.tell(show=[("p", now_us(), "out of order", 0)])
     wait_for(lambda: point(agent, "p").state == "error", "the error shows")
     assert "out of order" in point(agent, "p").message
