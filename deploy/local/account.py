@@ -117,6 +117,9 @@ def _moved(folder: Path, account: Account, progress: Progress) -> Path:
         return folder.resolve()
     target = outside_path(folder)
     _refuse_foreign(target, account)
+    if target.exists():  # nothing links to it: it was left by a clone that was removed, or by `make clean`
+        progress.step(f"{target} was left by a folder that is gone, and is removed")
+        shutil.rmtree(target)
     if folder.exists():
         shutil.move(folder, target)
     else:

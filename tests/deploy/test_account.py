@@ -85,6 +85,19 @@ def test_an_unreachable_folder_moves_out_with_what_it_holds_and_leaves_a_link(cl
     assert readable_folder(closed / "data", STRANGER, progress) == moved
 
 
+def test_what_a_removed_clone_left_outside_is_not_taken_for_the_new_one_s(closed, moved, progress):
+    """`make clean`, or a fresh clone in the place of an old one: the link is gone, what it led to is not."""
+    left = readable_folder(closed / "data", STRANGER, progress)
+    (left / "old").touch()
+    (closed / "data").unlink()
+    (closed / "data").mkdir()
+    (closed / "data" / "new").touch()
+    assert readable_folder(closed / "data", STRANGER, progress) == moved
+    assert [path.name for path in moved.iterdir()] == ["new"]
+    (closed / "data").unlink()
+    assert list(readable_folder(closed / "data", STRANGER, progress).iterdir()) == []
+
+
 def test_a_folder_that_many_ask_for_at_once_is_moved_once(closed, moved, progress):
     """As the workers of a test run do in a fresh clone."""
     begin = threading.Barrier(8)
