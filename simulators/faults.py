@@ -92,15 +92,13 @@ class Faults:
     def disturb(self, plant: Plant, point: str, readings: Readings) -> Readings:
         """The readings of `point` after every fault that befalls it, in the order in which the faults are listed.
 
-        Whatever befell it, a register shows its own digits and no sign.
+        Whatever befell it, the device sends what it can send, so that the ledger holds just what a client sees.
         """
-        modulus = plant.points[point].modulus
         for number, fault in enumerate(self.listed):
             if fault.point == point:
                 rng = np.random.default_rng([self.seed, number])
                 readings = KINDS[fault.kind].disturb(readings, fault, _Context(plant, rng, fault.window_us(plant)))
-                if modulus is not None:
-                    readings = replace(readings, value=np.mod(readings.value, modulus))
+                readings = replace(readings, value=plant.points[point].sent(readings.value))
         return readings
 
 

@@ -71,7 +71,7 @@ def node_id(plant: Plant, name: str) -> ua.NodeId:
 
 def variant_type(point: Point) -> ua.VariantType:
     """Registers of whole steps and states are integers on the wire; what is measured is a Double."""
-    if not point.is_integer or point.kind is Kind.GAUGE:
+    if not point.is_whole:
         return ua.VariantType.Double
     if point.kind is Kind.STATE:
         return ua.VariantType.Int32

@@ -38,9 +38,16 @@ class Point:
     meter: str = ""
 
     @property
-    def is_integer(self) -> bool:
-        """Whether the device sends whole numbers."""
-        return self.decimals == 0
+    def is_whole(self) -> bool:
+        """Whether the device sends integers: a count or a state without decimals. A gauge's reading is a float."""
+        return self.decimals == 0 and self.kind is not Kind.GAUGE
+
+    def sent(self, value: Floats) -> Floats:
+        """The numbers that the device can send of these: whole ones where it sends integers, each within its
+        register's digits and without a sign where it has such a register.
+        """
+        whole = np.rint(value) if self.is_whole else value
+        return whole if self.modulus is None else np.mod(whole, self.modulus)
 
     def shown(self, times_us: Instants, grid_us: Floats, raw: Floats) -> Floats:
         """What the device shows at `times_us`: interpolated or held between the grid's values, then cut to its

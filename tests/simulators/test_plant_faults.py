@@ -9,7 +9,8 @@ import pytest
 
 from simulators.errors import SimulatorError
 from simulators.faults import BAD_STATUS, DAY_US, KINDS, YEAR_2000_US, Fault, Faults, Readings
-from simulators.plant import produced
+from simulators.opcua_server import data_value, variant_type
+from simulators.plant import produced, rows_of
 from simulators.plants import Plant
 from simulators.scenarios import scenario
 from simulators.timeline import CADENCE_US, Timeline
@@ -110,6 +111,35 @@ def test_whatever_befalls_a_register_it_shows_its_own_digits_and_no_sign(kind):
     seen = disturbed(kind, "ac_energy", days=None).value
     assert seen.min() >= 0
     assert seen.max() < modulus
+
+
+WHOLE = [name for name, point in PLANT.points.items() if point.is_whole]
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_whatever_befalls_a_count_it_stays_a_whole_number(kind):
+    """One rounding, before ledger and wire: else the ledger would keep a fraction that the wire cannot carry."""
+    usual = 7.0 if kind == "copied_days" else KINDS[kind].default_size
+    for point in WHOLE:
+        seen = produced(PLANT, point, Faults((Fault(kind, point, usual, FIRST, DAYS),), seed=3)).value
+        assert np.array_equal(seen, np.rint(seen)), point
+
+
+@pytest.mark.parametrize(("kind", "size"), [("noise", 0.02), ("scaled", 0.97), ("unit_change", 0.001)])
+@pytest.mark.parametrize("point", ["staff_on_shift", "anode_effects", "line_state"])
+def test_client_sees_of_a_disturbed_count_what_the_ledger_holds(kind, size, point):
+    seen = disturbed(kind, point, size).take(np.arange((FIRST + DAYS) * 96))
+    wire = variant_type(PLANT.points[point])
+    sent = [data_value(row, wire).Value.Value for row in rows_of(point, seen, until_us=PLANT.last_us)]
+    assert sent == seen.value.tolist()
+    assert {type(value) for value in sent} == {int}
+
+
+def test_noise_on_a_count_is_rounded_to_the_nearest_and_not_cut():
+    true, seen = plain("staff_on_shift").value, disturbed("noise", "staff_on_shift", 0.05, days=None).value
+    error = (seen - true)[FIRST * 96 :]
+    assert np.count_nonzero(error) > 0.5 * len(error)
+    assert abs(error.mean()) < 0.1, "cutting would take half a head from each"
 
 
 def test_register_with_fewer_digits_rolls_over():
