@@ -11,6 +11,7 @@ from edge_agent.config.csvfile import CsvSourceConfig
 from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.sparkplug import SparkplugSourceConfig
+from edge_agent.sources.broker import Wiring
 from edge_agent.sources.files import FileSource
 from edge_agent.sources.mqtt import MqttSource
 from edge_agent.sources.opcua.source import OpcUaSource
@@ -25,14 +26,14 @@ Source = FileSource | MqttSource | OpcUaSource | SparkplugSource
 
 def source(config: EdgeConfig, name: str, indices: dict[str, int], spool: SpoolThread, shown: SourceStatus) -> Source:
     """The source of this name; `indices` has the place of every point in the catalogue."""
-    client_id = f"{config.device}-{name}"
+    wiring = Wiring(name, f"{config.device}-{name}", indices, spool, shown)
     match config.sources[name]:
         case OpcUaSourceConfig() as found:
             return OpcUaSource(name, config.device, found, indices, spool, shown, config.certificates)
         case MqttSourceConfig() as found:
-            return MqttSource(name, client_id, found, indices, spool, shown)
+            return MqttSource(wiring, found)
         case SparkplugSourceConfig() as found:
-            return SparkplugSource(name, client_id, found, indices, spool, shown)
+            return SparkplugSource(wiring, found)
         case CsvSourceConfig() as found:
             return FileSource(name, found, indices, spool, shown)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge_agent import tls
 from edge_agent.config.base import read_password
 from edge_agent.config.mqtt import Broker, MqttVersion, endpoint
 from verification.errors import RetroProofError
@@ -135,16 +135,18 @@ class MqttLink:
             raise LinkError(self._lost)
         return event
 
-    def ready_events(self) -> list[Event]:
-        """What has arrived besides, without waiting."""
-        found = []
+    async def events(self, timeout_s: float) -> list[Event]:
+        """All that has arrived, as soon as something has; nothing after `timeout_s`. Raises LinkError as above."""
+        first = await self.next_event(timeout_s)
+        found = [] if first is None else [first]
         while not self._events.empty():
             event = self._events.get_nowait()
             if event is not None:
                 found.append(event)
         return found
 
-    async def _open(self, host: str, port: int, receive_maximum: int, *, lasting: bool) -> None:
+    async def _open(self, broker: Broker, receive_maximum: int, *, lasting: bool) -> None:
+        host, port = endpoint(broker.mqtt)[:2]
         options: dict[str, Any] = {}
         if self._v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho has no types here
@@ -153,8 +155,9 @@ class MqttLink:
             options = {"clean_start": not lasting, "properties": properties}
         try:
             await asyncio.to_thread(self._client.connect, host, port, KEEP_ALIVE_S, **options)
-        except (OSError, ssl.SSLError) as err:
-            raise LinkError(f"cannot reach {host}:{port}: {err}") from err
+        except OSError as err:  # ssl.SSLError is one
+            problem = tls.explained(err, ca_file=broker.ca_file, option="ca_file") or str(err)
+            raise LinkError(f"cannot reach {host}:{port}: {problem}") from err
         self._client.loop_start()
         try:
             self.session_present = await asyncio.wait_for(self._connack, CONNECT_TIMEOUT_S)
@@ -270,7 +273,7 @@ async def connected(
             raise LinkError(f"the certificates of {broker.mqtt} cannot be used: {err}") from err
     link = MqttLink(client, asyncio.get_running_loop(), version=version)
     try:
-        await link._open(address.host, address.port, receive_maximum, lasting=lasting)  # noqa: SLF001 - the other half of this class
+        await link._open(broker, receive_maximum, lasting=lasting)  # noqa: SLF001 - the other half of this class
         yield link
     finally:
         await link._close()  # noqa: SLF001 - same module

@@ -5,7 +5,8 @@ are a request for a certificate and the public signing key. Once the operator ha
 authority's and the key of ingest are written beside them, the certificate last: with it there, all is there. The keys
 on disk are all that is remembered in between, because the platform knows the same request again by its keys.
 
-Over https only, except to this machine itself: the token must not be read on its way.
+Over https only, except to this machine itself: the token must not be read on its way. A server that cannot be trusted
+is told at once and sent nothing: waiting mends no certificate.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from edge_agent import tls
 from edge_agent.backoff import Backoff
 from edge_agent.config.base import is_loopback
 from edge_agent.identity.keystore import sync_folder
@@ -45,6 +47,40 @@ class EnrolmentRefusedError(RetroProofError):
 
 class _Unreachable(Exception):  # noqa: N818 - tried again, not shown as it is
     """No answer, or one that says to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Platform:
+    """Who is asked; `ca_file` is the authority by which it is known, None for the public ones."""
+
+    client: httpx.Client
+    ca_file: Path | None
+
+    def ask(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 - httpx's own
+        """One request.
+
+        Raises _Unreachable where it is worth trying again, EnrolmentRefusedError for a no, and ConfigError where nobody
+        is there with whom to enrol.
+        """
+        url = self.client.base_url
+        try:
+            answer = self.client.request(method, path, **options)
+            said = answer.json() if answer.content else {}
+        except httpx.TransportError as err:
+            if problem := tls.explained(err, ca_file=self.ca_file, option="--ca-file FILE"):
+                raise ConfigError(f"{url}: {problem}") from err
+            hint = f" Does it want a certificate of this device? {tls.HOW_TO_GET_ONE.capitalize()}." * _hung_up(
+                url, err
+            )
+            raise _Unreachable(f"no answer: {str(err) or type(err).__name__}{hint}") from err
+        except ValueError as err:
+            raise ConfigError(f"{url} does not answer as ingest does; is the address right?") from err
+        if answer.status_code in (APPROVED, PENDING) and isinstance(said, dict):
+            return answer.status_code, said
+        detail = f"{said.get('detail', '')}: {said.get('next', '')}" if isinstance(said, dict) else ""
+        if answer.status_code >= FIRST_SERVER_ERROR:
+            raise _Unreachable(f"the platform is busy ({answer.status_code}) {detail}".rstrip(": "))
+        raise EnrolmentRefusedError(f"refused ({answer.status_code}): {detail}".rstrip(": "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +112,7 @@ def enrol(url: str, token: str, folder: Path, *, ca_file: Path | None, wait_s: f
         "signing_key": keys.public_text(signing_key),
     }
     with _client(url, ca_file) as client:
-        given = _until_decided(client, token, body, wait_s, report)
+        given = _until_decided(_Platform(client, ca_file), token, body, wait_s, report)
     _check(given, device, tls_key)
     for name, text in ((CA, "ca_pem"), (INGEST_KEY, "ingest_key"), (CERTIFICATE, "certificate_pem")):
         _write(folder / name, given[text].strip() + "\n")
@@ -92,7 +128,7 @@ def device_of(token: str) -> str:
 
 
 def _until_decided(
-    client: httpx.Client, token: str, body: dict[str, str], wait_s: float, report: Report
+    platform: _Platform, token: str, body: dict[str, str], wait_s: float, report: Report
 ) -> dict[str, str]:
     """Ask, then look again and again until the operator has decided. Raises ConfigError when `wait_s` is over."""
     deadline_s = time.monotonic() + wait_s
@@ -101,13 +137,12 @@ def _until_decided(
     while True:
         try:
             if number is None:
-                status, said = _call(client.post, "/ingest/v1/enrol", json=body)
+                status, said = platform.ask("POST", "/ingest/v1/enrol", json=body)
                 number = int(said["request"])
                 report(f"request {number} was received; it waits for the operator: retroproof ingest enrolment list")
             else:
-                status, said = _call(
-                    client.get, f"/ingest/v1/enrol/{number}", headers={"Authorization": f"Bearer {token}"}
-                )
+                login = {"Authorization": f"Bearer {token}"}
+                status, said = platform.ask("GET", f"/ingest/v1/enrol/{number}", headers=login)
             backoff.reset()
             if status == APPROVED:
                 return said
@@ -120,21 +155,9 @@ def _until_decided(
         time.sleep(min(backoff.next_s(), max(0.0, deadline_s - time.monotonic())))
 
 
-def _call(method: Callable[..., httpx.Response], path: str, **options: Any) -> tuple[int, dict[str, Any]]:  # noqa: ANN401 - httpx's own
-    """One request. Raises EnrolmentRefusedError for a no, _Unreachable where it is worth trying again."""
-    try:
-        answer = method(path, **options)
-        said = answer.json() if answer.content else {}
-    except httpx.TransportError as err:
-        raise _Unreachable(f"no answer: {str(err) or type(err).__name__}") from err
-    except ValueError as err:
-        raise ConfigError(f"{method.__self__.base_url} does not answer as ingest does; is the address right?") from err  # type: ignore[attr-defined]
-    if answer.status_code in (APPROVED, PENDING) and isinstance(said, dict):
-        return answer.status_code, said
-    detail = f"{said.get('detail', '')}: {said.get('next', '')}" if isinstance(said, dict) else ""
-    if answer.status_code >= FIRST_SERVER_ERROR:
-        raise _Unreachable(f"the platform is busy ({answer.status_code}) {detail}".rstrip(": "))
-    raise EnrolmentRefusedError(f"refused ({answer.status_code}): {detail}".rstrip(": "))
+def _hung_up(url: httpx.URL, err: httpx.TransportError) -> bool:
+    """Whether a server went away over TLS without a word, as some do where a client shows no certificate."""
+    return url.scheme == "https" and isinstance(err, httpx.RemoteProtocolError | httpx.ReadError)
 
 
 def _client(url: str, ca_file: Path | None) -> httpx.Client:

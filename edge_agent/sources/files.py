@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """A file as it stood at one look; the same at the next means that nobody writes to it any more."""
 
     inode: int
@@ -54,7 +54,7 @@ class FileSource:
         self._spool = spool
         self._status = status
         self._folder = Path(config.files)
-        self._seen: dict[Path, _Seen] = {}
+        self._seen: dict[Path, Seen] = {}
 
     async def run(self) -> None:
         """Look into the folder again and again; never returns."""
@@ -69,7 +69,7 @@ class FileSource:
 
     async def _look(self) -> None:
         """Take the files that stand as they stood at the last look."""
-        before, self._seen = self._seen, await asyncio.to_thread(self._list)
+        before, self._seen = self._seen, await asyncio.to_thread(waiting, self._config)
         full = ""
         for path in sorted(path for path, seen in self._seen.items() if before.get(path) == seen):
             try:
@@ -79,17 +79,9 @@ class FileSource:
                 break
         self._status.now("spool full" if full else "connected", full or self._status.message)
 
-    def _list(self) -> dict[Path, _Seen]:
-        found = {}
-        for path in self._folder.glob(self._config.pattern):
-            stat = path.lstat()
-            if S_ISREG(stat.st_mode) and not path.name.startswith(TEMPORARY):
-                found[path] = _Seen(stat.st_ino, stat.st_size, stat.st_mtime_ns)
-        return found
-
-    async def _take(self, path: Path, seen: _Seen) -> None:
+    async def _take(self, path: Path, seen: Seen) -> None:
         """Read a file and keep what it says, unless it was kept before; then move it. Raises SpoolFullError."""
-        data = await asyncio.to_thread(_read, path)
+        data = await asyncio.to_thread(contents, path)
         sha256 = hashlib.sha256(data).digest()
         if await self._spool.call(Spool.has_file, sha256):
             self._status.doubles += 1
@@ -99,9 +91,8 @@ class FileSource:
             if table.problems:
                 await self._refuse(path, seen, sha256, table.problems)
                 return
-            file = ManualFile(self._name, path.name[:MAX_TEXT_CHARS], sha256, len(table.readings))
             rows = self._rows(table)
-            await self._spool.call(Spool.append, rows, file=file)
+            await self._spool.call(Spool.append, rows, file=statement(self._name, path, sha256, table))
             self._note(rows)
             log.info(
                 "a file was read: source=%s file=%s rows=%d sha256=%s", self._name, path.name, len(rows), sha256.hex()
@@ -114,18 +105,17 @@ class FileSource:
             rows.append(self._indices[point], time_us, value, flags=RowFlag.MANUAL)
         return rows
 
-    async def _refuse(self, path: Path, seen: _Seen, sha256: bytes, problems: Sequence[Problem]) -> None:
+    async def _refuse(self, path: Path, seen: Seen, sha256: bytes, problems: Sequence[Problem]) -> None:
         self._status.bad += 1
-        first = problems[0]
-        self._status.message = f"{path.name}, line {first.line}, column {first.column!r}: {first.english}"
+        self._status.message = told(path.name, problems[0])
         log.warning("a file is refused: source=%s file=%s reason=%r", self._name, path.name, self._status.message)
         explanation = _explanation(path.name, problems)
         await asyncio.to_thread(self._move, path, seen, REFUSED, sha256, explanation)
 
-    def _move(self, path: Path, seen: _Seen, where: str, sha256: bytes, explanation: str = "") -> None:
+    def _move(self, path: Path, seen: Seen, where: str, sha256: bytes, explanation: str = "") -> None:
         """Move a file aside under a name that is free, unless it is another one by now, which is read next time."""
         stat = path.lstat()
-        if _Seen(stat.st_ino, stat.st_size, stat.st_mtime_ns) != seen:
+        if Seen(stat.st_ino, stat.st_size, stat.st_mtime_ns) != seen:
             return
         folder = self._folder / where
         folder.mkdir(exist_ok=True)
@@ -145,7 +135,32 @@ class FileSource:
         self._status.message = ""
 
 
-def _read(path: Path) -> bytes:
+def waiting(config: CsvSourceConfig) -> dict[Path, Seen]:
+    """The files that lie in the folder to be read, as they stand now."""
+    found = {}
+    for path in Path(config.files).glob(config.pattern):
+        stat = path.lstat()
+        if S_ISREG(stat.st_mode) and not path.name.startswith(TEMPORARY):
+            found[path] = Seen(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def statement(source: str, path: Path, sha256: bytes, table: Table) -> ManualFile:
+    """What is signed of a file."""
+    return ManualFile(source, path.name[:MAX_TEXT_CHARS], sha256, len(table.readings))
+
+
+def told(name: str, problem: Problem) -> str:
+    """A problem with its place: file, line and column."""
+    where = [name]
+    if problem.line:
+        where.append(f"line {problem.line}")
+    if problem.column:
+        where.append(f"column {problem.column!r}")
+    return f"{', '.join(where)}: {problem.english}"
+
+
+def contents(path: Path) -> bytes:
     """The file's bytes, or one more than are read of any file."""
     with path.open("rb") as file:
         return file.read(csvfile.MAX_FILE_BYTES + 1)

@@ -12,22 +12,17 @@ When the spool is full, readings are admitted as a loss and get no receipt, so t
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
 from dataclasses import dataclass, field
 
 from edge_agent import clock
-from edge_agent.backoff import Backoff
 from edge_agent.config.mqtt import MqttPointConfig, MqttSourceConfig
-from edge_agent.mqtt_link import Event, LinkError, Message, MqttLink, connected
-from edge_agent.sampling import worth_a_line
+from edge_agent.mqtt_link import Message, MqttLink
+from edge_agent.sources.broker import BrokerSource, Wiring
 from edge_agent.spool import Spool
 from edge_agent.spool_model import Receipt, SpoolFullError
-from edge_agent.spool_thread import SpoolThread
-from edge_agent.status import SourceStatus
 from verification import mqtt_payload as payload
-from verification.errors import ConfigError
 from verification.model import Rows
 from verification.mqtt_payload import PayloadError
 
@@ -54,44 +49,14 @@ class _Intake:
     only_here: list[int] = field(default_factory=list)
 
 
-class MqttSource:
-    """`run` for as long as the agent lives."""
+class MqttSource(BrokerSource):
+    """See the module."""
 
-    def __init__(
-        self,
-        name: str,
-        client_id: str,
-        config: MqttSourceConfig,
-        indices: dict[str, int],
-        spool: SpoolThread,
-        status: SourceStatus,
-    ) -> None:
-        self._name = name
-        self._client_id = client_id
-        self._config = config
-        self._spool = spool
-        self._status = status
-        self._indices = indices
+    def __init__(self, wiring: Wiring, config: MqttSourceConfig) -> None:
+        super().__init__(wiring, config, config.version)
         self._points: dict[str, list[tuple[str, MqttPointConfig]]] = {}
         for point_name, point in config.points.items():
             self._points.setdefault(point.topic, []).append((point_name, point))
-
-    async def run(self) -> None:
-        """Connect, read, and connect again when the connection ends; never returns."""
-        backoff = Backoff()
-        while True:
-            try:
-                async with connected(self._config, self._client_id, version=self._config.version) as link:
-                    await self._start_session(link)
-                    backoff.reset()
-                    while True:
-                        first = await link.next_event(IDLE_S)
-                        if first is not None:
-                            await self._take(link, [first, *link.ready_events()])
-            except (LinkError, ConfigError, SpoolFullError) as err:
-                log.warning("the source is down: source=%s reason=%r", self._name, str(err))
-                self._status.now("disconnected", err)
-            await asyncio.sleep(backoff.next_s())
 
     async def _start_session(self, link: MqttLink) -> None:
         if not link.session_present:
@@ -112,8 +77,11 @@ class MqttSource:
         self._status.now("connected")
         log.info("the source is connected: source=%s topics=%d refused=%d", self._name, len(topics), len(refused))
 
-    async def _take(self, link: MqttLink, events: list[Event]) -> None:
+    async def _take_what_came(self, link: MqttLink) -> None:
         """Commit what arrived in one transaction, then acknowledge and receipt it."""
+        events = await link.events(IDLE_S)
+        if not events:
+            return
         intake = _Intake()
         for message in events:
             if isinstance(message, Message):
@@ -210,9 +178,3 @@ class MqttSource:
             point.took(time_us, value, status)
         if rows:
             self._status.now("connected")
-
-    def _count_bad(self, topic: str, why: PayloadError) -> None:
-        self._status.bad += 1
-        self._status.message = f"{topic}: {why}"
-        if worth_a_line(self._status.bad):
-            log.warning("cannot be read: topic=%s count=%d reason=%r", topic, self._status.bad, str(why))

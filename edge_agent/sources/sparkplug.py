@@ -7,25 +7,23 @@ and then ever less often. When the spool is full, readings are admitted as a los
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
+from collections.abc import Mapping
 
 from edge_agent import clock
 from edge_agent.backoff import Backoff
 from edge_agent.config.sparkplug import SparkplugSourceConfig
-from edge_agent.mqtt_link import LinkError, Message, MqttLink, Published, connected
-from edge_agent.sampling import worth_a_line
+from edge_agent.mqtt_link import Message, MqttLink, Published
+from edge_agent.sources.broker import BrokerSource, Wiring
 from edge_agent.spool import Spool
 from edge_agent.spool_model import SpoolFullError, value_bits
-from edge_agent.spool_thread import SpoolThread
-from edge_agent.status import SourceStatus
 from verification import sparkplug
 from verification.batch import Gap
-from verification.errors import ConfigError, FormatError
+from verification.errors import FormatError
 from verification.model import RowFlag, Rows
 from verification.sparkplug import DataType, Metric, Payload, Topic
-from verification.sparkplug_node import NODE, EdgeNode, Outcome
+from verification.sparkplug_node import NODE, Address, EdgeNode, Outcome, Sample
 
 FIRST_REBIRTH_S, LAST_REBIRTH_S = 5.0, 300.0
 IDLE_S = 1.0  # how late a lost message may be noticed
@@ -36,54 +34,25 @@ NodeKey = tuple[str, str]  # group and node
 log = logging.getLogger(__name__)
 
 
-class SparkplugSource:
-    """`run` for as long as the agent lives."""
+class SparkplugSource(BrokerSource):
+    """See the module."""
 
-    def __init__(
-        self,
-        name: str,
-        client_id: str,
-        config: SparkplugSourceConfig,
-        indices: dict[str, int],
-        spool: SpoolThread,
-        status: SourceStatus,
-    ) -> None:
-        self._name = name
-        self._client_id = client_id
+    def __init__(self, wiring: Wiring, config: SparkplugSourceConfig) -> None:
+        super().__init__(wiring, config.broker, config.version)
         self._config = config
-        self._indices = indices
-        self._spool = spool
-        self._status = status
         self._nodes: dict[NodeKey, EdgeNode] = {}
         self._asks: dict[NodeKey, _Asking] = {}
         self._gaps: list[Gap] = []  # known but not yet in the spool
         self._last: dict[str, tuple[int, int]] = {}  # time and value (as bits) of each point's latest reading
 
     async def run(self) -> None:
-        """Connect, read, and connect again when the connection ends; never returns."""
+        """Read for as long as the agent lives; begins with what is known of the nodes."""
         await self._know_nodes()
-        backoff = Backoff()
-        while True:
-            try:
-                async with connected(self._config.broker, self._client_id, version=self._config.version) as link:
-                    await self._start_session(link)
-                    backoff.reset()
-                    while True:
-                        await self._take_what_came(link)
-            except (LinkError, ConfigError) as err:
-                log.warning("the source is down: source=%s reason=%r", self._name, str(err))
-                self._status.now("disconnected", err)
-                for node in self._nodes.values():
-                    node.disconnected()
-            await asyncio.sleep(backoff.next_s())
+        await super().run()
 
     async def _know_nodes(self) -> None:
         """The edge nodes that the points name, each with what was read of it before."""
-        points: dict[NodeKey, dict[tuple[str, str], str]] = {}
-        for name, point in self._config.points.items():
-            group, node = point.edge_node.split("/")
-            points.setdefault((group, node), {})[point.device or NODE, point.metric] = name
-        for key, named in points.items():
+        for key, named in points_by_node(self._config).items():
             seen_us = []
             for name in named.values():
                 state = await self._spool.call(Spool.state, self._indices[name])
@@ -94,10 +63,8 @@ class SparkplugSource:
 
     async def _start_session(self, link: MqttLink) -> None:
         refused = []
-        for group, node in self._nodes:
-            topics = [str(Topic(group, kind, node)) for kind in NODE_KINDS]
-            topics += [str(Topic(group, kind, node, "+")) for kind in DEVICE_KINDS]
-            refused += await link.subscribe(topics)
+        for key in self._nodes:
+            refused += await link.subscribe(topics(key))
         self._status.connects += 1
         self._status.now("connected", f"the broker does not let us read {', '.join(refused)}" if refused else "")
         log.info("the source is connected: source=%s nodes=%d refused=%d", self._name, len(self._nodes), len(refused))
@@ -105,11 +72,14 @@ class SparkplugSource:
             self._asks[key] = _Asking()
             self._ask_for_birth(link, key, "we have just connected")
 
+    def _end_session(self) -> None:
+        for node in self._nodes.values():
+            node.disconnected()
+
     async def _take_what_came(self, link: MqttLink) -> None:
         """Commit what arrived in one transaction; ask nodes for their birth where that is needed."""
-        first = await link.next_event(IDLE_S)
         rows = Rows.empty()
-        for event in [first, *link.ready_events()] if first is not None else []:
+        for event in await link.events(IDLE_S):
             match event:
                 case Message():
                     self._read(event, rows)
@@ -128,10 +98,7 @@ class SparkplugSource:
         if message.retained:  # births and data must not be; one that is says nothing about now
             return
         try:
-            topic = sparkplug.read_topic(message.topic)
-            payload = sparkplug.decode(message.payload)
-            node = self._nodes[topic.group, topic.node]
-            outcome = node.take(topic, payload, clock.now_us())
+            topic, outcome = understood(self._nodes, message)
         except FormatError as err:
             self._count_bad(message.topic, err)
             return
@@ -152,8 +119,8 @@ class SparkplugSource:
                 self._status.doubles += 1
                 continue
             self._last[sample.point] = reading
-            flags = RowFlag.BACKFILLED if sample.historical else 0
-            rows.append(self._indices[sample.point], sample.time_us, sample.value, status=sample.status, flags=flags)
+            index = self._indices[sample.point]
+            rows.append(index, sample.time_us, sample.value, status=sample.status, flags=flags(sample))
         for point, reason in outcome.refused:
             self._status.points[point].refused += 1
             self._status.points[point].fail(reason)
@@ -175,20 +142,10 @@ class SparkplugSource:
         self._status.state = "connected"
 
     def _ask_for_birth(self, link: MqttLink, key: NodeKey, reason: str) -> None:
-        """Write true to the node's rebirth metric, unless it was asked a moment ago."""
-        if not self._asks[key].due():
-            return
-        group, node = key
-        wanted = Metric(sparkplug.REBIRTH, True, DataType.BOOLEAN)  # noqa: FBT003 - the metric's value
-        command = sparkplug.encode(Payload((wanted,), clock.now_us() // 1_000))
-        link.publish(str(Topic(group, "NCMD", node)), command)
-        log.info("asking for a birth: source=%s node=%s/%s reason=%r", self._name, group, node, reason)
-
-    def _count_bad(self, where: str, why: object) -> None:
-        self._status.bad += 1
-        self._status.message = f"{where}: {why}"
-        if worth_a_line(self._status.bad):
-            log.warning("cannot be read: from=%s count=%d reason=%r", where, self._status.bad, str(why))
+        """Ask, unless the node was asked a moment ago."""
+        if self._asks[key].due():
+            ask_for_birth(link, key)
+            log.info("asking for a birth: source=%s node=%s/%s reason=%r", self._name, *key, reason)
 
 
 class _Asking:
@@ -208,3 +165,38 @@ class _Asking:
     def answered(self) -> None:
         """The node was born: a later request waits the short time again."""
         self._backoff.reset()
+
+
+def points_by_node(config: SparkplugSourceConfig) -> dict[NodeKey, dict[Address, str]]:
+    """The edge nodes that the points name, each with its points by their address in it."""
+    found: dict[NodeKey, dict[Address, str]] = {}
+    for name, point in config.points.items():
+        group, node = point.edge_node.split("/")
+        found.setdefault((group, node), {})[point.device or NODE, point.metric] = name
+    return found
+
+
+def topics(key: NodeKey) -> list[str]:
+    """On what a node and its devices speak."""
+    group, node = key
+    of_node = [str(Topic(group, kind, node)) for kind in NODE_KINDS]
+    return of_node + [str(Topic(group, kind, node, "+")) for kind in DEVICE_KINDS]
+
+
+def ask_for_birth(link: MqttLink, key: NodeKey) -> None:
+    """Write true to the node's rebirth metric."""
+    group, node = key
+    wanted = Metric(sparkplug.REBIRTH, True, DataType.BOOLEAN)  # noqa: FBT003 - the metric's value
+    link.publish(str(Topic(group, "NCMD", node)), sparkplug.encode(Payload((wanted,), clock.now_us() // 1_000)))
+
+
+def understood(nodes: Mapping[NodeKey, EdgeNode], message: Message) -> tuple[Topic, Outcome]:
+    """What a message comes to at its node. Raises FormatError."""
+    topic = sparkplug.read_topic(message.topic)
+    node = nodes[topic.group, topic.node]
+    return topic, node.take(topic, sparkplug.decode(message.payload), clock.now_us())
+
+
+def flags(sample: Sample) -> int:
+    """How its row is marked."""
+    return RowFlag.BACKFILLED if sample.historical else 0
