@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 
-from edge_agent.commission import check_mqtt, check_opcua, check_sparkplug
+from edge_agent import tls
+from edge_agent.commission import check_files, check_mqtt, check_opcua, check_sparkplug
 from edge_agent.commission.findings import PointCheck
 from edge_agent.config import EdgeConfig, SourceConfig
 from edge_agent.config.csvfile import CsvSourceConfig
@@ -40,13 +39,7 @@ async def _check_source(config: EdgeConfig, name: str, source: SourceConfig, wai
         case SparkplugSourceConfig():
             return await check_sparkplug.check(name, source, config.device, wait_s)
         case CsvSourceConfig():
-            return list(_check_folder(name, source))
-
-
-def _check_folder(name: str, source: CsvSourceConfig) -> Iterator[PointCheck]:
-    waiting = len(list(Path(source.files).glob(source.pattern)))
-    for point, config in source.points.items():
-        yield PointCheck(name, point, unit=config.unit, notes=[f"{waiting} files wait in {source.files}"])
+            return await asyncio.to_thread(check_files.check, name, source)
 
 
 async def check_ways(config: EdgeConfig) -> list[tuple[str, str]]:
@@ -64,5 +57,7 @@ async def _check_way(device: str, way: Way) -> str:
         async with connected(way.broker, f"{device}-check", lasting=False) as link:
             refused = await link.subscribe([f"ack/{device}"])
             return f"the broker does not let us read {refused[0]}; check its access list" if refused else ""
-    except (RetroProofError, httpx.HTTPError) as err:
-        return str(err) or type(err).__name__
+    except httpx.HTTPError as err:
+        return tls.explained(err, ca_file=way.ca_file, option="ca_file") or str(err) or type(err).__name__
+    except RetroProofError as err:
+        return str(err)

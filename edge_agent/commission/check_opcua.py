@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from asyncua import ua
 from asyncua.client.ua_session import UaSession
 from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.object_ids import ObjectIds
 
 from edge_agent import clock
-from edge_agent.commission.browse import Variable
+from edge_agent.commission.browse import Variable, content
 from edge_agent.commission.browse import describe as show
 from edge_agent.commission.findings import PointCheck, judge_unit
 from edge_agent.commission.session import connected
@@ -20,11 +22,12 @@ from edge_agent.sources.opcua.connection import Connection
 from edge_agent.sources.opcua.datatypes import DataTypes
 from edge_agent.sources.opcua.item import Item
 from edge_agent.sources.opcua.nodes import describe, monitor, parts
-from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading
+from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading, to_us
 from edge_agent.status import PointStatus
 from edge_agent.table import figure
 from verification.errors import RetroProofError
 
+SERVERS_CLOCK = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentTime))
 MOST_SKEW_US = 5_000_000
 NEVER_SET_US = 978_307_200_000_000  # 2001-01-01: a device clock that shows less was never set
 SLOWER = 1.01  # granted over asked, from which on it is worth a word
@@ -56,8 +59,10 @@ async def _check(connection: Connection, source: OpcUaSourceConfig, checks: dict
     for item in items:
         if item.status.state == "error":
             checks[item.name].problems.append(_with_mend(item.status.message, source.opcua))
-    for item, answer, now_us in await _read(connection.session, usable):
-        _judge_value(checks[item.name], item, answer, now_us)
+    ahead_us = await _clock_ahead_us(connection.session)
+    for item, answer in await _read(connection.session, usable):
+        _judge_value(checks[item.name], item, answer)
+        _judge_clock(checks[item.name], ahead_us)
         judge_unit(checks[item.name], shown[item.name].unit)
         _judge_terms(checks[item.name], item)
 
@@ -93,24 +98,36 @@ async def subscribe(connection: Connection, items: Sequence[Item]) -> None:
         await monitor(connection.session, granted.SubscriptionId, alike)
 
 
-async def _read(session: UaSession, items: Sequence[Item]) -> list[tuple[Item, ua.DataValue, int]]:
-    """The present value of each, with our time in the middle of the question."""
-    found: list[tuple[Item, ua.DataValue, int]] = []
+async def _clock_ahead_us(session: UaSession) -> int | None:
+    """How far the server's clock is ahead of ours; None where it does not tell.
+
+    Its own node for the time is asked, since a value may carry the server time at which it was last set.
+    """
+    wanted = [ua.ReadValueId(NodeId=SERVERS_CLOCK, AttributeId=AttributeIds.Value)]
+    asked_us = clock.now_us()
+    (answer,) = await session.read(ua.ReadParameters(MaxAge=0, NodesToRead=wanted))
+    theirs = content(answer)
+    theirs_us = to_us(theirs) if isinstance(theirs, datetime) else None
+    return None if theirs_us is None else theirs_us - (asked_us + clock.now_us()) // 2
+
+
+async def _read(session: UaSession, items: Sequence[Item]) -> list[tuple[Item, ua.DataValue]]:
+    """The present value of each."""
+    found: list[tuple[Item, ua.DataValue]] = []
     for part in parts(items):
         wanted = [
             ua.ReadValueId(NodeId=item.node_id, AttributeId=AttributeIds.Value, IndexRange=item.index_range)
             for item in part
         ]
-        asked_us = clock.now_us()
         answers = await session.read(
             ua.ReadParameters(MaxAge=0, TimestampsToReturn=ua.TimestampsToReturn.Both, NodesToRead=wanted)
         )
-        middle_us = (asked_us + clock.now_us()) // 2
-        found += [(item, answer, middle_us) for item, answer in zip(part, answers, strict=True)]
+        found += zip(part, answers, strict=True)
     return found
 
 
-def _judge_value(check: PointCheck, item: Item, answer: ua.DataValue, now_us: int) -> None:
+def _judge_value(check: PointCheck, item: Item, answer: ua.DataValue) -> None:
+    now_us = clock.now_us()
     try:
         found = reading(answer, now_us, item.element)
     except ValueRefusedError as err:
@@ -132,13 +149,15 @@ def _judge_times(check: PointCheck, answer: ua.DataValue, found: Reading, now_us
         check.problems.append("the device says a time before 2001: its clock was never set; set it, or use NTP")
     elif found.time_us - now_us > MOST_SKEW_US:
         check.problems.append("the device's time lies in the future; set its clock, or use NTP")
-    if answer.ServerTimestamp is None:
+
+
+def _judge_clock(check: PointCheck, ahead_us: int | None) -> None:
+    if ahead_us is None:
         return
-    skew_us = found.server_time_us - now_us
-    check.skew = f"{skew_us / 1e6:+.1f} s"
-    if abs(skew_us) > MOST_SKEW_US:
+    check.skew = f"{ahead_us / 1e6:+.1f} s"
+    if abs(ahead_us) > MOST_SKEW_US:
         check.problems.append(
-            f"the server's clock is {abs(skew_us) / 1e6:.0f} s {'ahead of' if skew_us > 0 else 'behind'} this "
+            f"the server's clock is {abs(ahead_us) / 1e6:.0f} s {'ahead of' if ahead_us > 0 else 'behind'} this "
             "machine's; have both use NTP"
         )
 

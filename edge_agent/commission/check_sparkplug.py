@@ -6,15 +6,15 @@ import difflib
 import time
 from collections.abc import Iterable
 
-from edge_agent import clock
 from edge_agent.commission.engineering_units import unit_of
 from edge_agent.commission.findings import PointCheck, judge_unit
 from edge_agent.config.sparkplug import SparkplugPointConfig, SparkplugSourceConfig
 from edge_agent.mqtt_link import Message, MqttLink, connected
+from edge_agent.sources.sparkplug import ask_for_birth
 from edge_agent.table import figure
 from verification import sparkplug
 from verification.errors import FormatError, RetroProofError
-from verification.sparkplug import QUALITY_GOOD, DataType, Metric, Payload, Topic
+from verification.sparkplug import QUALITY_GOOD, Metric, Topic
 
 Metrics = dict[tuple[str, str, str], Metric]  # by group/node, device (empty for the node's own) and name
 
@@ -43,8 +43,7 @@ async def _births(link: MqttLink, points: Iterable[SparkplugPointConfig], wait_s
         refused = await link.subscribe([str(Topic(group, "NBIRTH", node)), str(Topic(group, "DBIRTH", node, "+"))])
         if refused:
             raise RetroProofError(f"the broker does not let us read {refused[0]}; check its access list")
-        rebirth = Metric(sparkplug.REBIRTH, value=True, datatype=DataType.BOOLEAN)
-        link.publish(str(Topic(group, "NCMD", node)), sparkplug.encode(Payload((rebirth,), clock.now_us() // 1_000)))
+        ask_for_birth(link, (group, node))
     until_s = time.monotonic() + wait_s
     while not wanted <= found.keys() and (left_s := until_s - time.monotonic()) > 0:
         event = await link.next_event(left_s)

@@ -7,17 +7,19 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
 from edge_agent import config
-from edge_agent.commission import check, draft, dry_run, pick
+from edge_agent.commission import check, draft, dry_run, pick, preview
 from edge_agent.commission.browse import MAX_NODES, Variable, Walk, walk
 from edge_agent.commission.findings import HEADS, remarks
 from edge_agent.commission.pick import Pick
 from edge_agent.commission.session import connected
+from edge_agent.config.edge import CERTIFICATES
 from edge_agent.config.opcua import NO_SECURITY, OpcUaSourceConfig, source_problems
 from edge_agent.table import size, table
 from verification import keys
@@ -34,23 +36,31 @@ most_option = click.option(
 )
 
 
-Command = TypeVar("Command", bound=Callable[..., None])
+def server_options(command: Callable[..., None]) -> Callable[..., None]:
+    """How the server is reached: address, protection, login; the command gets them as `server`."""
 
-
-def server_options(command: Command) -> Command:
-    """How the server is reached: address, protection, login."""
-    for option in reversed(
-        (
-            click.argument("url"),
-            click.option(
-                "--security", default=NO_SECURITY, show_default=True, help="Such as Basic256Sha256/SignAndEncrypt."
-            ),
-            click.option("--user", default="", help="Who logs in."),
-            click.option("--password-file", default="", help="Its password, in a file that only you can read."),
+    @click.argument("url")
+    @click.option("--security", default=NO_SECURITY, show_default=True, help="Such as Basic256Sha256/SignAndEncrypt.")
+    @click.option("--user", default="", help="Who logs in.")
+    @click.option("--password-file", default="", help="Its password, in a file that only you can read.")
+    @click.option("--user-cert", default="", help="Instead: the certificate by which the server knows who logs in.")
+    @click.option("--user-key", default="", help="The key of that certificate.")
+    @wraps(command)
+    def with_server(
+        *, url: str, security: str, user: str, password_file: str, user_cert: str, user_key: str, **others: object
+    ) -> None:
+        server = OpcUaSourceConfig(
+            opcua=url,
+            points={},
+            security=security,
+            user=user,
+            password_file=password_file,
+            user_cert=user_cert,
+            user_key=user_key,
         )
-    ):
-        command = option(command)
-    return command
+        command(server=server, **others)
+
+    return with_server
 
 
 @click.command()
@@ -58,10 +68,9 @@ def server_options(command: Command) -> Command:
 @search_option
 @most_option
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON for each variable, for programs.")
-def browse(*, url: str, security: str, user: str, password_file: str, search: str, most: int, as_json: bool) -> None:
+def browse(*, server: OpcUaSourceConfig, search: str, most: int, as_json: bool) -> None:
     """Show the variables of the OPC UA server at URL: node, unit, type, value, history, access."""
-    server = OpcUaSourceConfig(opcua=url, points={}, security=security, user=user, password_file=password_file)
-    found = _walk(server, most)
+    found = _walk(server, most, Path())
     shown = [variable for variable in found.variables if variable.matches(search.split())]
     if as_json:
         for variable in shown:
@@ -86,10 +95,7 @@ def browse(*, url: str, security: str, user: str, password_file: str, search: st
 @click.option("--uplink", default="", metavar="URL", help="mqtts://broker:8883 or https://ingest.example.")
 def init(
     *,
-    url: str,
-    security: str,
-    user: str,
-    password_file: str,
+    server: OpcUaSourceConfig,
     out: Path,
     search: str,
     most: int,
@@ -103,18 +109,24 @@ def init(
     """Write a commented edge.yaml for points picked from the OPC UA server at URL."""
     if out.exists():
         raise ConfigError(f"{out} is there already; move it away, or name another file with --out")
-    known_device, known_key, has_certificate = draft.enrolled(out.absolute().parent)
-    server = OpcUaSourceConfig(opcua=url, points={}, security=security, user=user, password_file=password_file)
-    variables = _walk(server, most).variables
+    folder = out.absolute().parent
+    known_device, known_key, has_certificate = draft.enrolled(folder)
+    variables = _walk(server, most, folder).variables
     if nodes:
         picked = pick.picks(pick.named(variables, nodes))
     else:
         usable = [one for one in variables if not one.trouble and one.matches(search.split())]
         picked = pick.picks(usable) if everything else _ask(usable)
     if not picked:
-        raise ConfigError("nothing was picked; see what there is with: retroproof edge browse " + url)
+        raise ConfigError("nothing was picked; see what there is with: retroproof edge browse " + server.opcua)
     made = draft.Draft(
-        source, server, picked, device or known_device, ingest_key or known_key, uplink, has_certificate=has_certificate
+        source,
+        draft.seen_from(folder, server),
+        picked,
+        device or known_device,
+        ingest_key or known_key,
+        uplink,
+        has_certificate=has_certificate,
     )
     draft.write(made, out)
     click.echo(f"{out}: {len(picked)} points")
@@ -132,9 +144,11 @@ def _say_what_is_left(out: Path) -> None:
     click.echo(f"Next: retroproof edge check-config {out} --connect")
 
 
-def _walk(server: OpcUaSourceConfig, most: int) -> Walk:
+def _walk(server: OpcUaSourceConfig, most: int, folder: Path) -> Walk:
+    """Every variable; `folder` is the agent's own, in which certificates lie."""
+
     async def run() -> Walk:
-        async with connected(server, COMMISSIONING, Path("opcua")) as connection:
+        async with connected(server, COMMISSIONING, folder / CERTIFICATES) as connection:
             return await walk(connection.session, most=most)
 
     for place, problem in source_problems("", server):
@@ -253,10 +267,12 @@ def _tried_out(found: config.EdgeConfig, wait_s: float) -> bool:
 def try_out(file: Path, seconds: float, rows: int) -> None:
     """Listen for a while and show the batches that the agent would send. Sends nothing and keeps nothing."""
     found = config.load(file)
-    heard, troubles = asyncio.run(dry_run.listen(found, seconds))
-    for line in dry_run.told(dry_run.sealed(found, heard), rows):
+    heard = asyncio.run(dry_run.listen(found, seconds))
+    for line in preview.told(preview.sealed(found, heard), rows):
         click.echo(line)
-    for trouble in troubles:
+    for trouble in heard.troubles:
         click.echo(f"PROBLEM: {trouble}")
-    click.echo(f"{len(heard)} readings in {seconds:g} s; nothing was sent")
-    sys.exit(1 if troubles else 0)
+    if silent := heard.silent(found):
+        click.echo(f"note: nothing came of {', '.join(silent)}")
+    click.echo(f"{heard.readings} readings in {seconds:g} s; nothing was sent")
+    sys.exit(1 if heard.troubles else 0)

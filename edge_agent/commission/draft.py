@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
@@ -15,6 +17,7 @@ from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.identity import enrolment
 from verification.errors import ConfigError
 
+LOGIN_FILES = ("password_file", "user_cert", "user_key")
 MISSING_DEVICE, MISSING_KEY = "my-device-1", "ed25519:"
 
 
@@ -41,6 +44,12 @@ def enrolled(folder: Path) -> tuple[str, str, bool]:
         return "", "", False
     except (OSError, ValueError, IndexError) as err:
         raise ConfigError(f"{folder}: what enrolment left cannot be read ({err}); run it again") from err
+
+
+def seen_from(folder: Path, server: OpcUaSourceConfig) -> OpcUaSourceConfig:
+    """The same with the files of its login as they are named in a configuration in `folder`."""
+    named = {key: os.path.relpath(name, folder) for key in LOGIN_FILES if (name := getattr(server, key))}
+    return msgspec.structs.replace(server, **named)
 
 
 def write(draft: Draft, path: Path) -> None:
@@ -83,9 +92,9 @@ def _lines(draft: Draft, name: str) -> Iterator[str]:
     yield f"  {draft.source}:"
     yield f"    opcua: {draft.server.opcua}"
     yield f"    security: {draft.server.security}  # None, or such as Basic256Sha256/SignAndEncrypt"
-    if draft.server.user:
-        yield f"    user: {json.dumps(draft.server.user, ensure_ascii=False)}"
-        yield f"    password_file: {json.dumps(draft.server.password_file, ensure_ascii=False)}"
+    for key in ("user", *LOGIN_FILES):
+        if said := getattr(draft.server, key):
+            yield f"    {key}: {json.dumps(said, ensure_ascii=False)}"
     yield "    sampling_ms: 1000  # how often the server looks at its values; what it grants: check-config --connect"
     yield "    points:"
     for pick in draft.picks:

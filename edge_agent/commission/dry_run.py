@@ -1,73 +1,103 @@
-"""Reads for a while as the agent would and shows the batches that it would send; nothing is sent and nothing kept.
+"""Listens for a while as the agent would and says what it heard; nothing is sent to the platform and nothing is taken.
 
-The server's and broker's sessions are of their own and end with the command, no message is acknowledged or receipted,
-no file is moved, and the spool is a scratch one: an agent that runs meanwhile does not notice. Live values only, no
-history; Sparkplug nodes and folders are left out, because reading them would ask the nodes for births and move files.
+The servers' and brokers' sessions are of their own and end with the command, no message is acknowledged or receipted,
+and a file is read where it lies and stays there, so an agent that runs meanwhile, or later, misses nothing. Sparkplug
+nodes are asked for their births, as check-config does, since nothing they say can be understood without one.
+
+Live values only: no history, and no gap records. `preview` shows what was heard as batches.
 """
 
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import hashlib
 import time
-from collections.abc import Iterator
 from contextlib import aclosing
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from edge_agent import clock
 from edge_agent.commission import check_mqtt, check_opcua
 from edge_agent.commission.session import connected
 from edge_agent.config import EdgeConfig, SourceConfig
+from edge_agent.config.csvfile import CsvSourceConfig
 from edge_agent.config.mqtt import MqttSourceConfig
 from edge_agent.config.opcua import OpcUaSourceConfig
+from edge_agent.config.sparkplug import SparkplugSourceConfig
+from edge_agent.mqtt_link import Message
+from edge_agent.mqtt_link import connected as broker_connected
+from edge_agent.sources import csvfile, files, sparkplug
 from edge_agent.sources.opcua.datatypes import DataTypes
 from edge_agent.sources.opcua.decode import publication
 from edge_agent.sources.opcua.nodes import describe
-from edge_agent.spool_model import SealedBatch
-from edge_agent.spool_recovery import open_spool
-from edge_agent.table import figure
-from verification import batch
-from verification.batch import Catalogue
-from verification.errors import RetroProofError
-from verification.model import Point, Rows
+from verification.batch import ManualFile
+from verification.errors import FormatError, RetroProofError
+from verification.model import RowFlag
 from verification.mqtt_payload import PayloadReading
-
-Reading = tuple[str, int, float, int]  # point, time, value, status
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from verification.sparkplug_node import EdgeNode
 
 
-async def listen(config: EdgeConfig, seconds: float) -> tuple[list[Reading], list[str]]:
-    """What the sources say within `seconds`, and what hindered any of them."""
-    heard: list[Reading] = []
-    troubles: list[str] = []
+class Reading(NamedTuple):
+    """One value of one point, as it will stand in a batch."""
+
+    point: str
+    time_us: int
+    value: float
+    status: int = 0
+    flags: int = 0
+
+
+@dataclass(slots=True)
+class Heard:
+    """Live readings as they came, files with theirs, and what hindered, each trouble once."""
+
+    live: list[Reading] = field(default_factory=list)
+    files: list[tuple[ManualFile, list[Reading]]] = field(default_factory=list)
+    troubles: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def readings(self) -> int:
+        """How many there are in all."""
+        return len(self.live) + sum(len(readings) for _, readings in self.files)
+
+    def silent(self, config: EdgeConfig) -> list[str]:
+        """The points of which nothing came."""
+        spoke = {one.point for one in self.live} | {one.point for _, found in self.files for one in found}
+        return [point.name for point in config.points if point.name not in spoke]
+
+
+async def listen(config: EdgeConfig, seconds: float) -> Heard:
+    """What the sources say within `seconds`, all side by side."""
+    heard = Heard()
 
     async def one(name: str, source: SourceConfig) -> None:
         try:
             await _listen_to(config, name, source, seconds, heard)
         except RetroProofError as err:
-            troubles.append(f"{name}: {err}")
+            heard.troubles[f"{name}: {err}"] = None
 
     await asyncio.gather(*(one(name, source) for name, source in config.sources.items()))
-    return heard, troubles
+    return heard
 
 
-async def _listen_to(config: EdgeConfig, name: str, source: SourceConfig, seconds: float, heard: list[Reading]) -> None:
+async def _listen_to(config: EdgeConfig, name: str, source: SourceConfig, seconds: float, heard: Heard) -> None:
     match source:
         case OpcUaSourceConfig():
             await _subscribe_to(config, source, seconds, heard)
         case MqttSourceConfig():
             async with aclosing(check_mqtt.hear(name, source, config.device, seconds)) as messages:
                 async for point, what in messages:
-                    if not isinstance(what, PayloadReading):
-                        raise what
-                    heard.append((point, *what))
-        case _:
-            raise RetroProofError("is not read in a dry run: it would ask nodes for births, or move files")
+                    if isinstance(what, PayloadReading):
+                        heard.live.append(Reading(point, *what))
+                    else:
+                        heard.troubles[f"{name}: {point}: {what}"] = None
+        case SparkplugSourceConfig():
+            await _hear_nodes(config, name, source, seconds, heard)
+        case CsvSourceConfig():
+            await _look_into(name, source, seconds, heard)
 
 
-async def _subscribe_to(config: EdgeConfig, source: OpcUaSourceConfig, seconds: float, heard: list[Reading]) -> None:
+async def _subscribe_to(config: EdgeConfig, source: OpcUaSourceConfig, seconds: float, heard: Heard) -> None:
     items = check_opcua.items_of(source)
     async with connected(source, config.device, config.certificates) as connection:
         await describe(connection.session, items, DataTypes(connection.session))
@@ -83,46 +113,58 @@ async def _subscribe_to(config: EdgeConfig, source: OpcUaSourceConfig, seconds: 
             except TimeoutError:
                 break
             acknowledged = [] if found.keep_alive else [(found.subscription, found.sequence)]
-            heard += [(names[handle], one.time_us, one.value, one.status) for handle, one in found.values.readings()]
+            heard.live += [
+                Reading(names[handle], one.time_us, one.value, one.status) for handle, one in found.values.readings()
+            ]
     broken = [f"{item.name}: {item.status.message}" for item in items if item.status.state == "error"]
     if broken:
         raise RetroProofError("; ".join(broken))
 
 
-def sealed(config: EdgeConfig, heard: list[Reading]) -> list[SealedBatch]:
-    """The readings as the agent would seal them, in a spool that is thrown away."""
-    with tempfile.TemporaryDirectory(prefix="retroproof-dry-run-") as folder:
-        spool = open_spool(Path(folder) / "spool.sqlite", config.device, config.private_key(), config.limits())
-        try:
-            indices = spool.catalogue(config.points)
-            for start in range(0, len(heard), config.batch.max_rows):
-                rows = Rows.empty()
-                for point, time_us, value, status in heard[start : start + config.batch.max_rows]:
-                    rows.append(indices[point], time_us, value, status=status)
-                spool.append(rows)
-            spool.seal_due(clock.clock_state(), everything=True)
-            return spool.pending((-1, -1), len(heard) + len(config.points) + 1)
-        finally:
-            spool.close()
+async def _hear_nodes(
+    config: EdgeConfig, name: str, source: SparkplugSourceConfig, seconds: float, heard: Heard
+) -> None:
+    nodes = {key: EdgeNode(points) for key, points in sparkplug.points_by_node(source).items()}
+    client_id = f"{config.device}-{name}-check"
+    async with broker_connected(source.broker, client_id, version=source.version, lasting=False) as link:
+        for key in nodes:
+            if refused := await link.subscribe(sparkplug.topics(key)):
+                raise RetroProofError(f"the broker does not let us read {refused[0]}; check its access list")
+            sparkplug.ask_for_birth(link, key)
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            for event in await link.events(left_s):
+                if isinstance(event, Message) and not event.retained:
+                    try:
+                        _, outcome = sparkplug.understood(nodes, event)
+                    except FormatError as err:
+                        heard.troubles[f"{name}: {event.topic}: {err}"] = None
+                        continue
+                    heard.troubles |= {f"{name}: {point}: {why}": None for point, why in outcome.refused}
+                    heard.live += [
+                        Reading(one.point, one.time_us, one.value, one.status, sparkplug.flags(one))
+                        for one in outcome.samples
+                    ]
+    unborn = ["/".join(key) for key, node in nodes.items() if not node.online]
+    if unborn:
+        raise RetroProofError(f"not born within {seconds:g} s of being asked: {', '.join(unborn)}; do they run?")
 
 
-def told(batches: list[SealedBatch], most_rows: int) -> Iterator[str]:
-    """Each batch in words, with the first of its rows."""
-    names: dict[int, Point] = {}
-    for item in batches:
-        opened = batch.open_batch(item.data)
-        header = opened.header
-        size = f"{len(item.data)} bytes, clock {header.clock_state}, signed by key {opened.envelope.key_id.hex()}"
-        match batch.read_payload(opened):
-            case Catalogue(points, first):
-                names |= dict(enumerate(points, start=first))
-                yield f"batch {header.sequence}: names {len(points)} points; {size}"
-            case Rows() as rows:
-                yield f"batch {header.sequence}: {len(rows)} readings; {size}"
-                for place in range(min(len(rows), most_rows)):
-                    point = names[rows.point[place]]
-                    at = (_EPOCH + timedelta(microseconds=rows.time_us[place])).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-                    status = "Good" if rows.status[place] == 0 else f"0x{rows.status[place]:08X}"
-                    yield f"  {at} UTC  {point.name} = {figure(rows.value[place])} {point.unit}  {status}"
-                if len(rows) > most_rows:
-                    yield f"  and {len(rows) - most_rows} more"
+async def _look_into(name: str, source: CsvSourceConfig, seconds: float, heard: Heard) -> None:
+    """The files that lie there at the end and are no longer written to."""
+    await asyncio.sleep(max(0.0, seconds - files.LOOK_EVERY_S))
+    before = await asyncio.to_thread(files.waiting, source)
+    await asyncio.sleep(files.LOOK_EVERY_S)
+    known: set[bytes] = set()
+    for path, seen in sorted((await asyncio.to_thread(files.waiting, source)).items()):
+        if before.get(path) != seen:
+            heard.troubles[f"{name}: {path.name} is still being written; it is taken once it stands still"] = None
+            continue
+        data = await asyncio.to_thread(files.contents, path)
+        table = await asyncio.to_thread(csvfile.read, data, source)
+        if table.problems:
+            heard.troubles[f"{name}: {files.told(path.name, table.problems[0])}"] = None
+        elif (sha256 := hashlib.sha256(data).digest()) not in known:
+            known.add(sha256)
+            found = [Reading(*one, flags=RowFlag.MANUAL) for one in table.readings]
+            heard.files.append((files.statement(name, path, sha256, table), found))

@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from asyncua.ua.uaerrors import UaError
+from asyncua.ua.uaerrors import BadIdentityTokenInvalid, BadIdentityTokenRejected, BadUserAccessDenied, UaError
 
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.sources.opcua.connection import Connection
 from edge_agent.sources.opcua.security import Folder, SecurityError, secure
 from verification.errors import RetroProofError
 
-CLOSE_TIMEOUT_S = 3.0
+LOGIN_REFUSED = (BadIdentityTokenInvalid, BadIdentityTokenRejected, BadUserAccessDenied)
 
 
 class ServerError(RetroProofError):
@@ -30,7 +30,7 @@ async def connected(source: OpcUaSourceConfig, device: str, folder: Path) -> Asy
     try:
         try:
             await secure(connection, source, Folder.of(source, folder))
-            await connection.begin_session()
+            await _log_in(connection, source)
             yield connection
         finally:
             with suppress(OSError, TimeoutError, UaError):
@@ -42,4 +42,15 @@ async def connected(source: OpcUaSourceConfig, device: str, folder: Path) -> Asy
         raise ServerError(
             f"{source.opcua}: no session: {str(err) or type(err).__name__}. Does the server run, is the address right, "
             "does a firewall stand between?"
+        ) from err
+
+
+async def _log_in(connection: Connection, source: OpcUaSourceConfig) -> None:
+    try:
+        await connection.begin_session()
+    except LOGIN_REFUSED as err:
+        who = source.user or source.user_cert or "anybody without a login"
+        raise SecurityError(
+            f"{source.opcua}: the server does not let {who} log in ({type(err).__name__}). Ask its administrator for a "
+            "login that may read, and look for a slip in the password"
         ) from err

@@ -20,6 +20,7 @@ from verification.model import DEVICE_ID, Point
 from verification.yamlfile import load_yaml
 
 MAX_PORT = 65_536
+CERTIFICATES = "opcua"  # the folder of OPC UA servers' certificates, beside the spool
 
 
 class EdgeConfig(Strict, frozen=True):
@@ -58,7 +59,7 @@ class EdgeConfig(Strict, frozen=True):
     @property
     def certificates(self) -> Path:
         """Where the certificates of OPC UA servers lie, unless a source names another folder."""
-        return self.spool_path.parent / "opcua"
+        return self.spool_path.parent / CERTIFICATES
 
     def key_store(self) -> KeyStore:
         """Where the key that signs batches lies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 
@@ -14,7 +15,7 @@ from paho.mqtt.properties import Properties
 
 from edge_agent.clock import now_us
 from tests.edge_agent.odd_server import serving
-from tests.edge_agent.support import free_port
+from tests.edge_agent.support import free_port, wait_for
 from tests.edge_agent.test_edge_cli import run
 from tests.support.peers import Peer
 from verification import keys
@@ -279,3 +280,100 @@ def test_a_sparkplug_metric_that_is_not_there_is_a_problem(write, hall, point, m
     code, shown = check(write(hall(one=point)), "--wait", 3)
     assert code == 1
     assert any(message in line for line in shown.splitlines() if line.startswith("PROBLEM: hall.one")), shown
+
+
+def test_a_dry_run_asks_sparkplug_nodes_for_their_births_and_shows_what_they_say(write, hall):
+    points = {"energy": {"device": "meter", "metric": "Energy/Total"}, "label": {"metric": "Label"}}
+    done = run("dry-run", "--config", write(hall(**points)), "--seconds", 8)
+    assert "batch 0: names 2 points;" in done.output
+    assert "energy = 12.5 kWh  Good" in done.output
+    assert "PROBLEM: hall: label: " in done.output
+    assert "note: nothing came of label" in done.output
+    assert done.exit_code == 1
+
+
+def test_a_dry_run_names_a_sparkplug_node_that_is_not_there(write, hall):
+    done = run("dry-run", "--config", write(hall(one={"edge_node": "hall/nobody", "metric": "x"})), "--seconds", 2)
+    assert done.exit_code == 1
+    assert "PROBLEM: hall: not born within 2 s of being asked: hall/nobody; do they run?" in done.output
+
+
+# ---- files
+
+
+@pytest.fixture
+def office(tmp_path):
+    """A drop folder with a roster in it, and its source."""
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "march.csv").write_text("日期,人数\n2026-03-01,62\n2026-03-02,64\n", encoding="gbk")
+    staff = {"column": "人数", "unit": "heads", "kind": "gauge"}
+    times = {"time": "日期", "time_format": "%Y-%m-%d", "time_zone": "Asia/Shanghai"}
+    return drop, {"office": {"files": "drop", "points": {"staff": staff}, **times}}
+
+
+def content(folder) -> dict[str, tuple[bytes, int]]:
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_a_dry_run_shows_the_files_that_wait_and_leaves_them_where_they_are(write, office, tmp_path):
+    drop, source = office
+    path = write(source)
+    before = content(tmp_path)
+    for _ in range(2):  # the first has marked nothing as read
+        done = run("dry-run", "--config", path, "--seconds", 1)
+        assert done.exit_code == 0, done.output
+        sha256 = hashlib.sha256((drop / "march.csv").read_bytes()).hexdigest()
+        assert "names file march.csv of 2 readings;" in done.output
+        assert f"sha256 {sha256}" in done.output
+        assert "2026-02-28 16:00:00.000 UTC  staff = 62 heads  Good  manual" in done.output
+        assert "2 readings in 1 s; nothing was sent" in done.output
+    assert content(tmp_path) == before
+
+
+def test_the_agent_takes_a_file_after_a_dry_run_has_shown_it(office, make_agent):
+    drop, source = office
+    agent = make_agent(sources=source)
+    (agent.folder / "drop").mkdir()
+    (agent.folder / "drop" / "march.csv").write_bytes((drop / "march.csv").read_bytes())
+    agent.ingest.start()
+    agent.config_path.write_text(yaml.safe_dump(agent.config, sort_keys=False))
+    assert "2 readings" in run("dry-run", "--config", agent.config_path, "--seconds", 1).output
+    agent.start()
+    wait_for(lambda: sorted(value for _, _, value in agent.ingest.rows()) == [62.0, 64.0], "its rows, once")
+    wait_for((agent.folder / "drop" / "done" / "march.csv").exists, "it is moved now")
+
+
+def test_a_dry_run_names_file_line_and_column_of_what_would_be_refused(write, office, tmp_path):
+    drop, source = office
+    (drop / "april.csv").write_text("日期,人数\n2026-04-01,6O\n", encoding="utf-8")
+    path = write(source)
+    before = content(tmp_path)
+    done = run("dry-run", "--config", path, "--seconds", 1)
+    assert done.exit_code == 1
+    assert "PROBLEM: office: april.csv, line 2, column '人数': not a number: '6O'" in done.output
+    assert "staff = 62 heads" in done.output
+    assert content(tmp_path) == before
+
+
+def test_a_folder_is_checked_by_the_files_that_wait_in_it(write, office, tmp_path):
+    drop, source = office
+    path = write(source)
+    before = content(tmp_path)
+    code, shown = check(path)
+    assert code == 0, shown
+    assert ["office", "staff", "64", "heads"] in [line.split()[:4] for line in shown.splitlines()]
+    assert content(tmp_path) == before
+    (drop / "april.csv").write_text("日期,人数\n2026-04-01,6O\n", encoding="utf-8")
+    code, shown = check(path)
+    assert code == 1
+    assert "PROBLEM: office.staff: would be refused: april.csv, line 2, column '人数': not a number: '6O'" in shown
+    for file in drop.iterdir():
+        file.unlink()
+    code, shown = check(path)
+    assert code == 0
+    assert "note: office.staff: none of the 0 files in" in shown
