@@ -213,7 +213,9 @@ class Spool:
                 self._run("insert_file", sha256=file.sha256, read_us=self._now_us())
                 self._seal(Catalogue((), 0, (file,)), clock.ClockState("unknown"))
             if taken is not None:
-                self._db.execute(SQL["upsert_taken"], taken)
+                self._db.execute(SQL["upsert_taken"], (taken.source, taken.subscription, taken.sequence))
+                if taken.session is not None:
+                    self._db.execute(SQL["upsert_session"], (taken.source, taken.session))
         self._states |= states
         self._grow(len(pieces), len(rows), sum(len(data) for _, _, data in pieces))
         self.identity = replace(self.identity, filtered=self.identity.filtered + filtered)

@@ -111,11 +111,15 @@ class Depth:
 
 
 class Taken(NamedTuple):
-    """Up to which message of a source's subscription the rows are in the spool."""
+    """Up to which message of a source's subscription the rows are in the spool.
+
+    session: what `Spool.keep_session` shall hold as of this message; None where the message changes nothing about it.
+    """
 
     source: str
     subscription: int
     sequence: int
+    session: bytes | None = None
 
 
 Receipt = tuple[str, bytes]  # a topic and the correlation by which a message on it is known again

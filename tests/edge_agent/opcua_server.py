@@ -22,6 +22,7 @@ from typing import Any
 from asyncua import Server, ua
 from asyncua.server.history import HistoryStorageInterface
 
+LAST_NUMBER = 2**32 - 1
 EPOCH = ua.DateTime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,6 +84,8 @@ class TestServer:
         self.server = Server()
         self.nodes: dict[str, ua.NodeId] = {}
         self.count = 0
+        self.shift = 0
+        self.last_number = LAST_NUMBER
         self.ticking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -125,7 +128,11 @@ class TestServer:
         await self._obey_faults(order)
 
     async def _obey_faults(self, order: dict[str, Any]) -> None:
-        """tick, stop: values by themselves; forget_sent: no Republish; forget_sessions: as after a restart."""
+        """tick, stop: values by themselves; forget_sent: no Republish; forget_sessions: as after a restart.
+
+        renumber: the next message of the only subscription has the number `next`, and after `last` comes 1; lose: the
+        next message is gone before it is sent.
+        """
         if "tick" in order:
             await self.tick(**order["tick"])
         if "stop" in order and self.ticking is not None:
@@ -136,6 +143,31 @@ class TestServer:
         if "forget_sessions" in order:
             for session in list(self.server.iserver._external_sessions.values()):
                 await session.close_session(delete_subs=True)
+        if "renumber" in order:
+            self.renumber(**order["renumber"])
+        if "lose" in order:
+            for subscription in self.server.iserver.subscription_service.subscriptions.values():
+                subscription._triggered_datachanges.clear()
+                subscription._notification_seq = subscription._notification_seq % self.last_number + 1
+
+    def renumber(self, next: int, last: int) -> None:  # noqa: A002 - the order's own word
+        (subscription,) = self.server.iserver.subscription_service.subscriptions.values()
+        self.shift, self.last_number = next - subscription._notification_seq, last
+        subscription._notification_seq = next
+        sent = list(subscription._not_acknowledged_results.values())
+        subscription._not_acknowledged_results.clear()
+        for result in sent:
+            result.NotificationMessage.SequenceNumber += self.shift
+            subscription._not_acknowledged_results[result.NotificationMessage.SequenceNumber] = result
+        pop = subscription._pop_publish_result
+
+        def pop_and_begin_again() -> ua.PublishResult:
+            result = pop()  # the library itself would go on to numbers that have no room in a message
+            if subscription._notification_seq > last:
+                subscription._notification_seq = 1
+            return result
+
+        subscription._pop_publish_result = pop_and_begin_again
 
     async def tick(self, count: int, interval_ms: float) -> None:
         """Nodes t0, t1, ... that count 1, 2, 3, ... by themselves: the counter is their ledger."""
@@ -165,7 +197,8 @@ async def main(options: dict[str, object]) -> None:
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
         while line := await orders.readline():
             await plant.obey(json.loads(line))
-            print(json.dumps({"counted": plant.count}), flush=True)
+            said = {"counted": plant.count, "sessions": len(plant.server.iserver._external_sessions)}
+            print(json.dumps(said | {"shift": plant.shift}), flush=True)
 
 
 if __name__ == "__main__":

@@ -219,14 +219,21 @@ class AgentProcess:
     def log(self) -> str:
         return (self.folder / "agent.log").read_text(encoding="utf-8")
 
-    def start(self) -> AgentProcess:
+    def start(self, *, death: dict[str, object] | None = None) -> AgentProcess:
+        """Start it; `death` is the plan by which it kills itself (see `crashes`)."""
         self.config_path.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        program = ["retroproof"] if death is None else ["tests.edge_agent.crashes", json.dumps(death)]
         with (self.folder / "agent.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "retroproof", "edge", "run", "--config", str(self.config_path)],
+                [sys.executable, "-m", *program, "edge", "run", "--config", str(self.config_path)],
                 stderr=log,
             )
         return self
+
+    def wait_for_death(self) -> None:
+        """Return once it has killed itself."""
+        assert self._process is not None
+        assert self._process.wait(DEADLINE_S) == -signal.SIGKILL, self.log
 
     @property
     def pid(self) -> int:

@@ -1,12 +1,13 @@
 // A node-opcua server for the agent's tests: `node opcua_server.js '{"port": 4840, "pki": "folder", "ticking": ...}'`.
 //
-// Orders come as JSON lines on stdin; each is answered with one: how far the ticking has counted. Nodes are
-// `ns=1;s=<name>`.
+// Orders come as JSON lines on stdin; each is answered with one: how far the ticking has counted, and by
+// how much messages were renumbered. Nodes are `ns=1;s=<name>`.
 //   {"add": [{name, type, declared?, value?, array?, history?, range?, enumeration?}]}   variables, at any time
 //   {"write": [{name, value, time?, status?}]}            time in milliseconds since 1970
 //   {"remove": [name]}                                    the node is gone
 //   {"tick": {count, interval_ms}}                        variables t0, t1, ... that count 1, 2, 3, ... by themselves
 //   {"stop": true}                                        stops the ticking
+//   {"renumber": {next}}                                  the next message of the only subscription has this number
 //
 // What a tick writes is exact: the counter is the ledger, so that a reader knows which values are missing or doubled.
 
@@ -47,7 +48,7 @@ async function main() {
     registerServerMethod: opcua.RegisterServerMethod.HIDDEN,
   });
   await server.initialize();
-  const plant = new Plant(server.engine.addressSpace);
+  const plant = new Plant(server.engine);
   await server.start();
   answer("ready");
   for await (const line of readline.createInterface({ input: process.stdin })) {
@@ -57,13 +58,15 @@ async function main() {
 }
 
 class Plant {
-  constructor(addressSpace) {
-    this.addressSpace = addressSpace;
-    this.namespace = addressSpace.getOwnNamespace();
+  constructor(engine) {
+    this.engine = engine;
+    this.addressSpace = engine.addressSpace;
+    this.namespace = this.addressSpace.getOwnNamespace();
     this.nodes = new Map();
     this.types = new Map();
     this.ticking = [];
     this.count = 0;
+    this.shift = 0;
     this.timer = null;
   }
 
@@ -73,7 +76,16 @@ class Plant {
     for (const name of order.remove ?? []) this.remove(name);
     if (order.tick) this.tick(order.tick);
     if (order.stop) clearInterval(this.timer);
-    return { counted: this.count };
+    if (order.renumber) this.renumber(order.renumber);
+    return { counted: this.count, shift: this.shift };
+  }
+
+  renumber({ next }) {
+    const [session] = Object.values(this.engine._sessions);
+    const [subscription] = Object.values(session.publishEngine._subscriptions);
+    this.shift = next - subscription._sequence_number_generator.future();
+    subscription._sequence_number_generator._set(next);
+    for (const message of subscription._sent_notification_messages) message.sequenceNumber += this.shift;
   }
 
   add({ name, type, declared, value, array, history, range, enumeration }) {

@@ -17,7 +17,7 @@ import math
 import time
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import eq
 
 from edge_agent import clock
@@ -64,13 +64,17 @@ class Intake:
         states = await self._spool.call(Spool.states)
         self._previous = {point: state.row for point, state in states.items()}
 
-    async def take(self, values: Values, taken: Taken) -> bool:
-        """Commit what is new in a message; whether seams were touched. Raises SpoolFullError, having kept nothing."""
+    async def take(self, values: Values, taken: Taken, session: Callable[[], bytes | None]) -> None:
+        """Commit what is new in a message, and with it what `session` says once its seams are closed.
+
+        Raises SpoolFullError, having kept nothing.
+        """
         self._refuse(values.refused)
         gaps: list[Gap] = []
-        with_care = self._needs_care(values)
-        if with_care:
+        if self._needs_care(values):
             values, gaps = await self._carefully(values)
+            # In one transaction with the rows: a kill between the two would lose a gap, or invent one.
+            taken = taken._replace(session=session())
         rows = Rows(
             array("H", _points(values)),
             array("q", values.time_us),
@@ -82,7 +86,6 @@ class Intake:
         await self._spool.call(Spool.append, rows, gaps=gaps, taken=taken)
         self._previous.update(zip(_points(values), _samples(values), strict=True))
         self._note(values)
-        return with_care
 
     def expect_loss(self, items: Iterable[Item]) -> None:
         """A message is lost for good: before the next values of these items are taken, mend what can be mended."""

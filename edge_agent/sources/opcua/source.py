@@ -23,8 +23,9 @@ from edge_agent.sources.opcua import record as session_record
 from edge_agent.sources.opcua.connection import Connection
 from edge_agent.sources.opcua.history import HistoryReader
 from edge_agent.sources.opcua.item import Item
+from edge_agent.sources.opcua.messages import SessionGoneError
 from edge_agent.sources.opcua.security import Folder, secure
-from edge_agent.sources.opcua.session import Session, SessionGoneError, Terms
+from edge_agent.sources.opcua.session import Session, Terms
 from edge_agent.spool import Spool
 from edge_agent.spool_model import SpoolFullError
 from edge_agent.spool_thread import SpoolThread
