@@ -2,8 +2,8 @@
 
 Kernels compute in plain floats and integers; a unit is converted once, where a value enters or leaves. Factors are
 cached, because pint is slow per call, and the registry is built on first use, because importing pint takes a
-quarter of a second. Not handled: temperatures with an offset between scales (degC to K), which no metric here
-needs.
+quarter of a second. Not handled: scales that begin at different zeros (degC, K, degF), which no factor turns into
+each other; they are refused.
 """
 
 from __future__ import annotations
@@ -112,16 +112,23 @@ def unit_text(unit: UnitLike) -> str:
     return f"{unit:~C}" or "1"
 
 
+@functools.cache
 def unit_factor(source: UnitLike, target: UnitLike) -> float:
-    """The factor that turns a value in `source` into one in `target`. Raises UnitError where they do not fit."""
+    """The factor that turns a value in `source` into one in `target`. Raises UnitError where there is none."""
+    import pint  # noqa: PLC0415 - see `_built_registry`
+
     if source == target:
         return 1.0
+    both = f"{unit_text(source)!r} and {unit_text(target)!r}"
     if source.dimensionality != target.dimensionality:
-        raise UnitError(
-            f"{unit_text(source)!r} and {unit_text(target)!r} do not measure the same kind of quantity; "
-            "they cannot be added or converted"
-        )
-    return float(_registry().Quantity(1.0, source).to(target).magnitude)
+        raise UnitError(f"{both} do not measure the same kind of quantity; they cannot be added or converted")
+    try:
+        none, one = (float(_registry().Quantity(value, source).to(target).magnitude) for value in (0.0, 1.0))
+    except pint.PintError as err:
+        raise UnitError(f"{both} cannot be converted: {err}") from err
+    if none:
+        raise UnitError(f"{both} count from different zeros; write both in one of them")
+    return one
 
 
 def check_unit(unit: str) -> None:
@@ -129,14 +136,24 @@ def check_unit(unit: str) -> None:
     _parse(unit)
 
 
+def same_kind(unit: str, other: str) -> bool:
+    """Whether both measure one kind of quantity, be it from different zeros. Raises UnitError for what is no unit."""
+    return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
+
+
 def same_dimension(unit: str, other: str) -> bool:
     """Whether values in `unit` and in `other` may be added. Raises UnitError for a unit that cannot be read."""
-    return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
+    one, another = _parse(unit), _parse(other)
+    try:
+        unit_factor(one, another)
+    except UnitError:
+        return False
+    return True
 
 
 def quantities_of(unit: str) -> list[str]:
     """The quantities that can be measured in `unit`, the most specific first. Raises UnitError."""
-    return [name for name, units in QUANTITIES.items() if any(same_dimension(unit, one) for one in units)]
+    return [name for name, units in QUANTITIES.items() if any(same_kind(unit, one) for one in units)]
 
 
 def check_quantity(unit: str, quantity: str) -> None:
@@ -152,10 +169,10 @@ def scale_factor(source: str, target: str) -> float:
     """The factor that turns a value in `source` into one in `target`. Raises UnitError, naming both, where they do
     not fit.
     """
-    if not same_dimension(source, target):
+    if not same_kind(source, target):
         raise UnitError(
             f"{source!r} and {target!r} do not measure the same kind of quantity "
             f"({_parse(source).dimensionality} against {_parse(target).dimensionality}); they cannot be added or "
             f"converted"
         )
-    return float(_registry().Quantity(1.0, _parse(source)).to(_parse(target)).magnitude)
+    return unit_factor(_parse(source), _parse(target))

@@ -14,6 +14,7 @@ from verification.units import (
     check_unit,
     quantities_of,
     same_dimension,
+    same_kind,
     scale_factor,
 )
 
@@ -49,6 +50,17 @@ def test_units_that_do_not_fit_are_refused_naming_both(source: str, target: str)
     with pytest.raises(UnitError, match=f"'{source}' and '{target}'"):
         scale_factor(source, target)
     assert not same_dimension(source, target)
+
+
+@pytest.mark.parametrize(("source", "target"), [("K", "degC"), ("degF", "degC"), ("degC", "K")])
+def test_temperatures_from_different_zeros_have_no_factor(source: str, target: str):
+    """1 K is -272.15 degC: a point in K multiplied by that would be off without a word."""
+    with pytest.raises(UnitError, match="count from different zeros; write both in one of them"):
+        scale_factor(source, target)
+    assert not same_dimension(source, target)
+    assert same_kind(source, target)
+    assert scale_factor(source, source) == 1
+    assert scale_factor(f"kWh/{source}", f"Wh/{source}") == 1000
 
 
 @pytest.mark.parametrize("unit", ["", "kWh +", "kWh/t/", "m**1e9", "kilowhat", "1" * 41, "__import__('os')", "kWh;t"])

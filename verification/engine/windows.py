@@ -16,7 +16,7 @@ from verification.plan.shape import StandardConditions
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
 from verification.series.columns import Floats
-from verification.units import same_dimension
+from verification.units import same_kind
 
 
 def model_spec(spec: MeasureSpec) -> ModelSpec:
@@ -34,7 +34,7 @@ def model_spec(spec: MeasureSpec) -> ModelSpec:
 def temperatures(spec: MeasureSpec) -> list[str]:
     """The drivers in a unit of temperature, those of the model first."""
     drivers = (*spec.drivers, *spec.alternatives)
-    return [driver.name for driver in drivers if same_dimension(driver.unit, "degC")]
+    return [driver.name for driver in drivers if same_kind(driver.unit, "degC")]
 
 
 def output_driver(spec: MeasureSpec) -> str | None:
