@@ -328,13 +328,6 @@ def test_a_bill_may_differ_by_five_percent(percent: float, *, named: bool):
     assert ("BILL_DISAGREES" in billed(percent)) == named
 
 
-def test_a_bill_over_days_that_are_missing_cannot_be_compared():
-    bill = Bill("march", "ac_energy", *MARCH, value=1e8, unit="kWh")
-    lost = READINGS["ac_energy"].time_us == micros(LINE, dt.date(2026, 3, 9))
-    readings = {**READINGS, "ac_energy": READINGS["ac_energy"].take(~lost)}
-    assert "BILL_NOT_COMPARABLE" in codes(judged(msgspec.structs.replace(LINE, bills=[bill]), readings))
-
-
 METAL = Balance("metal", "metal_tapped", "cast")
 DAILY_ENERGY = """
   daily_energy:

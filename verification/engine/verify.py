@@ -28,7 +28,7 @@ from verification.quality.balance import contradicts, cross_checks
 from verification.quality.gate import gate
 from verification.quality.points import (
     PointWindow,
-    adjusting_points,
+    grounds,
     measure_specs,
     needed_points,
     point_windows,
@@ -77,8 +77,8 @@ def _measure(
     """One measure of the plan; a finding of the whole that forbids a number forbids this one, unless it is about
     other points.
     """
-    points = adjusting_points(plan, spec.name).union(spec.points)
-    of_the_whole = [finding for finding in of_the_whole if contradicts(plan, finding, points)]
+    standing_on = grounds(plan, spec)
+    of_the_whole = [finding for finding in of_the_whole if contradicts(plan, finding, standing_on)]
     findings = doubts(spec)
     baseline, found = gate(plan, spec, before)  # step 2
     findings += found

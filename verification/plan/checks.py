@@ -16,7 +16,7 @@ from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
 from verification.model import PointKind
 from verification.plan.check_adjustments import check_adjustments, check_fits
-from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US
+from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US, interval_edges_us, span_us
 from verification.plan.measure import OUTPUT, MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec, plan_formula
 from verification.plan.shape import Bill, Event, Measure, Plan, Window
@@ -219,6 +219,10 @@ def _check_bill(plan: Plan, bill: Bill, path: Path) -> None:
         raise PlanError((*path, "end"), "is not after start; end is the first day left out")
     if not any(window.start <= bill.start and bill.end <= window.end for _, window in plan.windows):
         raise PlanError(path, "the bill's period must lie inside the baseline or inside the reporting period")
+    if plan.interval in ("week", "month"):
+        edges = {edge for _, window in plan.windows for edge in interval_edges_us(plan, window)}
+        if not edges.issuperset(span_us(plan, Window(bill.start, bill.end))):
+            raise PlanError(path, f"the bill must begin and end where a {plan.interval} of its window does")
 
 
 def _check_figures(measure: Measure, spec: MeasureSpec) -> None:

@@ -6,20 +6,22 @@ two is wrong, nobody can tell, so that no interval about it is true. Measures on
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind
+from verification.plan.edges import span_us
 from verification.plan.resolve import plan_formula
-from verification.plan.shape import Balance, Bill, Plan
+from verification.plan.shape import Balance, Bill, Plan, Window
 from verification.quality.points import PointWindow, needed_points
+from verification.series.columns import Booleans
 from verification.units import scale_factor
 
 BILL_PERCENT = 5  # China's online energy monitoring: daily sums against the monthly bill
-COMPARED_PERCENT = 90  # of a window's intervals, as for a measure: who drops the main meter's readings escapes no check
+COMPARED_PERCENT = 90  # of the intervals, as for a measure: who drops the main meter's readings escapes no check
 
 
 def cross_checks(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
@@ -27,21 +29,32 @@ def cross_checks(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     return [*check_bills(plan, windows), *check_balances(plan, windows), *unchecked_events(plan)]
 
 
-def contradicts(plan: Plan, finding: Finding, points: Collection[str]) -> bool:
-    """Whether `finding` speaks against figures that stand on `points`: a bill or balance does where it names one of
-    them, any other finding of the whole always.
+def contradicts(plan: Plan, finding: Finding, points: AbstractSet[str]) -> bool:
+    """Whether `finding` speaks against figures that stand on `points`: a bill or a balance does where it names one of
+    them; one about the readings of a point also where a balance holds it against them, because such a check is none;
+    one about no point always.
     """
     if "bill" in finding.data:
         return any(bill.id == finding.data["bill"] and bill.point in points for bill in plan.bills)
+    sides = [(balance.id, _balanced_points(plan, balance)) for balance in plan.balances]
     if "balance" in finding.data:
-        found = [balance for balance in plan.balances if balance.id == finding.data["balance"]]
-        return any(not _balanced_points(plan, balance).isdisjoint(points) for balance in found)
+        return any(name == finding.data["balance"] and not side.isdisjoint(points) for name, side in sides)
+    if "point" in finding.data:
+        checked_by = frozenset[str]().union(*(side for _, side in sides if not side.isdisjoint(points)))
+        return finding.data["point"] in points | checked_by
     return True
 
 
 def check_bills(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
-    """Every bill of the plan against the sub-meter's total over the same period."""
-    return [finding for bill in plan.bills for window in windows for finding in _check_bill(plan, bill, window)]
+    """Every bill of the plan against the sub-meter's total over the same period, and whether enough of what they bill
+    was metered.
+    """
+    found = [finding for bill in plan.bills for window in windows for finding in _check_bill(plan, bill, window)]
+    points = sorted({bill.point for bill in plan.bills})
+    return [
+        *found,
+        *(finding for name in points for window in windows for finding in _check_billed(plan, name, window)),
+    ]
 
 
 def check_balances(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
@@ -85,24 +98,41 @@ def unchecked_events(plan: Plan) -> list[Finding]:
 
 
 def _check_bill(plan: Plan, bill: Bill, window: PointWindow) -> list[Finding]:
-    calendar = window.calendar
-    start_us, end_us = (_midnight_us(plan, day) for day in (bill.start, bill.end))
-    inside = (calendar.edges_us[:-1] >= start_us) & (calendar.edges_us[1:] <= end_us)
+    """A bill against its metered intervals, scaled up for those that are missing; their share may be out besides."""
+    inside = _billed(plan, bill, window)
     if not inside.any():
         return []
-    values = window.points[bill.point].value[inside]
-    whole = calendar.edges_us[:-1][inside][0] == start_us and calendar.edges_us[1:][inside][-1] == end_us
-    where = {"bill": bill.id, "point": bill.point}
-    if not whole or np.isnan(values).any():
-        return [Finding.of("BILL_NOT_COMPARABLE", **where)]
+    value, length_us = window.points[bill.point].value[inside], window.calendar.length_us[inside]
+    known = np.isfinite(value)
+    about = {"bill": bill.id, "point": bill.point, "interval": plan.interval}
+    counts = {"count": int(known.sum()), "expected": len(known)}
+    if counts["count"] * 100 < COMPARED_PERCENT * counts["expected"]:
+        return [Finding.of("BILL_NOT_COMPARABLE", required=COMPARED_PERCENT, **counts, **about)]
+    share = float(length_us[known].sum() / length_us.sum())
     billed = bill.value * scale_factor(bill.unit, plan.points[bill.point].unit)
-    metered = float(values.sum())
-    percent = 100 * abs(metered - billed) / billed
-    if percent <= BILL_PERCENT:
+    metered = float(value[known].sum()) / share
+    percent, limit = 100 * abs(metered - billed) / billed, BILL_PERCENT + 100 * (1 - share)
+    if percent <= limit:
         return []
     shown = {"metered": f"{metered:.6g}", "billed": f"{billed:.6g}", "unit": plan.points[bill.point].unit}
-    return [Finding.of("BILL_DISAGREES", percent=f"{percent:.1f}", limit=BILL_PERCENT, **shown, **where)]
+    return [Finding.of("BILL_DISAGREES", percent=f"{percent:.1f}", limit=f"{limit:.3g}", **shown, **counts, **about)]
 
 
-def _midnight_us(plan: Plan, day: dt.date) -> int:
-    return round(dt.datetime.combine(day, dt.time(0), tzinfo=plan.zone).timestamp()) * 1_000_000
+def _check_billed(plan: Plan, point: str, window: PointWindow) -> list[Finding]:
+    """Whether enough of what all bills of a point cover was metered for them to be a check."""
+    bills = [_billed(plan, bill, window) for bill in plan.bills if bill.point == point]
+    billed = np.logical_or.reduce(bills)
+    known = billed & np.isfinite(window.points[point].value)
+    counts = {"count": int(known.sum()), "expected": int(billed.sum())}
+    if counts["count"] * 100 >= COMPARED_PERCENT * counts["expected"]:
+        return []
+    where = {"window": window.calendar.label, "interval": plan.interval}
+    return [Finding.of("BILLS_NOT_COMPARABLE", point=point, required=COMPARED_PERCENT, **counts, **where)]
+
+
+def _billed(plan: Plan, bill: Bill, window: PointWindow) -> Booleans:
+    """The intervals of a window that a bill covers."""
+    start_us, end_us = span_us(plan, Window(bill.start, bill.end))
+    edges_us = window.calendar.edges_us
+    covered: Booleans = (edges_us[:-1] >= start_us) & (edges_us[1:] <= end_us)
+    return covered

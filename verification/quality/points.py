@@ -62,11 +62,10 @@ def needed_points(plan: Plan) -> list[str]:
     """The points whose readings a verification uses, in order of name: those of the measures and of their models'
     alternatives, of adjustments, bills and balances, and run states.
     """
-    states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
     balances = [side for balance in plan.balances for side in (balance.left, balance.right)]
     return sorted(
         {
-            *states,
+            *_states(plan),
             *(name for spec in measure_specs(plan) for name in spec.points),
             *(name for spec in measure_specs(plan) for one in spec.alternatives for name in one.formula.points),
             *(name for each in plan.adjustments for name in adjustment_points(plan, each)),
@@ -81,9 +80,21 @@ def adjustment_points(plan: Plan, adjustment: Adjustment) -> frozenset[str]:
     return adjustment_formula(plan, adjustment, adjustment.unit).points if adjustment.formula else frozenset()
 
 
+def grounds(plan: Plan, spec: MeasureSpec) -> frozenset[str]:
+    """The points on whose readings a measure and its verdict stand: those of the metric and its model, of the models
+    that it is held against, of its signed adjustments, and the states that tell when the line ran.
+    """
+    alternatives = (one.formula.points for one in spec.alternatives)
+    return adjusting_points(plan, spec.name).union(spec.points, _states(plan), *alternatives)
+
+
 def adjusting_points(plan: Plan, measure: str) -> frozenset[str]:
     """The points that the signed adjustments of `measure` read."""
     return frozenset[str]().union(*(adjustment_points(plan, one) for one in signed_formulas(plan, measure)))
+
+
+def _states(plan: Plan) -> list[str]:
+    return [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
 
 
 def calendars(plan: Plan) -> tuple[Calendar, Calendar]:
