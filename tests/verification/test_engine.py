@@ -35,6 +35,7 @@ from verification.engine.verify import Context, readings_used, verify
 from verification.errors import FormatError
 from verification.findings import Finding
 from verification.plan import Claim, MeterChange, Model, Plan, Target, Window, plan_digest
+from verification.plan.shape import StandardConditions
 from verification.series.columns import STATUS_BAD, Series
 
 DIGEST = plan_digest(PLAN_BYTES)
@@ -322,6 +323,46 @@ def test_a_mean_outside_the_baseline_by_more_than_a_tenth_of_its_range_is_inconc
     assert ("EXTRAPOLATION_MEAN" in codes(result)) != conclusive
     assert (result.verdict.state != "inconclusive") == conclusive
     assert only(result).effect is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "standard", "after_is_wider", "said"),
+    [
+        ("avoided", "both", True, ("in the reporting period (", "range in the baseline (")),
+        ("avoided", "both", False, None),
+        ("backcast", "both", True, None),
+        ("backcast", "both", False, ("in the baseline (", "range in the reporting period (")),
+        ("normalised", "both", True, ("in the reporting period (", "range in the baseline (")),
+        ("normalised", "both", False, ("in the baseline (", "range in the reporting period (")),
+        ("normalised", "reporting", False, None),
+        ("normalised", "baseline", False, ("in the baseline (", "range in the reporting period (")),
+        (
+            "normalised",
+            StandardConditions({"metal_tapped": 600.0}),
+            True,
+            ("in the standard conditions (600.000)", "range in the"),
+        ),
+        (
+            "normalised",
+            StandardConditions({"metal_tapped": 600.0}),
+            False,
+            ("in the standard conditions (600.000)", "range in the"),
+        ),
+        ("normalised", StandardConditions({"metal_tapped": 650.0}), True, None),
+    ],
+)
+def test_each_model_is_held_to_the_conditions_that_it_answers_for(
+    method: str, standard: str | StandardConditions, said: tuple[str, str] | None, *, after_is_wider: bool
+):
+    """One window runs from 640 to 660 t, the other from 580 to 780 t around 680."""
+    narrow = 650 + 10 * np.cos(np.arange(125) * np.pi / 7)
+    wide = 680 + 100 * np.cos(np.arange(125) * np.pi / 7)
+    tons = np.concatenate([narrow, wide] if after_is_wider else [wide, narrow])
+    plan = changed(PLAN, method=method, standard=standard)
+    result = judge(plan, line(PLAN, output_t=tons, noise_sd=0.001))
+    texts = [one.text() for one in result.measures[0].findings if one.code == "EXTRAPOLATION_MEAN"]
+    assert (said is None) == (texts == [])
+    assert said is None or all(part in texts[0] for part in said)
 
 
 def test_a_constant_output_is_inconclusive_without_a_number():

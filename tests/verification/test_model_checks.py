@@ -9,7 +9,7 @@ import pytest
 
 from tests.verification.engine.samples import sample
 from tests.verification.lines import window_data
-from verification.engine.model_checks import check_fit, check_outliers, check_support
+from verification.engine.model_checks import Met, check_fit, check_outliers, check_support
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.quality.window import WindowData
@@ -38,6 +38,10 @@ def fit(mean: float, slope: float, residual: float) -> BaselineModel:
 
 def window(label: str, drivers: list[float], energy_kwh: list[float] | None = None) -> WindowData:
     return window_data(label, energy_kwh or [0.0] * len(drivers), [1e-6] * len(drivers), [drivers])
+
+
+def support(model: BaselineModel, before: Sample, after: Sample):
+    return check_support(model, Met(before, "baseline"), Met(after, "reporting"))
 
 
 def found(findings) -> set[str]:
@@ -86,21 +90,21 @@ def test_a_good_fit_has_no_findings():
 def test_a_day_is_outside_beyond_a_tenth_of_the_range(value: float, *, is_outside: bool):
     """The baseline runs from -1 to 1; a tenth of its range is 0.2."""
     model = fit(100, 10, 1)
-    findings = check_support(model, drivers(DRIVER), drivers([0.0, 0.0, 0.0, value]))
+    findings = support(model, drivers(DRIVER), drivers([0.0, 0.0, 0.0, value]))
     assert found(findings) == ({"EXTRAPOLATION"} if is_outside else set())
 
 
 @pytest.mark.parametrize(("outside", "code"), [(4, "EXTRAPOLATION_FEW"), (5, "EXTRAPOLATION")])
 def test_up_to_a_tenth_of_the_days_outside_is_only_said(outside: int, code: str):
     met = drivers([0.0] * (40 - outside) + [1.3] * outside)
-    (finding,) = check_support(fit(100, 10, 1), drivers(DRIVER), met)
+    (finding,) = support(fit(100, 10, 1), drivers(DRIVER), met)
     assert finding.code == code
     assert (finding.severity == "info") == (code == "EXTRAPOLATION_FEW")
 
 
 @pytest.mark.parametrize(("value", "is_outside"), [(1.2, False), (1.2001, True)])
 def test_a_mean_outside_forbids_a_conclusion(value: float, *, is_outside: bool):
-    findings = check_support(fit(100, 10, 1), drivers(DRIVER), drivers([value] * 4))
+    findings = support(fit(100, 10, 1), drivers(DRIVER), drivers([value] * 4))
     assert ("inconclusive" in {finding.blocks for finding in findings}) == is_outside
 
 
@@ -111,8 +115,8 @@ def test_a_category_that_the_baseline_never_met_forbids_a_conclusion():
     model = fit_model(ModelSpec("ols", before.names, ("recipe",)), before)
     assert isinstance(model, BaselineModel)
     after = dataclasses.replace(before, categories={"recipe": np.array(list("aabc") * 2)})
-    assert found(check_support(model, before, before)) == set()
-    (finding,) = check_support(model, before, after)
+    assert found(support(model, before, before)) == set()
+    (finding,) = support(model, before, after)
     assert (finding.code, finding.data["labels"], finding.blocks) == ("CATEGORY_UNSEEN", "c", "inconclusive")
 
 

@@ -18,11 +18,11 @@ from verification.engine.assess import Primary, Robustness, primary_with_noise, 
 from verification.engine.autocorrelation import Spread
 from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
-from verification.engine.case import Case
+from verification.engine.case import WINDOWS, Case
 from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_carlo
 from verification.engine.days import FEWEST_DAYS
 from verification.engine.meters import MeterInUse
-from verification.engine.model_checks import check_fit, check_outliers, check_support
+from verification.engine.model_checks import Met, check_fit, check_outliers, check_support
 from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model, refit
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
@@ -144,7 +144,7 @@ def analyse(
         _predicted(model, data, each) for data, each in zip((windows.baseline, windows.reporting), columns, strict=True)
     ]
     findings += [
-        *check_support(model, case.fitted, case.projected if case.standard == "both" else case.conditions),
+        *_support(model, case),
         *check_fit(model, p_values, nmbe),
         *check_outliers(windows.baseline, predicted[0], of_ratio=model.spec.kind == "ratio"),
         *check_outliers(windows.reporting, predicted[1], of_ratio=model.spec.kind == "ratio"),
@@ -178,6 +178,21 @@ def analyse(
         robustness=robustness(primary, case, plan.confidence, _days(windows, case)),
         cross_checks=_cross_checks(primary, case, budgets[target], figures[target], effects, target, plan.confidence),
     ), findings
+
+
+def _support(model: BaselineModel, case: Case) -> list[Finding]:
+    """Whether each model that answers has met the conditions that it answers for: a normalised change has two."""
+    before, after = (Met(case.window(name), name) for name in WINDOWS)
+    if case.method != "normalised":
+        return check_support(model, *((after, before) if case.method == "backcast" else (before, after)))
+    stated = None
+    if case.standard != "both":
+        stated = Met(case.conditions, "standard" if isinstance(case.standard, Sample) else case.standard)
+    findings = []
+    for each, fitted, other in ((model, before, after), (case.own_model(model), after, before)):
+        if isinstance(each, BaselineModel):
+            findings += check_support(each, fitted, stated or other)
+    return findings
 
 
 def _days(windows: Windows, case: Case) -> tuple[Floats, Floats]:

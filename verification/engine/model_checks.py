@@ -6,6 +6,8 @@ Thresholds are those of docs/explanation/methods.md, each with its source beside
 
 from __future__ import annotations
 
+from typing import Literal, NamedTuple
+
 import numpy as np
 
 from verification.engine.models.family import BaselineModel
@@ -15,6 +17,7 @@ from verification.findings import Finding
 from verification.quality.window import WindowData
 from verification.series.columns import Floats
 
+Conditions = Literal["baseline", "reporting", "standard"]
 EXTRAPOLATION_PERCENT = 10  # CalTRACK: of the driver's range
 CV_RMSE_LIMIT_PERCENT = 25  # CPUC NMEC
 R_SQUARED_LIMIT = 0.5  # LBNL EnPI Lite
@@ -27,16 +30,28 @@ FEW_OUTLIERS_PERCENT = 2  # stops and starts of an honest line come to this
 FEW_OUTSIDE_PERCENT = 10
 
 
-def check_support(model: BaselineModel, fitted: Sample, projected: Sample) -> list[Finding]:
-    """Is the window that the model is projected on inside the range of the drivers that it was fitted to? A mean
+class Met(NamedTuple):
+    """Conditions that a model was fitted to or is projected on, and what they are called."""
+
+    sample: Sample
+    name: Conditions
+
+
+def check_support(model: BaselineModel, fitted: Met, projected: Met) -> list[Finding]:
+    """Are the conditions that the model is projected on inside the range of the drivers that it was fitted to? A mean
     outside it, or a category that it never met, forbids a conclusion.
     """
+    where: dict[str, str | int] = {
+        "where": f"in_{projected.name}",
+        "fitted": f"in_{fitted.name}",
+        "limit": EXTRAPOLATION_PERCENT,
+    }
     findings = [
         Finding.of("CATEGORY_UNSEEN", category=name, labels=", ".join(labels))
-        for name, labels in model.design.unseen_levels(projected).items()
+        for name, labels in model.design.unseen_levels(projected.sample).items()
     ]
     for name in model.spec.drivers:
-        seen, met = fitted.column(name), projected.column(name)
+        seen, met = fitted.sample.column(name), projected.sample.column(name)
         low, high = float(seen.min()), float(seen.max())
         margin = (high - low) * EXTRAPOLATION_PERCENT / 100
         mean = float(np.mean(met))
@@ -49,13 +64,13 @@ def check_support(model: BaselineModel, fitted: Sample, projected: Sample) -> li
                     mean=significant(mean, 6),
                     low=significant(low, 6),
                     high=significant(high, 6),
-                    limit=EXTRAPOLATION_PERCENT,
+                    **where,
                 )
             )
         if outside:
-            few = outside * 100 <= FEW_OUTSIDE_PERCENT * len(projected)
+            few = outside * 100 <= FEW_OUTSIDE_PERCENT * len(met)
             code = "EXTRAPOLATION_FEW" if few else "EXTRAPOLATION"
-            findings.append(Finding.of(code, driver=name, count=outside, limit=EXTRAPOLATION_PERCENT))
+            findings.append(Finding.of(code, driver=name, count=outside, **where))
     return findings
 
 
