@@ -6,14 +6,14 @@ finding is not an error: a refusal that a person must act on is a `RetroProofErr
 
 from __future__ import annotations
 
-import string
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Literal, get_args
+from collections.abc import Hashable, Iterable
+from typing import Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
 from verification.finding_catalogue import CATALOGUE, WORD_FIELDS, WORDS, Entry, Language, Outcome, Severity
+from verification.texts import fill, names_of
 
 __all__ = ["Finding", "Language", "Outcome", "Severity"]
 
@@ -42,6 +42,11 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         entry = CATALOGUE.get(self.code)
         return entry.blocks if entry else None
 
+    @property
+    def kind(self) -> tuple[str, str]:
+        """What findings that stand together have in common: their code and remedy."""
+        return self.code, self.resolve()
+
     def text(self, language: Language = "en") -> str:
         """What was found, in one or two sentences."""
         return self._render("text", language)
@@ -57,29 +62,33 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if entry is None:  # a finding made by a newer version, read back from its result
             return self.code if part == "text" else ""
         words = WORDS[language]
-        # A finding read back from a damaged or forged result may lack a number; its reader shall still see the text.
-        shown = defaultdict(
-            lambda: "?",
-            {
-                key: words.get(str(value), str(value)) if key in WORD_FIELDS else str(value)
-                for key, value in self.data.items()
-            },
-        )
         template: str = getattr(entry, f"{part}_{language}")
-        return template.format_map(shown)
+        # A finding read back from a damaged or forged result may lack a number; its reader shall still see the text.
+        shown = {name: str(self.data.get(name, "?")) for name in names_of(template)}
+        return fill(
+            template, {name: words.get(text, text) if name in WORD_FIELDS else text for name, text in shown.items()}
+        )
 
 
-def alike_together(found: Iterable[Finding]) -> list[list[Finding]]:
-    """Findings of one code and remedy, such as one for each of twelve points, as one group; groups keep the order of
-    their first.
+class _HasKind(Protocol):
+    @property
+    def kind(self) -> Hashable: ...
+
+
+Alike = TypeVar("Alike", bound=_HasKind)
+
+
+def alike_together(found: Iterable[Alike]) -> list[list[Alike]]:
+    """Findings of one kind, such as one for each of twelve points, as one group; groups keep the order of their
+    first.
     """
-    groups: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
-    for finding in found:
-        groups[finding.code, finding.resolve()].append(finding)
+    groups: defaultdict[Hashable, list[Alike]] = defaultdict(list)
+    for one in found:
+        groups[one.kind].append(one)
     return list(groups.values())
 
 
 def fields_of(entry: Entry) -> set[str]:
     """The names of the numbers that the four texts of `entry` show."""
     texts = (entry.text_en, entry.text_zh, entry.resolve_en, entry.resolve_zh)
-    return {name for text in texts for _, name, _, _ in string.Formatter().parse(text) if name}
+    return {name for text in texts for name in names_of(text)}

@@ -12,6 +12,7 @@ import click
 
 from verification.command_files import FILE, UnusableFileError, read_plan, read_readings, write_file
 from verification.power_command import power
+from verification.texts import fill
 
 if TYPE_CHECKING:
     from verification.findings import Finding
@@ -25,7 +26,7 @@ LANGUAGE = click.option(
 WORDS: dict[Language, dict[str, str]] = {
     "en": {
         "valid": "{name} is a valid plan: {project}",
-        "window": "{label}: {start} to {end} (end excluded), {count} {interval}",
+        "window": "{label}: {start} to {end} (end excluded), {count} {count:{interval}}",
         "baseline": "baseline",
         "reporting": "reporting period",
         "measure": "measure {name}: {formula} [{unit}], {title}",
@@ -35,7 +36,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "no_meter": "  note: no meter is named for {points}; its error will not be in the uncertainty",
         "lower": "lower is better",
         "higher": "higher is better",
-        "used": "{label}, {name}: {used} of {count} {interval} usable",
+        "used": "{label}, {name}: {used} of {count} {count:{interval}} usable",
     },
     "zh": {
         "valid": "{name} 是有效的方案：{project}",
@@ -75,6 +76,7 @@ def check(ctx: click.Context, plan_file: Path, table_file: Path | None, lang: La
     """
     from verification.plan.doubts import doubts  # noqa: PLC0415
     from verification.plan.resolve import measure_spec  # noqa: PLC0415
+    from verification.report.text import finding_texts  # noqa: PLC0415
 
     read, _ = read_plan(plan_file)
     for line in _understood(read, str(plan_file), lang):
@@ -82,10 +84,8 @@ def check(ctx: click.Context, plan_file: Path, table_file: Path | None, lang: La
     findings = [finding for name in read.measures for finding in doubts(measure_spec(read, name))]
     if table_file is not None:
         findings += _look_at(read, table_file, lang)
-    for finding in findings:
-        click.echo(f"[{finding.severity}] {finding.code}: {finding.text(lang)}")
-        if resolve := finding.resolve(lang):
-            click.echo(f"    -> {resolve}")
+    for line in finding_texts(findings, lang):
+        click.echo(line)
     ctx.exit(EXIT_BLOCKED if any(finding.blocks for finding in findings) else 0)
 
 
@@ -177,7 +177,7 @@ def _understood(read: Plan, name: str, lang: Language) -> list[str]:
     for label, window in read.windows:
         count, interval = len(interval_edges_us(read, window)) - 1, SHARED[lang][read.interval]
         about = {"start": window.start, "end": window.end, "count": count, "interval": interval}
-        lines.append(words["window"].format(label=words[label], **about))
+        lines.append(fill(words["window"], {"label": words[label], **about}))
     for measure_name in read.measures:
         spec = measure_spec(read, measure_name)
         target, model = spec.measure.target, spec.measure.model
@@ -209,5 +209,5 @@ def _look_at(read: Plan, table_file: Path, lang: Language) -> list[Finding]:
             data, found = gate(read, spec, window)
             findings += [finding for finding in found if finding not in findings]
             about = {"used": data.intervals_used, "count": len(data.calendar), "interval": SHARED[lang][read.interval]}
-            click.echo(WORDS[lang]["used"].format(label=WORDS[lang][data.label], name=spec.name, **about))
+            click.echo(fill(WORDS[lang]["used"], {"label": WORDS[lang][data.label], "name": spec.name, **about}))
     return findings

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from verification.command_files import EXIT_INVALID_DATA, FILE, Number, UnusableFileError, read_plan, read_readings
+from verification.texts import fill
 
 if TYPE_CHECKING:
     from verification.engine.power import Power
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 Language = Literal["en", "zh"]
 WORDS: dict[Language, dict[str, str]] = {
     "en": {
-        "head": "measure {name} [{unit}]: {n} baseline intervals, worth {effective} independent ones (rho {rho})",
-        "smallest": "smallest provable change over the planned {intervals} intervals: {change} {unit} ({percent} %)",
+        "head": "measure {name} [{unit}]: {n} baseline {n:interval|intervals}, worth {effective} independent ones "
+        "(rho {rho})",
+        "smallest": "smallest provable change over the planned {intervals} {intervals:interval|intervals}: {change} "
+        "{unit} ({percent} %)",
         "row": "  over {intervals:>5} intervals: {change:>12} {unit}",
-        "needed": "a change of {change} against the limit of {limit} {unit} needs {intervals} reporting intervals",
+        "needed": "a change of {change} against the limit of {limit} {unit} needs {intervals} reporting "
+        "{intervals:interval|intervals}",
         "never": "a change of {change} against the limit of {limit} {unit} cannot be proven by any number of intervals",
-        "class": "  and over the planned {intervals} intervals meters of class {percent} or better",
-        "no_class": "  and over the planned {intervals} intervals no class of meter is enough",
+        "class": "  and over the planned {intervals} {intervals:interval|intervals} meters of class {percent} or "
+        "better",
+        "no_class": "  and over the planned {intervals} {intervals:interval|intervals} no class of meter is enough",
         "budget": "  of the variance: {shares}",
         "not_change": "measure {name}: its limit is on the {of}; the power is told for changes of {unit}",
     },
@@ -59,6 +64,7 @@ def power(
     """
     from verification.engine.power import powers  # noqa: PLC0415 - brings numpy
     from verification.errors import ConfigError  # noqa: PLC0415
+    from verification.report.text import finding_texts  # noqa: PLC0415
 
     plan, _ = read_plan(plan_file)
     table = read_readings(table_file, plan)
@@ -69,23 +75,31 @@ def power(
     for one in found:
         for line in _lines(one, WORDS[lang]):
             click.echo(line)
-    for finding in findings:
-        click.echo(f"[{finding.severity}] {finding.code}: {finding.text(lang)}")
+    for line in finding_texts(findings, lang):
+        click.echo(line)
     ctx.exit(EXIT_INVALID_DATA if any(finding.blocks for finding in findings) else 0)
 
 
 def _lines(one: Power, words: dict[str, str]) -> Iterator[str]:
-    shown = {"name": one.name, "unit": one.unit}
-    yield words["head"].format(n=one.n, effective=one.effective, rho=one.rho, **shown)
+    shown = {
+        "name": one.name,
+        "unit": one.unit,
+        "of": one.of,
+        "n": one.n,
+        "effective": one.effective,
+        "rho": one.rho,
+        "limit": one.limit,
+    }
+    planned = {"intervals": one.planned, "percent": one.class_percent, **shown}
+    yield fill(words["head"], shown)
     if one.of != "change":
-        yield words["not_change"].format(of=one.of, **shown)
-    yield words["smallest"].format(intervals=one.planned, change=one.smallest, percent=one.smallest_percent, **shown)
-    yield words["budget"].format(shares=", ".join(f"{source} {share} %" for source, share in one.shares))
+        yield fill(words["not_change"], shown)
+    yield fill(words["smallest"], {**planned, "change": one.smallest, "percent": one.smallest_percent})
+    yield fill(words["budget"], {"shares": ", ".join(f"{source} {share} %" for source, share in one.shares)})
     for intervals, smallest in one.table:
-        yield words["row"].format(intervals=intervals, change=smallest, **shown)
+        yield fill(words["row"], {"intervals": intervals, "change": smallest, **shown})
     if one.change is None:
         return
-    asked = {"change": one.change, "limit": one.limit, **shown}
-    yield words["never" if one.needed is None else "needed"].format(intervals=one.needed, **asked)
-    key = "no_class" if one.class_percent is None else "class"
-    yield words[key].format(intervals=one.planned, percent=one.class_percent, **asked)
+    asked = {"intervals": one.needed, "change": one.change, **shown}
+    yield fill(words["never" if one.needed is None else "needed"], asked)
+    yield fill(words["no_class" if one.class_percent is None else "class"], planned)

@@ -6,7 +6,6 @@ import base64
 import dataclasses
 import json
 import random
-import string
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +39,8 @@ from verification.evidence.check_bytes import check_bytes
 from verification.evidence.check_evidence import Evidence
 from verification.evidence.check_messages import MESSAGES, Weight
 from verification.evidence.check_report import Axis, AxisReport, Outcome, Reason, Report
+from verification.findings import Finding
+from verification.texts import names_of
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 VERIFIED, REFUTED, OPEN, NOT_RUN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY, Outcome.NOT_RUN
@@ -309,7 +310,7 @@ def test_a_truncated_archive_cannot_be_verified(keep: int) -> None:
 
 def test_every_reason_reads_in_both_languages_with_the_same_numbers() -> None:
     for code, message in MESSAGES.items():
-        fields = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in message[1:]]
+        fields = [set(names_of(text)) for text in message[1:]]
         assert fields[0] == fields[1], code
         assert any("\u4e00" <= character <= "\u9fff" for character in message.zh) or code.startswith("DATA_"), code
 
@@ -332,6 +333,26 @@ def test_a_refuting_reason_outweighs_an_open_one_and_axes_are_never_merged() -> 
     both = Report("", (AxisReport(Axis.BYTES, (prevents,)), AxisReport(Axis.SIGNER, (refutes,))))
     assert both.exit_code == 1
     assert "bytes:         CANNOT BE VERIFIED" in both.text()
+
+
+def test_findings_of_one_kind_are_one_line_with_their_number() -> None:
+    def stuck(point: str) -> Reason:
+        finding = Finding.of("EVENTS_UNCHECKED", point=point)
+        return Reason("DATA_FINDING_WARNING", "result.json", {}, finding)
+
+    lone = Reason("DATA_FINDING_WARNING", "result.json", {}, Finding.of("RESIDUALS_ZERO"))
+    gaps = [Reason("BATCHES_MISSING", "", {"device": d, "epoch": 1, "first": 1, "last": 2}) for d in ("a", "b")]
+    report = Report("", (AxisReport(Axis.PLAUSIBILITY, (stuck("x"), lone, *gaps, *map(stuck, "yz"))),))
+    lines = report.text().splitlines()[2:]
+    assert [line.partition("] ")[2][:20] for line in lines] == [
+        "result.json: x repor",
+        "result.json: The bas",
+        "a epoch 1: batches 1",
+        "b epoch 1: batches 1",
+    ]
+    assert lines[0].endswith(" (and 2 more of this kind, see --json)")
+    assert "（另有 2 条同类，见 --json）" in report.text("zh")
+    assert len(report.to_builtins()["axes"]["plausibility"]["reasons"]) == 6
 
 
 def test_a_package_of_several_measures_is_recomputed_and_says_what_each_limit_is_about() -> None:

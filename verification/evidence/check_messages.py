@@ -195,7 +195,8 @@ MESSAGES = {
     ),
     "RECOMPUTED": Message(
         _N,
-        "{readings} readings from {batches} signed batches give {file} again to the last digit",
+        "{readings} {readings:reading|readings} from {batches} signed {batches:batch|batches} give {file} again to the "
+        "last digit",
         "由 {batches} 个已签名批次中的 {readings} 个读数重算，结果与 {file} 完全一致",
     ),
     # claim

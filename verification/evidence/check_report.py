@@ -6,13 +6,14 @@ do.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 from verification.evidence.check_messages import MESSAGES, WORDS_ZH, Weight
-from verification.findings import Finding, Language
+from verification.findings import Finding, Language, alike_together
+from verification.texts import fill
 
 MAX_NAME_SHOWN = 200
 MAX_TEXT_SHOWN = 1000
@@ -71,6 +72,11 @@ class Reason:
         """Whether it refutes its axis, prevents it from being judged, or is a note."""
         return MESSAGES[self.code].weight
 
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What reasons that stand together have in common: findings of one kind do, any other stands alone."""
+        return (self.code, self.file, *self.finding.kind) if self.finding else (self.code, self.text("en"))
+
     def text(self, language: Language) -> str:
         """The reason in one sentence."""
         template = MESSAGES[self.code].zh if language == "zh" else MESSAGES[self.code].en
@@ -78,7 +84,7 @@ class Reason:
             name: WORDS_ZH.get(str(value), value) if language == "zh" else value for name, value in self.data.items()
         }
         finding = self.finding.text(language) if self.finding else ""
-        return _printable(template.format_map({**shown, "file": self.file[:MAX_NAME_SHOWN], "finding": finding}))
+        return _printable(fill(template, {**shown, "file": self.file[:MAX_NAME_SHOWN], "finding": finding}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,8 @@ def _axis_line(axis: AxisReport, language: Language) -> str:
 def _shown(axis: AxisReport, language: Language) -> list[str]:
     """The reasons that decide the axis first, and a count of those that are left out."""
     order = list(Weight)
-    texts = [reason.text(language) for reason in sorted(axis.reasons, key=lambda reason: order.index(reason.weight))]
+    reasons = sorted(axis.reasons, key=lambda reason: order.index(reason.weight))
+    texts = [_together(alike, language) for alike in alike_together(reasons)]
     rest = len(texts) - MAX_SHOWN
     if rest <= 0:
         return texts
@@ -174,6 +181,16 @@ def _shown(axis: AxisReport, language: Language) -> list[str]:
         *texts[:MAX_SHOWN],
         f"……另有 {rest} 条（见 --json）" if language == "zh" else f"... and {rest} more (see --json)",
     ]
+
+
+def _together(alike: Sequence[Reason], language: Language) -> str:
+    """Reasons of one kind as one: the first, and how many more there are."""
+    text, more = alike[0].text(language), len(alike) - 1
+    if not more:
+        return text
+    if language == "zh":
+        return f"{text}（另有 {more} 条同类，见 --json）"
+    return f"{text} (and {more} more of this kind, see --json)"
 
 
 def _printable(text: str) -> str:

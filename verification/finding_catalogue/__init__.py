@@ -1,8 +1,9 @@
 """The catalogue of findings: code -> severity, the verdict it forces, and its texts in English and Chinese.
 
 A code is never renamed or reused once released: packages on file carry it. Texts say what was seen; `resolve` says
-what a person could do. `WORDS` translates the few data values that are words rather than numbers or names. A finding
-that no engine makes any more stays here, under `retired`, for the packages that hold it.
+what a person could do. An English text has both numbers of what it counts, `{count:value is|values are}` (`texts.py`).
+`WORDS` translates the few data values that are words rather than numbers or names. A finding that no engine makes any
+more stays here, under `retired`, for the packages that hold it.
 """
 
 from __future__ import annotations
@@ -23,26 +24,32 @@ from verification.finding_catalogue.entry import Entry, Language, Outcome, Sever
 __all__ = ["CATALOGUE", "WORDS", "Entry", "Language", "Outcome", "Severity"]
 
 WORD_FIELDS = frozenset(
-    {"window", "grade", "item", "interval", "figure", "side", "better"}
+    {"window", "where", "fitted", "grade", "item", "interval", "figure", "side", "better"}
 )  # the data whose values are words
 WORDS: dict[str, dict[str, str]] = {
     "en": {
+        "in_baseline": "the baseline",
+        "in_reporting": "the reporting period",
+        "in_standard": "the standard conditions",
         "transport": "authenticated transport only",
         "manual": "manual upload",
         "relative": "relative change",
         "level": "level after the retrofit",
         "at_most": "at most",
         "at_least": "at least",
-        "15min": "quarter hours",
-        "hour": "hours",
-        "shift": "shifts",
-        "day": "days",
-        "week": "weeks",
-        "month": "months",
+        "15min": "quarter hour|quarter hours",
+        "hour": "hour|hours",
+        "shift": "shift|shifts",
+        "day": "day|days",
+        "week": "week|weeks",
+        "month": "month|months",
     },
     "zh": {
         "baseline": "基准期",
         "reporting": "报告期",
+        "in_baseline": "基准期",
+        "in_reporting": "报告期",
+        "in_standard": "标准条件",
         "signed": "边缘端签名",
         "transport": "仅传输层认证",
         "manual": "人工上传",

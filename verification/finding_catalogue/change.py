@@ -5,8 +5,8 @@ from verification.finding_catalogue.entry import Entry
 ENTRIES = {
     "TOLD_FROM_INTERVALS": Entry(
         "warning", None,
-        "The intervals are shorter than a day and cover {days} days, too few to tell how the line drifts from day to "
-        "day ({required} are needed): the uncertainty stands on single intervals and may be too small.",
+        "The intervals are shorter than a day and cover {days} {days:day|days}, too few to tell how the line drifts "
+        "from day to day ({required} are needed): the uncertainty stands on single intervals and may be too small.",
         "时段短于一天，仅覆盖 {days} 天，不足以判断逐日漂移（至少需要 {required} 天）："
         "不确定度按单个时段计算，可能偏小。",
         "Choose a longer baseline.",
@@ -58,8 +58,8 @@ ENTRIES = {
     ),
     "ADJUSTMENT_UNDEFINED": Entry(
         "warning", None,
-        "In {count} {interval} of the reporting period, first {first}, the formula of the non-routine adjustment {id} "
-        "has no value; they are not used.",
+        "In {count} {count:{interval}} of the reporting period, first {first}, the formula of the non-routine "
+        "adjustment {id} has no value; {count:it is|they are} not used.",
         "报告期内有 {count} {interval}（首个为 {first}）非常规调整 {id} 的公式没有数值，不予采用。",
         "Recover the readings of its points, or limit the adjustment to a window that has them.",
         "补齐其测点的读数，或将该调整限定在有读数的期间。",

@@ -20,23 +20,23 @@ ENTRIES = {
     ),
     "MODEL_TOO_LARGE": Entry(
         "error", "inconclusive",
-        "{n} intervals are too few for a model with {p} parameters.",
+        "{n} {n:interval is|intervals are} too few for a model with {p} {p:parameter|parameters}.",
         "{n} 个时段不足以拟合含 {p} 个参数的模型。",
         "Take a longer period, or a model with fewer terms.",
         "延长期间，或减少模型的项数。",
     ),
     "TOO_FEW_EFFECTIVE": Entry(
         "error", "inconclusive",
-        "The {n} baseline intervals are worth {effective} independent ones (lag-1 autocorrelation {rho}); {required} "
-        "are needed.",
+        "The {n} baseline {n:interval is|intervals are} worth {effective} independent {effective:one|ones} (lag-1 "
+        "autocorrelation {rho}); {required} are needed.",
         "基准期 {n} 个时段仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
         "Take a longer baseline.",
         "延长基准期。",
     ),
     "COLLINEAR": Entry(
         "warning", None,
-        "Driver {driver} varies so much like the others that its coefficient is {vif} times as uncertain (VIF; below "
-        "{limit} is usual).",
+        "Driver {driver} varies so much like the others that the variance of its coefficient is {vif} times as large "
+        "(VIF; below {limit} is usual).",
         "自变量 {driver} 与其他自变量高度相关，其系数方差膨胀因子为 {vif}（通常低于 {limit}）。",
         "Leave one of the drivers that vary together out of the model.",
         "从模型中去除共同变化的自变量之一。",
@@ -45,8 +45,8 @@ ENTRIES = {
         "error", "inconclusive",
         "The category {category} has values that the model never met: {labels}.",
         "类别 {category} 出现模型从未遇到的取值：{labels}。",
-        "Choose a baseline in which they occur, or exclude these intervals by a filed event.",
-        "选择包含这些取值的基准期，或通过备案事件排除这些时段。",
+        "Compare windows in which all of them occur, or exclude these intervals by a filed event.",
+        "选择这些取值均出现的期间，或通过备案事件排除这些时段。",
     ),
     "NMBE_HIGH": Entry(
         "warning", None,
@@ -87,16 +87,16 @@ ENTRIES = {
     ),
     "OUTLIERS": Entry(
         "warning", None,
-        "{count} intervals of the {window} window lie beyond {limit} interquartile ranges from the model, first "
-        "{first}. They were used.",
+        "{count} {count:interval|intervals} of the {window} window {count:lies|lie} beyond {limit} interquartile "
+        "ranges from the model, first {first}. {count:It was|They were} used.",
         "{window}内有 {count} 个时段偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些时段已计入。",
         "Find out what happened then; an exclusion needs a cause and an owner.",
         "查明当时的情况；剔除须有原因和责任人。",
     ),
     "OUTLIERS_FEW": Entry(
         "info", None,
-        "{count} intervals of the {window} window lie beyond {limit} interquartile ranges from the model, first "
-        "{first}; they are so few that a stop or a start explains them. They were used.",
+        "{count} {count:interval|intervals} of the {window} window {count:lies|lie} beyond {limit} interquartile "
+        "ranges from the model, first {first}; a stop or a start explains so few. {count:It was|They were} used.",
         "{window}内有 {count} 个时段偏离模型超过 {limit} 倍四分位距，首个为 {first}；"
         "数量很少，启停即可解释。这些时段已计入。",
         "Nothing needs to be done.",
@@ -104,26 +104,29 @@ ENTRIES = {
     ),
     "EXTRAPOLATION_FEW": Entry(
         "info", None,
-        "In {count} intervals of the reporting period, at most a tenth of them, {driver} lies outside the baseline's "
-        "range by more than {limit} % of it.",
-        "报告期内有 {count} 个时段（不超过十分之一）{driver} 超出基准期范围的 {limit} % 以上。",
+        "In {count} {count:interval|intervals} of {where}, at most a tenth of them, {driver} lies outside its range in "
+        "{fitted}, to which the model was fitted, by more than {limit} % of it.",
+        "{where}有 {count} 个时段（不超过十分之一）的 {driver} 超出模型拟合期间（{fitted}）的取值范围，"
+        "且超出幅度大于该范围的 {limit} %。",
         "Nothing needs to be done.",
         "无需处理。",
     ),
     "EXTRAPOLATION": Entry(
         "warning", None,
-        "In {count} intervals of the reporting period {driver} lies outside the baseline's range by more than {limit} "
-        "% of it.",
-        "报告期内有 {count} 个时段 {driver} 超出基准期范围的 {limit} % 以上。",
-        "Take a baseline that covers those conditions.",
-        "选择覆盖这些工况的基准期。",
+        "In {count} {count:interval|intervals} of {where} {driver} lies outside its range in {fitted}, to which the "
+        "model was fitted, by more than {limit} % of it.",
+        "{where}有 {count} 个时段的 {driver} 超出模型拟合期间（{fitted}）的取值范围，"
+        "且超出幅度大于该范围的 {limit} %。",
+        "Compare windows, or take standard conditions, in which the line met the same.",
+        "选择工况相近的期间，或采用改造前后都出现过的标准条件。",
     ),
     "EXTRAPOLATION_MEAN": Entry(
         "error", "inconclusive",
-        "The reporting period's mean of {driver} ({mean}) lies outside the baseline's range ({low} to {high}) by "
-        "more than {limit} % of it.",
-        "报告期 {driver} 的均值（{mean}）超出基准期范围（{low} 至 {high}）的 {limit} % 以上。",
-        "Take a baseline, or a reporting period, with like conditions.",
-        "选择工况相近的基准期或报告期。",
+        "The mean of {driver} in {where} ({mean}) lies outside its range in {fitted} ({low} to {high}), to which the "
+        "model was fitted, by more than {limit} % of it.",
+        "{driver} 在{where}的均值（{mean}）超出模型拟合期间（{fitted}）的取值范围（{low} 至 {high}），"
+        "且超出幅度大于该范围的 {limit} %。",
+        "Compare windows, or take standard conditions, in which the line met the same.",
+        "选择工况相近的期间，或采用改造前后都出现过的标准条件。",
     ),
 }  # fmt: skip

@@ -63,7 +63,8 @@ ENTRIES = {
     ),
     "PLAN_REFILED": Entry(
         "warning", None,
-        "This is version {version} of the project's plan; {runs} runs were made under earlier versions.",
+        "This is version {version} of the project's plan; {runs} {runs:run was|runs were} made under earlier "
+        "versions.",
         "这是该项目方案的第 {version} 版；此前各版方案下已核算 {runs} 次。",
         "Read the earlier plans and their runs, all of which are in the log, and ask why they were not kept to.",
         "查阅日志中此前的各版方案及其核算，并询问未予沿用的原因。",
@@ -77,9 +78,10 @@ ENTRIES = {
     ),
     "BATCHES_QUARANTINED": Entry(
         "warning", None,
-        "{count} batches of the device, or of someone who claimed to be it, lie in quarantine: {codes}.",
+        "{count} {count:batch|batches} of the device, or of someone who claimed to be it, {count:lies|lie} in "
+        "quarantine: {codes}.",
         "该设备（或冒充该设备者）有 {count} 个批次处于隔离区：{codes}。",
-        "Look at them with `retroproof ingest quarantine list`; they were not used.",
+        "Look with `retroproof ingest quarantine list`; what lies there was not used.",
         "用 `retroproof ingest quarantine list` 查看；这些批次未被使用。",
     ),
 }  # fmt: skip

@@ -11,8 +11,8 @@ ENTRIES = {
     ),
     "READING_GAPS": Entry(
         "warning", None,
-        "{point} has {count} gaps in the {window} window, {hours} hours in all and {longest} at most, first {first}: "
-        "more than {limit} % of it.",
+        "{point} has {count} {count:gap|gaps} in the {window} window, {hours} {hours:hour|hours} in all and {longest} "
+        "at most, first {first}: more than {limit} % of it.",
         "{window}内测点 {point} 有 {count} 处缺口，共 {hours} 小时，最长 {longest} 小时，首个为 {first}，"
         "超过该期间的 {limit} %。",
         "Recover the missing readings, or correct cadence_s in the plan.",
@@ -20,16 +20,16 @@ ENTRIES = {
     ),
     "SPIKES": Entry(
         "warning", None,
-        "{count} single readings of {point} in the {window} window stand far from their neighbours, first {first} "
-        "({example}). They were used.",
+        "{count} single {count:reading|readings} of {point} in the {window} window {count:stands far from its|stand "
+        "far from their} neighbours, first {first} ({example}). {count:It was|They were} used.",
         "{window}内测点 {point} 有 {count} 个读数与相邻读数相差悬殊，首个为 {first}（{example}）。这些读数已计入。",
         "Check the sensor; give the point's minimum and maximum in the plan to leave impossible values out.",
         "检查传感器；可在方案中给出该测点的 minimum 和 maximum 以排除不可能的值。",
     ),
     "CLOCK_STEPS": Entry(
         "warning", None,
-        "The rhythm of {point} is shifted {count} times in the {window} window, first {first} by {seconds} s: a clock "
-        "was set, or another device took over.",
+        "The rhythm of {point} is shifted {count} {count:time|times} in the {window} window, first {first} by "
+        "{seconds} s: a clock was set, or another device took over.",
         "{window}内测点 {point} 的采集节奏有 {count} 次偏移，首次在 {first}，偏移 {seconds} 秒："
         "时钟被调整或更换了设备。",
         "Find out which clock was right, and keep clocks by NTP.",
@@ -46,16 +46,16 @@ ENTRIES = {
     ),
     "UNIT_CHANGED": Entry(
         "error", "invalid_data",
-        "On {count} days, from {first}, {point} lies at {factor} times its usual level: its unit or its scale seems "
-        "to have changed.",
+        "On {count} {count:day|days}, from {first}, {point} lies at {factor} times its usual level: its unit or its "
+        "scale seems to have changed.",
         "自 {first} 起有 {count} 天，测点 {point} 为其通常水平的 {factor} 倍：单位或量程疑似改变。",
         "Convert the readings to one unit, or give the two parts names of their own.",
         "将读数换算为同一单位，或将两段数据分为不同测点。",
     ),
     "COPIED_PERIOD": Entry(
         "error", "invalid_data",
-        "{count} readings of {point} from {first} repeat those from {source} to the last digit: they are copied, not "
-        "metered.",
+        "{count} {count:reading|readings} of {point} from {first} {count:repeats that|repeat those} from {source} to "
+        "the last digit: {count:it is|they are} copied, not metered.",
         "测点 {point} 自 {first} 起有 {count} 个读数与自 {source} 起的读数完全相同：系复制而非实测。",
         "Remove the copied readings; the gap is then named as one.",
         "删除复制的读数，缺口将如实列出。",
@@ -84,45 +84,60 @@ ENTRIES = {
     ),
     "IMPOSSIBLE_VALUES": Entry(
         "warning", None,
-        "{count} readings of {point} lie outside {low} to {high} {unit}, first {example}, and were not used.",
+        "{count} {count:reading|readings} of {point} {count:lies|lie} outside {low} to {high} {unit}, first "
+        "{example}, and {count:was|were} not used.",
         "测点 {point} 有 {count} 个读数超出 {low} 至 {high} {unit}，首个为 {example}，未使用。",
         "Mend the sensor, or correct the point's limits or its meter's largest rate in the plan.",
         "检修传感器，或更正方案中该测点的限值或仪表的最大速率。",
     ),
     "FORMULA_UNDEFINED": Entry(
         "warning", None,
-        "In {count} intervals of the {window} window, first {first}, the formula of {measure} has no value though its "
-        "points do. They were not used.",
+        "In {count} {count:interval|intervals} of the {window} window, first {first}, the formula of {measure} has no "
+        "value though its points do. {count:It was|They were} not used.",
         "{window}内有 {count} 个时段（首个为 {first}）测点有值而 {measure} 的公式无值。这些时段未使用。",
         "Look for a division by zero, for example an oxygen content of 21 %.",
         "检查是否除以零，例如氧含量为 21 %。",
     ),
     "EVENT_EXCLUDED": Entry(
         "info", None,
-        "{count} intervals of the {window} window, first {first}, were left out for the plan's event {event}.",
+        "{count} {count:interval|intervals} of the {window} window, first {first}, {count:was|were} left out for the "
+        "plan's event {event}.",
         "{window}内有 {count} 个时段（首个为 {first}）因方案所列事件 {event} 未计入。",
     ),
     "STOPS_LEFT_OUT": Entry(
         "info", None,
-        "{count} intervals of the {window} window, first {first}, in which {state} says that the line stood, were left "
-        "out as the plan asks.",
+        "{count} {count:interval|intervals} of the {window} window, first {first}, in which {state} says that the "
+        "line stood, {count:was|were} left out as the plan asks.",
         "{window}内有 {count} 个时段（首个为 {first}）{state} 显示停产，按方案未计入。",
     ),
     "BILL_DISAGREES": Entry(
         "error", "inconclusive",
-        "The bill {bill} says {billed} {unit}, {point} {metered} {unit}: {percent} % apart (at most {limit} %). One of "
-        "the two is wrong, so no figure that stands on {point} is certain.",
-        "账单 {bill} 为 {billed} {unit}，测点 {point} 为 {metered} {unit}：相差 {percent} %（应不超过 {limit} %）。"
+        "The bill {bill} says {billed} {unit}, {point} {metered} {unit} (from {count} of {expected} "
+        "{expected:{interval}}): {percent} % apart (at most {limit} %). One of the two is wrong, so no figure that "
+        "stands on {point} is certain.",
+        "账单 {bill} 为 {billed} {unit}，测点 {point} 为 {metered} {unit}"
+        "（按 {expected} {interval}中的 {count} {interval}推算）：相差 {percent} %（应不超过 {limit} %）。"
         "两者必有一错，凡依据 {point} 的数值均不确定。",
         "Find out what else the bill covers, or which meter errs; then verify with readings that agree with the bill.",
         "查明账单是否包含其他用量，或哪块仪表有误；再以与账单一致的读数核验。",
     ),
     "BILL_NOT_COMPARABLE": Entry(
         "warning", None,
-        "The bill {bill} cannot be compared with {point}: its period is not one of whole, metered intervals.",
-        "账单 {bill} 无法与测点 {point} 比较：其期间不是完整且有读数的时段。",
-        "Recover the missing readings, or give a bill whose period ends with an interval.",
-        "补齐缺失读数，或提供与时段边界一致的账单。",
+        "The bill {bill} cannot be compared: {point} is known in only {count} of its {expected} {expected:{interval}} "
+        "(at least {required} % are needed).",
+        "账单 {bill} 无法比较：其 {expected} {interval}中测点 {point} 仅 {count} {interval}有值"
+        "（至少需要 {required} %）。",
+        "Recover the missing readings.",
+        "补齐缺失读数。",
+    ),
+    "BILLS_NOT_COMPARABLE": Entry(
+        "error", "inconclusive",
+        "{point} is known in only {count} of the {expected} {expected:{interval}} of the {window} window that its "
+        "bills cover (at least {required} % are needed): the check that the plan promises cannot be made.",
+        "{window}内账单覆盖的 {expected} {interval}中，测点 {point} 仅 {count} {interval}有值"
+        "（至少需要 {required} %）：方案承诺的核对无法进行。",
+        "Recover the missing readings, or add bills for months that were metered.",
+        "补齐缺失读数，或补充有读数月份的账单。",
     ),
     "BALANCE_OPEN": Entry(
         "error", "inconclusive",
@@ -135,8 +150,8 @@ ENTRIES = {
     ),
     "BALANCE_NOT_COMPARABLE": Entry(
         "error", "inconclusive",
-        "Both sides of the balance {balance} are known in only {count} of {expected} {interval} of the {window} window "
-        "(at least {required} % are needed): the check that the plan promises cannot be made.",
+        "Both sides of the balance {balance} are known in only {count} of {expected} {expected:{interval}} of the "
+        "{window} window (at least {required} % are needed): the check that the plan promises cannot be made.",
         "{window}应有 {expected} {interval}，平衡 {balance} 的两侧仅 {count} {interval}均有值"
         "（至少需要 {required} %）：方案承诺的核对无法进行。",
         "Recover the missing readings of the balance's points.",

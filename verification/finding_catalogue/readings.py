@@ -12,54 +12,58 @@ ENTRIES = {
     ),
     "TOO_FEW_INTERVALS": Entry(
         "error", "invalid_data",
-        "Only {used} of {expected} {interval} of the {window} window are usable ({percent} %; at least {required} % "
-        "are needed).",
+        "Only {used} of {expected} {expected:{interval}} of the {window} window {used:is|are} usable ({percent} %; at "
+        "least {required} % are needed).",
         "{window}应有 {expected} {interval}，仅 {used} {interval}可用（{percent} %，至少需要 {required} %）。",
         "Recover the missing readings, choose a window that is covered, or correct cadence_s in the plan.",
         "补齐缺失读数，选择数据完整的期间，或更正方案中的 cadence_s。",
     ),
     "INTERVALS_MISSING": Entry(
         "warning", None,
-        "{count} {interval} of the {window} window have no usable value of {point}, first {first}.",
+        "{count} {count:{interval}} of the {window} window {count:has|have} no usable value of {point}, first "
+        "{first}.",
         "{window}内有 {count} {interval}没有 {point} 的可用值，首个为 {first}。",
         "Recover the missing readings from the meter or its gateway.",
         "从仪表或网关补齐缺失读数。",
     ),
     "VALUES_TOO_LARGE": Entry(
         "error", "invalid_data",
-        "{point} is so large in {count} intervals of the {window} window, first {first}, that it cannot be counted.",
+        "{point} is so large in {count} {count:interval|intervals} of the {window} window, first {first}, that it "
+        "cannot be counted.",
         "{window}内有 {count} 个时段的 {point} 数值过大，无法计数，首个为 {first}。",
         "Correct the unit or the readings of the points behind it.",
         "更正相关测点的单位或读数。",
     ),
     "DUPLICATES_REMOVED": Entry(
         "info", None,
-        "{count} exact duplicate readings of {point} were removed.",
+        "{count} exact duplicate {count:reading|readings} of {point} {count:was|were} removed.",
         "已去除测点 {point} 的 {count} 个完全重复读数。",
     ),
     "CONFLICTING_READINGS": Entry(
         "warning", None,
-        "{count} readings of {point} share a time with another reading that says something else; none of them "
-        "was used.",
+        "{count} {count:reading|readings} of {point} {count:shares|share} a time with another reading that says "
+        "something else; {count:it was not|none of them was} used.",
         "测点 {point} 有 {count} 个读数与同一时刻的其他读数矛盾，均未使用。",
         "Find out which source is right.",
         "查明哪个数据来源正确。",
     ),
     "DISORDER_SORTED": Entry(
         "info", None,
-        "{count} readings of {point} came out of order and were sorted by time.",
+        "{count} {count:reading|readings} of {point} came out of order and {count:was|were} sorted by time.",
         "测点 {point} 有 {count} 个读数次序颠倒，已按时间排序。",
     ),
     "BAD_STATUS_EXCLUDED": Entry(
         "warning", None,
-        "{count} readings of {point} carry a bad or uncertain status and were not used.",
+        "{count} {count:reading|readings} of {point} {count:carries|carry} a bad or uncertain status and "
+        "{count:was|were} not used.",
         "测点 {point} 有 {count} 个读数状态为坏或不确定，未使用。",
         "Mend the sensor or its connection.",
         "检修传感器或其通信。",
     ),
     "NON_FINITE_EXCLUDED": Entry(
         "warning", None,
-        "{count} readings of {point} are not finite numbers and were not used.",
+        "{count} {count:reading|readings} of {point} {count:is not a finite number|are not finite numbers} and "
+        "{count:was|were} not used.",
         "测点 {point} 有 {count} 个读数不是有限数值，未使用。",
         "Mend the source that writes them.",
         "修正产生这些数值的数据来源。",
@@ -71,18 +75,16 @@ ENTRIES = {
     ),
     "COUNTER_RESET": Entry(
         "warning", None,
-        "The register of {point} went back {count} times in the {window} window in a way that a rollover does "
-        "not explain, first on {first}. "
-        "Those intervals were not used.",
+        "The register of {point} went back {count} {count:time|times} in the {window} window in a way that a rollover "
+        "does not explain, first on {first}. {count:That interval was|Those intervals were} not used.",
         "{window}内测点 {point} 的计数器有 {count} 次回退，无法用翻转解释，首次在 {first}。相关时段未使用。",
         "Enter the meter change with its final and first reading.",
         "登记换表及其末次和首次读数。",
     ),
     "COUNTER_JUMP": Entry(
         "warning", None,
-        "The register of {point} rose faster than {max_rate_per_hour} per hour {count} times in the {window} "
-        "window, first on {first}. "
-        "Those intervals were not used.",
+        "The register of {point} rose faster than {max_rate_per_hour} per hour {count} {count:time|times} in the "
+        "{window} window, first on {first}. {count:That interval was|Those intervals were} not used.",
         "{window}内测点 {point} 的计数器有 {count} 次上升超过每小时 {max_rate_per_hour}，首次在 {first}。"
         "相关时段未使用。",
         "Check the meter, or correct max_rate_per_hour in the plan.",
@@ -90,40 +92,39 @@ ENTRIES = {
     ),
     "COUNTER_AMBIGUOUS": Entry(
         "warning", None,
-        "{count} gaps of {point} in the {window} window are so long that its register may have turned over more "
-        "than once, first on "
-        "{first}. Those intervals were not used.",
+        "{count} {count:gap|gaps} of {point} in the {window} window {count:is|are} so long that its register may have "
+        "turned over more than once, first on {first}. {count:That interval was|Those intervals were} not used.",
         "{window}内测点 {point} 有 {count} 处缺口过长，计数器可能翻转多次，首次在 {first}。相关时段未使用。",
         "Recover the missing readings, or correct register_modulus and max_rate_per_hour in the plan.",
         "补齐缺失读数，或更正方案中的 register_modulus 和 max_rate_per_hour。",
     ),
     "COUNTER_GAP": Entry(
         "info", None,
-        "The counter {point} has {count} gaps inside intervals of the {window} window, {hours} hours in all; it "
-        "counted on, so the totals are exact.",
+        "The counter {point} has {count} {count:gap inside an interval|gaps inside intervals} of the {window} window, "
+        "{hours} {hours:hour|hours} in all; it counted on, so the totals are exact.",
         "{window}内计数器 {point} 有 {count} 处时段内缺口，共 {hours} 小时；计数未中断，合计仍然准确。",
     ),
     "TOTALS_SCALED": Entry(
         "warning", None,
-        "{count} intervals of {point} in the {window} window miss part of their interval totals and were scaled up by "
-        "coverage.",
+        "{count} {count:interval|intervals} of {point} in the {window} window {count:misses part of its|miss part of "
+        "their} interval totals and {count:was|were} scaled up by coverage.",
         "{window}内测点 {point} 有 {count} 个时段缺少部分分段量，已按覆盖率放大。",
         "Recover the missing intervals.",
         "补齐缺失的时段量。",
     ),
     "NEGATIVE_TOTALS": Entry(
         "warning", None,
-        "{point} has a negative total in {count} intervals of the {window} window, first {first}. Those intervals were "
-        "not used.",
+        "{point} has a negative total in {count} {count:interval|intervals} of the {window} window, first {first}. "
+        "{count:That interval was|Those intervals were} not used.",
         "{window}内测点 {point} 有 {count} 个时段合计为负，首个为 {first}。这些时段未使用。",
         "Check the sign and the wiring of the meter.",
         "检查仪表的方向和接线。",
     ),
     "STUCK_VALUES": Entry(
         "warning", None,
-        "{point} did not change during {count} intervals of the {window} window in which the line produced, first "
-        "{first}. "
-        "Where it is the metric's numerator, those intervals were not used.",
+        "{point} did not change during {count} {count:interval|intervals} of the {window} window in which the line "
+        "produced, first {first}. Where it is the metric's numerator, {count:that interval was|those intervals were} "
+        "not used.",
         "{window}内有生产的时段中，{point} 有 {count} 个时段数值不变，首个为 {first}。若其为指标分子，"
         "这些时段未使用。",
         "Check the sensor and its connection.",
@@ -131,16 +132,16 @@ ENTRIES = {
     ),
     "ZERO_OUTPUT_WHILE_RUNNING": Entry(
         "warning", None,
-        "{point} shows no output in {count} intervals of the {window} window in which {state} says that the line ran, "
-        "first {first}. "
-        "Those intervals were not used.",
+        "{point} shows no output in {count} {count:interval|intervals} of the {window} window in which {state} says "
+        "that the line ran, first {first}. {count:That interval was|Those intervals were} not used.",
         "{window}内 {state} 显示生产线运行的 {count} 个时段中，{point} 没有产量，首个为 {first}。这些时段未使用。",
         "Find out which of the two is right.",
         "查明两者中哪个正确。",
     ),
     "BASELINE_IDLE": Entry(
         "error", "not_verifiable",
-        "The line produced on {days} of {expected} baseline days: there is no baseline to compare with.",
+        "The line produced on {days} of {expected} baseline {expected:day|days}: there is no baseline to compare "
+        "with.",
         "基准期 {expected} 天中生产线仅有 {days} 天有产量：没有可比的基准。",
         "Nothing can recover a baseline that was never metered; a comparison with a like line that ran needs a "
         "plan of its own.",
@@ -148,7 +149,8 @@ ENTRIES = {
     ),
     "REPORTING_IDLE": Entry(
         "error", "not_verifiable",
-        "The line produced on {days} of {expected} days of the reporting period: there is nothing to verify yet.",
+        "The line produced on {days} of {expected} {expected:day|days} of the reporting period: there is nothing to "
+        "verify yet.",
         "报告期 {expected} 天中生产线仅有 {days} 天有产量：尚无可核验的内容。",
         "Run the line, then verify a reporting period in which it produced.",
         "恢复生产后，再核验有产量的报告期。",

@@ -5,7 +5,8 @@ from verification.finding_catalogue.entry import Entry
 ENTRIES = {
     "PLACEBO_CLAIMS": Entry(
         "warning", None,
-        "At {claims} of {dates} pretended dates inside the baseline the method claims a change where there was none.",
+        "At {claims} of {dates} pretended {dates:date|dates} inside the baseline the method claims a change where "
+        "there was none.",
         "在基准期内的 {dates} 个虚拟日期中，该方法有 {claims} 次误报变化。",
         "Look for what changed within the baseline.",
         "查找基准期内的变化。",
@@ -19,31 +20,31 @@ ENTRIES = {
     ),
     "TOO_FEW_DAYS": Entry(
         "error", "invalid_data",
-        "Only {used} of {expected} days of the {window} window are usable ({percent} %; at least {required} % "
-        "are needed).",
+        "Only {used} of {expected} {expected:day|days} of the {window} window {used:is|are} usable ({percent} %; at "
+        "least {required} % are needed).",
         "{window}的 {expected} 天中仅 {used} 天可用（{percent} %，至少需要 {required} %）。",
         "Recover the missing readings, choose a window that is covered, or correct cadence_s in the plan.",
         "补齐缺失读数，选择数据完整的期间，或更正方案中的 cadence_s。",
     ),
     "DAYS_MISSING": Entry(
         "warning", None,
-        "{count} days of the {window} window have no usable value of {point}, first {first}.",
+        "{count} {count:day|days} of the {window} window {count:has|have} no usable value of {point}, first {first}.",
         "{window}内有 {count} 天没有 {point} 的可用值，首个为 {first}。",
         "Recover the missing readings from the meter or its gateway.",
         "从仪表或网关补齐缺失读数。",
     ),
     "OUTLIER_DAYS": Entry(
         "warning", None,
-        "{count} days of the {window} window lie beyond {limit} interquartile ranges from the model, first "
-        "{first}. They were used.",
+        "{count} {count:day|days} of the {window} window {count:lies|lie} beyond {limit} interquartile ranges from "
+        "the model, first {first}. {count:It was|They were} used.",
         "{window}内有 {count} 天偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些日期已计入。",
         "Find out what happened on those days; an exclusion needs a cause and an owner.",
         "查明这些日期的情况；剔除须有原因和责任人。",
     ),
     "EXTRAPOLATION_DAYS": Entry(
         "warning", None,
-        "On {count} days of the reporting period {driver} lies outside the baseline's range by more than {limit} "
-        "% of it.",
+        "On {count} {count:day|days} of the reporting period {driver} lies outside the baseline's range by more than "
+        "{limit} % of it.",
         "报告期内有 {count} 天 {driver} 超出基准期范围的 {limit} % 以上。",
         "Take a baseline that covers those conditions.",
         "选择覆盖这些工况的基准期。",

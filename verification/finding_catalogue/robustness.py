@@ -47,8 +47,9 @@ ENTRIES = {
     ),
     "PLACEBO_EXCESS": Entry(
         "warning", None,
-        "At {claims} of {dates} pretended dates inside the baseline (worth {independent} independent ones) the method "
-        "claims a change where there was none; on a steady line so many come by chance in {chance} % of cases.",
+        "At {claims} of {dates} pretended {dates:date|dates} inside the baseline (worth {independent} independent "
+        "{independent:one|ones}) the method claims a change where there was none; on a steady line so many come by "
+        "chance in {chance} % of cases.",
         "在基准期内的 {dates} 个虚拟日期（相当于 {independent} 个独立日期）中，该方法有 {claims} 次误报变化；"
         "对平稳的生产线，偶然出现这么多次的概率为 {chance} %。",
         "Look for what changed within the baseline.",
@@ -112,8 +113,8 @@ ENTRIES = {
     ),
     "SEASON_NOT_COVERED": Entry(
         "info", None,
-        "The baseline covers {days} days and not a year: what another season does to the line, or that the baseline "
-        "was an unusual time, is not in the uncertainty.",
+        "The baseline covers {days} {days:day|days} and not a year: what another season does to the line, or that the "
+        "baseline was an unusual time, is not in the uncertainty.",
         "基准期为 {days} 天，不足一年：其他季节的影响，或基准期本身的异常，未计入不确定度。",
         "Take a baseline of a whole year, or windows a year apart, or a driver that carries the season.",
         "采用满一年的基准期，或相隔一年的期间，或加入能反映季节的自变量。",

@@ -20,7 +20,8 @@ ENTRIES = {
     ),
     "NAIVE_TIMES": Entry(
         "error", "invalid_data",
-        "{count} times carry no UTC offset, first on line {line}: {example}. They were not used.",
+        "{count} {count:time carries|times carry} no UTC offset, first on line {line}: {example}. {count:It was|They "
+        "were} not used.",
         "{count} 个时间没有 UTC 偏移，首个在第 {line} 行：{example}。这些读数未被使用。",
         'Write times as in 2026-03-01T00:00:00+08:00; in a spreadsheet: =TEXT(A2,"yyyy-mm-dd hh:mm:ss")&"+08:00".',
         "时间应写作 2026-03-01T00:00:00+08:00 的形式；在电子表格中可用公式 "
@@ -28,7 +29,8 @@ ENTRIES = {
     ),
     "UNREADABLE_TIMES": Entry(
         "warning", None,
-        "{count} times cannot be read, first on line {line}: {example}. They were not used.",
+        "{count} {count:time|times} cannot be read, first on line {line}: {example}. {count:It was|They were} not "
+        "used.",
         "{count} 个时间无法识别，首个在第 {line} 行：{example}。这些读数未被使用。",
         "Write times as in 2026-03-01T00:00:00+08:00 (RFC 3339); in a spreadsheet: "
         '=TEXT(A2,"yyyy-mm-dd hh:mm:ss")&"+08:00".',
@@ -37,14 +39,16 @@ ENTRIES = {
     ),
     "NON_NUMERIC_CELLS": Entry(
         "warning", None,
-        "{count} values are not numbers, first on line {line}: {example}. They were not used.",
+        "{count} {count:value is not a number|values are not numbers}, first on line {line}: {example}. {count:It "
+        "was|They were} not used.",
         "{count} 个值不是数字，首个在第 {line} 行：{example}。这些读数未被使用。",
         "Leave missing values empty; write numbers with a decimal point, without thousands separators and units.",
         "缺失值请留空；数字用小数点书写，不要带千位分隔符和单位。",
     ),
     "RAGGED_ROWS": Entry(
         "warning", None,
-        "{count} rows have another number of cells than the header, first on line {line}. They were not used.",
+        "{count} {count:row has|rows have} another number of cells than the header, first on line {line}. {count:It "
+        "was|They were} not used.",
         "{count} 行的单元格数与表头不一致，首个在第 {line} 行。这些行未被使用。",
         "Export the table again.",
         "请重新导出表格。",
@@ -70,7 +74,8 @@ ENTRIES = {
     ),
     "POINTS_IGNORED": Entry(
         "info", None,
-        "{count} points of the table are not in the plan and were ignored: {names}.",
+        "{count} {count:point|points} of the table {count:is|are} not in the plan and {count:was|were} ignored: "
+        "{names}.",
         "表中有 {count} 个测点不在方案中，已忽略：{names}。",
     ),
 }  # fmt: skip

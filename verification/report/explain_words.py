@@ -25,7 +25,7 @@ EXPLAIN: dict[str, Text] = {
     ),
     "never": Text("never", "未存证"),
     "window_line": Text(
-        "{label}: {used} of {intervals} intervals used, least coverage of those {coverage} %",
+        "{label}: {used} of {intervals} {intervals:interval|intervals} used, least coverage of those {coverage} %",
         "{label}：{intervals} 个时段中采用 {used} 个，所采用时段的最低覆盖率 {coverage} %",
     ),
     "window_totals": Text(
@@ -42,7 +42,10 @@ EXPLAIN: dict[str, Text] = {
     ),
     "no_drivers": Text("the model has no drivers, so nothing is extrapolated", "模型没有自变量，不存在外推"),
     "no_model": Text("no model was fitted; the findings say why", "未拟合模型，原因见发现"),
-    "model_line": Text("{kind}: n = {n} intervals, p = {p} parameters", "{kind}：n = {n} 个时段，p = {p} 个参数"),
+    "model_line": Text(
+        "{kind}: n = {n} {n:interval|intervals}, p = {p} {p:parameter|parameters}",
+        "{kind}：n = {n} 个时段，p = {p} 个参数",
+    ),
     "coefficient": Text(
         "  {name} = {value} {unit}, standard error {error} (t = {t}, p {p}, p in autocorrelated noise {noise}, "
         "VIF = {vif})",
@@ -57,7 +60,7 @@ EXPLAIN: dict[str, Text] = {
         "  F = {f}（p {fp}）；样本外 NMBE = {nmbe} %；Durbin-Watson = {dw}；条件数 {condition}",
     ),
     "size_line": Text(
-        "  lag-1 autocorrelation {lag1}, rho = {rho}: {n} intervals are worth n' = {effective}",
+        "  lag-1 autocorrelation {lag1}, rho = {rho}: {n} {n:interval is|intervals are} worth n' = {effective}",
         "  一阶自相关 {lag1}，rho = {rho}：{n} 个时段相当于 n' = {effective} 个独立时段",
     ),
     "difference": Text(
@@ -92,8 +95,9 @@ EXPLAIN: dict[str, Text] = {
     "panel_row": Text("{mark} {model}: {delta} ± {expanded}, {state}", "{mark} {model}：{delta} ± {expanded}，{state}"),
     "panel_refused": Text("- {model}: not admissible ({why})", "- {model}：不可用（{why}）"),
     "placebo": Text(
-        "pretended retrofits at {dates} dates inside the baseline (worth {independent} independent ones): a change "
-        "claimed at {claims}, rate {rate}; chance of so many on a steady line {chance}",
+        "pretended retrofits at {dates} {dates:date|dates} inside the baseline (worth {independent} independent "
+        "{independent:one|ones}): a change claimed at {claims}, rate {rate}; chance of so many on a steady line "
+        "{chance}",
         "基准期内 {dates} 个虚拟改造日（相当于 {independent} 个独立日期）：误报变化 {claims} 个，比率 {rate}；"
         "平稳生产线上偶然出现这么多的概率 {chance}",
     ),

@@ -195,6 +195,12 @@ def case_text(case: str, t: Words) -> str:
     return t.or_same(f"case_{case}", case)
 
 
+def finding_texts(found: Sequence[Finding], language: Language) -> Iterator[str]:
+    """Findings as lines, those of one kind together."""
+    for alike in alike_together(found):
+        yield from finding_lines(alike, Words(language, REPORT))
+
+
 def finding_lines(alike: Sequence[Finding], t: Words) -> Iterator[str]:
     """Findings of one kind, a line each, and what would resolve them."""
     for finding in alike:

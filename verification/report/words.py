@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from verification.findings import Language
+from verification.texts import fill
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -137,7 +138,7 @@ REPORT: dict[str, Text] = {
     "in_baseline": Text("baseline", "基准期"),
     "in_reporting": Text("reporting period", "报告期"),
     "window": Text(
-        "{start} to {end} (end excluded), {used} of {intervals} intervals: {totals}",
+        "{start} to {end} (end excluded), {used} of {intervals} {intervals:interval|intervals}: {totals}",
         "{start} 至 {end}（不含结束日），{intervals} 个时段中可用 {used} 个：{totals}",
     ),
     "mean": Text("mean {mean}", "均值 {mean}"),
@@ -172,7 +173,7 @@ REPORT: dict[str, Text] = {
     "of_reporting_period": Text("the reporting period", "报告期"),
     "level_line": Text("level afterwards {level} ± {uncertainty} {unit}", "改造后水平 {level} ± {uncertainty} {unit}"),
     "why_refused": Text("cannot be fitted", "无法拟合"),
-    "why_support": Text("the reporting period lies outside what the baseline saw", "报告期超出基准期范围"),
+    "why_support": Text("it is asked beyond the drivers that it was fitted to", "超出拟合所用自变量的范围"),
     "why_size": Text("too few effective intervals", "有效样本量不足"),
     "why_terms": Text("a term does not matter", "有项不显著"),
     "why_rejected": Text("a further term matters", "缺少显著项"),
@@ -180,8 +181,8 @@ REPORT: dict[str, Text] = {
     "check_monte_carlo": Text("Monte Carlo (GUM supplement 1)", "蒙特卡洛法（GUM 补充件 1）"),
     "check_ashrae_fsu": Text("ASHRAE Guideline 14", "ASHRAE 导则 14"),
     "placebo_line": Text(
-        "Pretended retrofits inside the baseline: a change is claimed at {claims} of {dates} dates "
-        "(worth {independent} independent ones); chance on a steady line {chance}",
+        "Pretended retrofits inside the baseline: a change is claimed at {claims} of {dates} {dates:date|dates} "
+        "(worth {independent} independent {independent:one|ones}); chance on a steady line {chance}",
         "基准期内的虚拟改造日：{dates} 个（相当于 {independent} 个独立日期）中有 {claims} 个误报变化；"
         "平稳生产线上的偶然概率 {chance}",
     ),
@@ -209,7 +210,7 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         """The text under `key` with its values filled in. Raises KeyError where there is none."""
         text: str = getattr(self._texts[key], self.language)
-        return text.format(**values) if values else text
+        return fill(text, values) if values else text
 
     def or_same(self, key: str, fallback: str) -> str:
         """The text under `key`, or `fallback`, for a name that a newer result may bring."""
