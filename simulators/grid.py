@@ -59,13 +59,16 @@ class Grid:
         return np.where(self.after, after, before)
 
     def ambient_c(self, rng: np.random.Generator, mean_c: float) -> Floats:
-        """Outdoor temperature [degC] of western Henan: warmest in mid-July and at 15:00; weather lasts some days."""
+        """Outdoor temperature [degC] of western Henan: warmest in mid-July and at 15:00; weather lasts some days, and
+        sun and wind move each quarter-hour by 0.2 degC (SD), so that no day repeats another.
+        """
         day_of_year = (self.slots_us / 86.4e9) % 365.25
         season = 13.5 * np.cos(2 * np.pi * (day_of_year - 196) / 365.25)
         hours = 4.5 * np.cos(2 * np.pi * (self.hour - 15) / 24)
         weather = ar1(rng, self.days, rho=0.7, sd=3.0)
         midday = self.day_starts_us[:-1] + 12 * 3.6e9
-        return mean_c + season + hours + np.interp(self.slots_us, midday, weather)
+        gusts = 0.2 * rng.standard_normal(len(self.slots_us))
+        return mean_c + season + hours + np.interp(self.slots_us, midday, weather) + gusts
 
 
 def streams(seed: int, count: int) -> list[np.random.Generator]:

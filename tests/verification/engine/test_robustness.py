@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,7 +20,15 @@ from verification.engine.robustness.change_points import change_points, optimal_
 from verification.engine.robustness.judge import Naming, Standing, judge, placebo_findings
 from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
-from verification.engine.robustness.panel import Entry, candidates, differs, label, panel
+from verification.engine.robustness.panel import (
+    SURE_REJECTION_P,
+    Entry,
+    candidates,
+    differs,
+    label,
+    panel,
+    rejected_by,
+)
 from verification.engine.robustness.placebo import SHARES, PlaceboDates, placebo_dates
 from verification.engine.savings import noise_of_model
 
@@ -123,6 +132,43 @@ def test_honest_models_of_an_honest_line_do_not_differ(rho: float):
             differs(primary, entry) for entry in entries.values() if entry.admissible and not entry.primary
         )
     assert disagreements <= 1
+
+
+def heated(seed: int, kwh: Callable[[np.ndarray], np.ndarray]) -> tuple[Sample, Sample]:
+    """A line of a year, and its next, whose energy follows output and, by `kwh`, the outdoor temperature."""
+    rng = np.random.default_rng(seed + 2000)
+    windows = []
+    for window in line(seed, 365):
+        season = 14.5 - 13.5 * np.cos(2 * np.pi * np.arange(365) / 365)
+        degrees = season + ar1(rng, 365, 0.7, 3.0)
+        windows.append(dataclasses.replace(with_driver(window, "degrees", degrees), y=window.y + kwh(degrees)))
+    return windows[0], windows[1]
+
+
+def weighed_with_temperature(baseline: Sample, reporting: Sample) -> tuple[bool, bool]:
+    """Whether a straight line in the temperature is surely rejected, and whether a bent one is admissible."""
+    primary = ModelSpec("ols", ("output", "degrees"))
+    case = Case(baseline, reporting, output="output", temperatures=["degrees"])
+    entries = turning(answer(primary, baseline, reporting), case, 0.95).panel
+    bent = next(entry for entry in entries if entry.spec.kind == "change_point")
+    return bool(rejected_by(entries[0], entries, "output", SURE_REJECTION_P)), bent.admissible
+
+
+@pytest.mark.parametrize("per_degree", [0.0, -4_000.0, -40_000.0])
+def test_straight_line_in_the_temperature_is_not_rejected_for_bends_that_a_search_found(per_degree: float):
+    """A bend of chance is sure once in a thousand lines, and lets a bent model into the panel in one of twenty."""
+    found = [weighed_with_temperature(*heated(seed, lambda degrees: per_degree * degrees)) for seed in range(40)]
+    assert sum(rejected for rejected, _ in found) == 0
+    assert sum(admissible for _, admissible in found) <= 5
+
+
+def test_straight_line_is_rejected_where_the_line_heats_below_12_degrees_only():
+    """36,000 kWh a day for each degree is what three days of noise come to in a frost."""
+    found = [
+        weighed_with_temperature(*heated(seed, lambda degrees: 36_000 * np.maximum(12 - degrees, 0)))
+        for seed in range(20)
+    ]
+    assert found == [(True, True)] * 20
 
 
 def placebos(baseline: Sample) -> PlaceboDates:

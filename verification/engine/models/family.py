@@ -100,6 +100,22 @@ def refit(model: BaselineModel, sample: Sample) -> BaselineModel | Finding:
     return BaselineModel(model.spec, dataclasses.replace(fit, searched=model.fit.searched), model.design)
 
 
+def beside_a_line(model: BaselineModel, sample: Sample) -> BaselineModel | Finding:
+    """A change-point model with the temperature's straight line kept beside one hinge at each of its points: what the
+    points add to the line.
+    """
+    one_each = {hinge.point: hinge for hinge in model.design.hinges}
+    design = dataclasses.replace(
+        model.design,
+        drivers=(*model.design.drivers, _temperature(model.spec)),
+        hinges=tuple(one_each.values()),
+    )
+    fit = fit_linear(design.columns(sample), sample.y, design.names())
+    if isinstance(fit, Finding):
+        return fit
+    return BaselineModel(model.spec, dataclasses.replace(fit, searched=model.fit.searched), design)
+
+
 def fit_ratio(w: Floats, y: Floats) -> Fit | Finding:
     """y = R*w + e with R = sum(y)/sum(w), the ratio of means.
 

@@ -12,16 +12,16 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
 from verification.engine.autocorrelation import Noise, Spread
-from verification.engine.models.family import BaselineModel, ModelSpec
-from verification.engine.models.sample import Floats, Sample
+from verification.engine.models.family import BaselineModel, ModelSpec, beside_a_line
+from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import term_p_values
-from verification.engine.savings import Estimate
+from verification.engine.savings import Estimate, noise_of_model
 from verification.findings import Finding
 
 WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
@@ -29,24 +29,30 @@ Answer = Callable[[ModelSpec], tuple[BaselineModel, Noise, Estimate] | Finding]
 
 MAX_MODELS = 16
 ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
+INTERCEPT = "1"
 WEAK_TERM_P, STRONG_TERM_P = 0.2, 0.10  # LBNL EnPI Lite
 REJECTION_P = 0.05
 SURE_REJECTION_P = 0.001  # what the primary model is told of: it stays, so that chance must not say so
+SEARCHED_PLACES = 10  # at as many places a search may find a bend that is none: on straight lines ten times as often
 DIFFERENCE_SDS = 4.0  # a difference that chance exceeds once in many thousand lines
 EXTRAPOLATION_SHARE = 0.10  # CalTRACK: of the driver's range
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Entry:
-    """One model of the panel: what it says, and why it is not admissible, if it is not."""
+    """One model of the panel: what it says, and why it is not admissible, if it is not.
+
+    `terms` is the p of each of its terms, the intercept `1` included; `bends` the same of a change-point model that
+    keeps the temperature's straight line, so that its hinges are weighed by what they add to that; empty for others.
+    """
 
     spec: ModelSpec
     primary: bool
     why_not: tuple[WhyNot, ...]
     estimate: Estimate | None = None
     spread: Spread | None = None
-    p_values: Floats = dataclasses.field(default_factory=lambda: np.zeros(0))
-    columns: tuple[str, ...] = ()
+    terms: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    bends: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @property
     def admissible(self) -> bool:
@@ -108,11 +114,27 @@ def panel(
         for index, spec in enumerate(specs)
     ]
     return [
-        dataclasses.replace(entry, why_not=(*entry.why_not, "rejected"))
-        if rejected_by(entry, entries, output)
-        else entry
+        dataclasses.replace(entry, why_not=(*entry.why_not, *_why_not_beside(entry, entries, output)))
         for entry in entries
     ]
+
+
+def _why_not_beside(entry: Entry, entries: Sequence[Entry], output: str | None) -> Iterator[WhyNot]:
+    """What the other models say against it: one contains it and has more to say, or it is one's straight line with
+    points that add nothing.
+    """
+    if rejected_by(entry, entries, output):
+        yield "rejected"
+    lines = [other for other in entries if _is_line_of(other, entry) and other.estimate is not None]
+    if any(not _rejects(entry, line, output, REJECTION_P) for line in lines):
+        yield "terms"
+
+
+def _is_line_of(line: Entry, entry: Entry) -> bool:
+    """Whether `line` is what is left of a change-point model without its points."""
+    straight = line.spec.kind == "ols" and entry.spec.kind == "change_point"
+    same_drivers = set(line.spec.drivers) == set(entry.spec.drivers)
+    return straight and same_drivers and line.spec.categories == entry.spec.categories
 
 
 def _entry(
@@ -134,12 +156,31 @@ def _entry(
         why_not.append("support")
     if noise.effective < max(smallest_size, model.fit.p + 1):
         why_not.append("size")
-    p_values = term_p_values(model, noise)
-    terms = p_values[int(model.fit.intercept) :]
-    if len(terms) and not (terms.max() < WEAK_TERM_P and terms.min() < STRONG_TERM_P):
+    weighed = _p_by_term(model, noise)
+    slopes = [p for term, p in weighed.items() if term != INTERCEPT]
+    if slopes and not (max(slopes) < WEAK_TERM_P and min(slopes) < STRONG_TERM_P):
         why_not.append("terms")
-    columns = ("1", *model.fit.names) if model.fit.intercept else model.fit.names
-    return Entry(spec, primary, tuple(why_not), estimate, estimate.spread(confidence), p_values, columns)
+    return Entry(
+        spec,
+        primary,
+        tuple(why_not),
+        estimate,
+        estimate.spread(confidence),
+        terms=weighed,
+        bends=_bends(model, baseline),
+    )
+
+
+def _p_by_term(model: BaselineModel, noise: Noise) -> dict[str, float]:
+    names = (INTERCEPT, *model.fit.names) if model.fit.intercept else model.fit.names
+    return dict(zip(names, term_p_values(model, noise).tolist(), strict=True))
+
+
+def _bends(model: BaselineModel, baseline: Sample) -> dict[str, float]:
+    if model.spec.kind != "change_point":
+        return {}
+    bent = beside_a_line(model, baseline)
+    return {} if isinstance(bent, Finding) else _p_by_term(bent, noise_of_model(bent, baseline))
 
 
 def is_supported(model: BaselineModel, baseline: Sample, reporting: Sample) -> bool:
@@ -165,13 +206,13 @@ def rejected_by(entry: Entry, entries: Sequence[Entry], output: str | None, leve
 def _rejects(larger: Entry, smaller: Entry, output: str | None, level: float) -> bool:
     if larger.estimate is None or smaller.estimate is None or "refused" in larger.why_not:
         return False
-    terms = {output or ""} if smaller.spec.kind == "ratio" else set(smaller.columns)
-    if larger.spec.kind == "change_point":
-        terms -= {larger.spec.temperature or ""}  # its line is what two slopes and a point generalise
-    if larger.spec.kind == "ratio" or not terms < set(larger.columns):
+    terms = {output or ""} if smaller.spec.kind == "ratio" else set(smaller.terms)
+    weighed = larger.bends if larger.spec.temperature in terms else larger.terms
+    if larger.spec.kind == "ratio" or not terms < weighed.keys():
         return False
-    further = [p for column, p in zip(larger.columns, larger.p_values, strict=True) if column not in terms]
-    return bool(min(further) < level / len(further))  # one of k further terms matters by chance k times as often
+    further = [p for term, p in weighed.items() if term not in terms]
+    places = SEARCHED_PLACES if larger.spec.kind == "change_point" else 1
+    return min(further) < level / len(further) / places  # one of k further terms matters by chance k times as often
 
 
 def differs(primary: Entry, other: Entry) -> bool:
