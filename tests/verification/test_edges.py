@@ -97,3 +97,14 @@ def test_an_instant_outside_counts_to_the_nearest_interval():
     calendar = Calendar.of(plan_of("hour", "2026-03-01", "2026-03-02"), "baseline")
     assert calendar.name_at(0) == "2026-03-01T00:00+08:00"
     assert calendar.name_at(2**60) == "2026-03-01T23:00+08:00"
+
+
+@pytest.mark.parametrize("interval", ["15min", "hour", "day", "shift"])
+@pytest.mark.parametrize("timezone", [*ZONES, "America/Havana", "America/Asuncion"])
+def test_each_interval_begins_when_the_zone_says_also_in_an_hour_that_comes_twice(timezone: str, interval: str):
+    shifts = THREE_SHIFTS if interval == "shift" else []
+    calendar = Calendar.of(plan_of(interval, "2023-03-01", "2024-04-20", timezone, shifts=shifts), "baseline")
+    expected = [dt.datetime.fromtimestamp(edge // 1_000_000, calendar.zone) for edge in calendar.edges_us[:-1].tolist()]
+    assert list(calendar.starts) == expected
+    assert [start.fold for start in calendar.starts] == [start.fold for start in expected]
+    assert {type(start) for start in calendar.starts} == {dt.datetime}

@@ -30,7 +30,7 @@ from verification.engine.robustness.left_out import (
 from verification.engine.robustness.matched_load import MatchedLoad, matched_load
 from verification.engine.robustness.panel import Entry, candidates, panel
 from verification.engine.robustness.placebo import PlaceboDates, placebo_dates
-from verification.engine.savings import Estimate, noise_of_model
+from verification.engine.savings import Estimate, noise_of_intervals, noise_of_model
 from verification.findings import Finding
 
 # With fewer effective intervals the autocorrelation cannot be told from a drift without end.
@@ -118,7 +118,7 @@ def grown_noise(primary: Primary, case: Case) -> float | None:
     own = fit_model(primary.model.spec, case.projected)
     if isinstance(own, Finding):
         return None
-    noise = noise_of_model(own, case.projected)
+    noise = noise_of_intervals(own, case.projected)
     dofs = [each.dof * (1 - each.rho_mean**2) / (1 + each.rho_mean**2) for each in (primary.noise, noise)]
     before, after = primary.model.fit.residual_sd, own.fit.residual_sd
     if noise.effective < MIN_EFFECTIVE or before == 0 or fdtrc(dofs[1], dofs[0], (after / before) ** 2) >= GROWN_P:
@@ -148,7 +148,7 @@ def robustness(primary: Primary, case: Case, confidence: float, days: tuple[Floa
     share = noise.effective / model.fit.n
     return Robustness(
         turning=turning(primary, case, confidence),
-        placebo=placebo_dates(model.spec, case.fitted, noise, confidence, MIN_EFFECTIVE),
+        placebo=placebo_dates(model, case.fitted, noise, confidence, MIN_EFFECTIVE),
         baseline_changes=_changes(model, case.baseline),
         reporting_changes=_changes(model, case.reporting),
         assumptions=assumptions(model, noise, case, days),

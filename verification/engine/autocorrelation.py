@@ -27,6 +27,7 @@ ONE_SIGMA = 0.682689492137086  # the two-sided level of one standard deviation o
 LOWEST_DOF, HIGHEST_DOF = 0.5, 1e6
 PRECISION = 1e-11  # of a half-width and of degrees of freedom, relative
 NEGLIGIBLE = 1e-12  # a power of rho below this no longer counts
+FEW_LAGS, FEW_LAGS_LENGTH = 16, 128  # so many, and one more for each so many weights, need no transform
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -159,13 +160,22 @@ def quadratic_form(weights: Floats, rho: Floats) -> Floats:
     """a'R a for each rho, R the AR(1) correlation matrix: sum over lags of rho^lag times the autocorrelation of a."""
     n, largest = len(weights), float(rho.max())
     lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
-    length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
-    spectrum = np.fft.rfft(weights, length)
-    products = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)
+    products = _lagged_products(weights, lags)
     with np.errstate(divide="ignore"):
         powers = np.exp(np.outer(np.log(rho), np.arange(1, lags)))
-    form: Floats = products[0] + 2 * powers @ products[1:lags]
+    form: Floats = products[0] + 2 * powers @ products[1:]
     return np.maximum(form, 0.0)
+
+
+def _lagged_products(weights: Floats, lags: int) -> Floats:
+    """float64[lags]: the sum of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
+    n = len(weights)
+    if lags <= FEW_LAGS + n // FEW_LAGS_LENGTH:
+        return np.array([weights[lag:] @ weights[: n - lag] for lag in range(lags)])
+    length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
+    spectrum = np.fft.rfft(weights, length)
+    products: Floats = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[:lags]
+    return products
 
 
 def cross_forms(weights: Floats, rho: float) -> Floats:
@@ -187,18 +197,24 @@ def _fast_length(least: int) -> int:
 
 
 def _half_width(noise: Noise, scales: Floats, confidence: float) -> float:
-    """The half-width that holds `confidence` of the mixture."""
-    single = float(stdtrit(noise.dof, (1 + confidence) / 2))
-    # In the log of the half-width the probability is nearly a straight line.
-    low, high = (math.log(single * float(end)) for end in (scales.min(), scales.max()))
-    if high - low < PRECISION:
-        return math.exp(high)
-    inverse = noise.weight, 1 / scales
+    """The half-width that holds `confidence` of the mixture, which lies between those of its least and largest scale.
 
-    def excess(log_width: float) -> float:
-        return float(inverse[0] @ (2 * stdtr(noise.dof, math.exp(log_width) * inverse[1]) - 1)) - confidence
-
-    return math.exp(root(excess, low, high, PRECISION))
+    By Newton's method in the log of the half-width, in which the probability is nearly a straight line.
+    """
+    dof, weight, log_scales = noise.dof, noise.weight, np.log(scales)
+    single = math.log(float(stdtrit(dof, (1 + confidence) / 2)))
+    low, high = single + float(log_scales.min()), single + float(log_scales.max())
+    peak = 2 * math.exp(math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2)) / math.sqrt(dof * math.pi)
+    at = single + float(weight @ log_scales)
+    while high - low > PRECISION:
+        t = np.exp(at - log_scales)
+        missing = confidence - float(weight @ (2 * stdtr(dof, t) - 1))
+        step = missing / (peak * float(weight @ (t * (1 + t**2 / dof) ** (-(dof + 1) / 2))))
+        if abs(step) <= PRECISION:
+            return math.exp(at + step)
+        low, high = (at, high) if missing > 0 else (low, at)
+        at = at + step if low < at + step < high else (low + high) / 2
+    return math.exp((low + high) / 2)
 
 
 def _dof_of_ratio(ratio: float, confidence: float, most: float) -> float:

@@ -144,14 +144,15 @@ def _sum_of(parts: Sequence[Spread]) -> Spread:
 
 
 def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
-    """The noise of a model on the window that it was fitted to; that of its days, too, where intervals are shorter.
-    Residuals that are the rounding of the arithmetic are no noise.
-    """
-    fit, day = model.fit, sample.day_index
-    if fit.residuals_are_zero:
-        fit = dataclasses.replace(fit, residuals=np.zeros(fit.n))
-    noise = noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
-    return noise if day is None else dataclasses.replace(noise, days=noise_of_days(fit, day))
+    """The noise of a model on the window that it was fitted to; that of its days, too, where intervals are shorter."""
+    noise, day = noise_of_intervals(model, sample), sample.day_index
+    return noise if day is None else dataclasses.replace(noise, days=noise_of_days(model.fit.without_rounding, day))
+
+
+def noise_of_intervals(model: BaselineModel, sample: Sample) -> Noise:
+    """The noise of a model's intervals alone."""
+    fit = model.fit.without_rounding
+    return noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
 
 
 def avoided(

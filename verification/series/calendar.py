@@ -56,8 +56,15 @@ class Calendar:
     @functools.cached_property
     def starts(self) -> tuple[dt.datetime, ...]:
         """When each interval begins, in the plan's time zone."""
-        starts_s = (self.edges_us[:-1] // SECOND_US).tolist()
-        return tuple(map(dt.datetime.fromtimestamp, starts_s, itertools.repeat(self.zone)))
+        shown = self.local_us.astype("datetime64[us]").tolist()
+        # A third of what it takes to ask the zone for each; only where an hour comes twice it has to say which it is.
+        starts = list(map(dt.datetime.combine, shown, map(dt.datetime.time, shown), itertools.repeat(self.zone)))
+        ahead_us = self.local_us - self.edges_us[:-1]
+        for index in np.flatnonzero(np.diff(ahead_us) < 0) + 1:
+            after = self.edges_us[:-1] - self.edges_us[index]
+            for repeated in np.flatnonzero((after >= 0) & (after < DAY_US)).tolist():
+                starts[repeated] = dt.datetime.fromtimestamp(int(self.edges_us[repeated]) // SECOND_US, self.zone)
+        return tuple(starts)
 
     @functools.cached_property
     def local_us(self) -> Integers:

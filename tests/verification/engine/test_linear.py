@@ -143,3 +143,28 @@ def test_residuals_that_are_rounding_are_known_as_such():
     x = np.linspace(600, 700, 30)[:, np.newaxis]
     assert fitted(x, 1e5 + 13_000 * x[:, 0]).residuals_are_zero
     assert not fitted(x, 1e5 + 13_000 * x[:, 0] + np.tile([1e-3, -1e-3], 15)).residuals_are_zero
+
+
+@pytest.mark.parametrize("kept", [slice(80), np.arange(0, 200, 2), np.flatnonzero(np.arange(200) // 20 != 3)])
+def test_the_fit_of_a_part_is_the_fit_to_its_observations(kept: slice | np.ndarray):
+    rng = np.random.default_rng(8)
+    columns = np.column_stack([rng.uniform(500, 700, 200), rng.normal(15, 9, 200)])
+    y = 150_000 + 400 * columns[:, 0] + rng.normal(0, 2000, 200)
+    part, expected = fitted(columns, y).of_part(kept, y[kept]), fitted(columns[kept], y[kept])
+    assert part is not None
+    for name in ("coefficients", "residuals", "standard_errors", "p_values", "vif"):
+        assert getattr(part, name) == pytest.approx(getattr(expected, name), rel=1e-9, abs=1e-12), name
+    for name in ("r_squared", "mean", "total_squares", "squares"):
+        assert getattr(part, name) == pytest.approx(getattr(expected, name), rel=1e-12), name
+    assert part.basis.T @ part.basis == pytest.approx(np.eye(3), abs=1e-12)
+    assert part.sum_weights(columns) == pytest.approx(expected.sum_weights(columns), rel=1e-9)
+    assert part.predict_sum(columns) == pytest.approx(expected.predict_sum(columns), rel=1e-13)
+
+
+def test_a_part_that_does_not_tell_a_parameter_has_no_fit_of_it():
+    steps = np.repeat([0.0, 1.0], [100, 100])[:, np.newaxis]
+    y = np.arange(200.0)
+    whole = fitted(steps, y)
+    assert whole.of_part(slice(100), y[:100]) is None  # its column is constant
+    assert whole.of_part(slice(102), y[:102]) is None  # two observations carry the slope
+    assert by_hand().of_part(slice(2), np.array([3.0, 5.0])) is None  # no degree of freedom

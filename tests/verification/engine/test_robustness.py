@@ -174,7 +174,7 @@ def test_straight_line_is_rejected_where_the_line_heats_below_12_degrees_only():
 def placebos(baseline: Sample) -> PlaceboDates:
     model = fit_model(OLS, baseline)
     assert isinstance(model, BaselineModel)
-    found = placebo_dates(OLS, baseline, noise_of_model(model, baseline), 0.95, MIN_EFFECTIVE)
+    found = placebo_dates(model, baseline, noise_of_model(model, baseline), 0.95, MIN_EFFECTIVE)
     assert found is not None
     return found
 
@@ -206,7 +206,7 @@ def test_nine_dates_of_one_baseline_are_worth_few():
     window = sample(np.random.default_rng(5).normal(size=1000), np.ones(1000))
     model, white = fit_model(ModelSpec("mean"), window), Noise(np.zeros(1), np.ones(1), np.ones(1), 0, 0, 1000, 999)
     assert isinstance(model, BaselineModel)
-    found = placebo_dates(ModelSpec("mean"), window, white, 0.95, MIN_EFFECTIVE)
+    found = placebo_dates(model, window, white, 0.95, MIN_EFFECTIVE)
     assert found is not None
     assert found.independent == pytest.approx(81 / np.sum(correlation**2), rel=1e-9)
     assert 1 < found.independent < 2

@@ -15,7 +15,7 @@ import numpy as np
 from verification.engine.models.change_point import search, searched_points
 from verification.engine.models.design import Design, levels_of
 from verification.engine.models.linear import Fit, fit_linear
-from verification.engine.models.sample import Floats, Sample
+from verification.engine.models.sample import Floats, Integers, Sample
 from verification.findings import Finding
 
 Kind = Literal["ols", "ratio", "mean", "change_point", "towt"]
@@ -68,6 +68,11 @@ class BaselineModel:
         for group, coefficient, column in zip(self.design.groups(), self.fit.coefficients[1:], columns, strict=True):
             yield group, float(coefficient), column
 
+    @property
+    def is_searched(self) -> bool:
+        """Whether the terms themselves were chosen by the data that it was fitted to."""
+        return bool(self.design.hinges or self.design.knots)
+
     def _columns(self, sample: Sample) -> Floats:
         return sample.w[:, np.newaxis] if self.spec.kind == "ratio" else self.design.columns(sample)
 
@@ -98,6 +103,12 @@ def refit(model: BaselineModel, sample: Sample) -> BaselineModel | Finding:
     if isinstance(fit, Finding):
         return fit
     return BaselineModel(model.spec, dataclasses.replace(fit, searched=model.fit.searched), model.design)
+
+
+def refit_part(model: BaselineModel, kept: slice | Integers, part: Sample) -> BaselineModel | Finding:
+    """`refit` to `part`, which is the intervals `kept` of those that the model was fitted to."""
+    fit = None if model.spec.kind == "ratio" else model.fit.of_part(kept, part.y)
+    return refit(model, part) if fit is None else BaselineModel(model.spec, fit, model.design)
 
 
 def beside_a_line(model: BaselineModel, sample: Sample) -> BaselineModel | Finding:

@@ -28,6 +28,7 @@ ZERO_RESIDUALS = 1e-12  # residuals that are a smaller share of y than this are 
 CENTRE_STEPS = 2.0**16  # the centre has few bits, so that subtracting it loses none: 2^-16 of the spread is near enough
 REFINED_FROM_CONDITION = 30.0  # a better-conditioned solution has all its digits after one plain step
 REFINEMENT_STEPS = 4
+LEAST_LEFT = 0.05  # of the squares that determine a parameter: a part that holds less of them is fitted by itself
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -159,6 +160,39 @@ class Fit:
         size = max(abs(self.mean), math.sqrt(self.total_squares))
         return bool(np.max(np.abs(self.residuals)) <= ZERO_RESIDUALS * size)
 
+    @functools.cached_property
+    def without_rounding(self) -> Fit:
+        """The fit, its residuals zero where they are the rounding of the arithmetic, which is no noise."""
+        return dataclasses.replace(self, residuals=np.zeros(self.n)) if self.residuals_are_zero else self
+
+    def of_part(self, kept: slice | NDArray[np.int64], y: Floats) -> Fit | None:
+        """The fit to the observations `kept` alone, whose y are `y`, in a third of the time of a new one; None where
+        they determine some combination of the parameters far worse than all observations do.
+
+        With the rows Q of the basis and Q'Q = C C', the orthonormal basis of what is left is Q C'^-1, its triangle
+        C'R, and the solution moves by R^-1 (Q'Q)^-1 Q'e (Belsley, Kuh and Welsch 1980, of many observations).
+        """
+        basis, residuals = self.basis[kept], self.residuals[kept]
+        products = basis.T @ basis
+        if self.condition > REFINED_FROM_CONDITION or len(y) <= self.p or np.linalg.eigvalsh(products)[0] < LEAST_LEFT:
+            return None
+        moved = _back(products, basis.T @ residuals)
+        root = np.linalg.cholesky(products)
+        triangle = root.T @ self.triangle
+        solution: Floats = self.solution + _back(self.triangle, moved)
+        mean = float(np.mean(y))
+        return dataclasses.replace(
+            self,
+            coefficients=_coefficients(solution, self.centre, self.scale, intercept=self.intercept),
+            residuals=residuals - basis @ moved,
+            mean=mean,
+            total_squares=float(np.sum((y - mean) ** 2 if self.intercept else y**2)),
+            condition=float(np.linalg.cond(triangle)),
+            basis=basis @ np.linalg.inv(root).T,
+            triangle=triangle,
+            solution=solution,
+        )
+
     def predict(self, columns: Floats) -> Floats:
         """The model's y for `columns` float64[m, k], computed about the centre, where it is most accurate."""
         predicted: Floats = self.design_matrix(columns) @ self.solution
@@ -206,15 +240,11 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
     if not condition <= MAX_CONDITION:
         return Finding.of("ILL_CONDITIONED", condition=f"{condition:.1e}")
     solution, residuals = _solve(design, basis, triangle, y, condition)
-    slopes = solution[int(intercept) :] / scale
     mean = float(np.mean(y))
-    coefficients = slopes
-    if intercept:
-        coefficients = np.append(_intercept(solution[0], slopes, centre), slopes)
     return Fit(
         names=tuple(names),
         intercept=intercept,
-        coefficients=coefficients,
+        coefficients=_coefficients(solution, centre, scale, intercept=intercept),
         residuals=residuals,
         mean=mean,
         total_squares=float(np.sum((y - mean) ** 2 if intercept else y**2)),
@@ -260,7 +290,7 @@ def _solve(design: Floats, basis: Floats, triangle: Floats, y: Floats, condition
 
 
 def _back(triangle: Floats, right: Floats) -> Floats:
-    """The solution of a triangular system."""
+    """The solution of a square system."""
     return np.asarray(np.linalg.solve(triangle, right), dtype=np.float64)
 
 
@@ -304,6 +334,12 @@ def _split(value: Floats | float) -> tuple[Floats, Floats]:
     scaled = np.asarray(value) * 134217729.0  # 2^27 + 1
     high = scaled - (scaled - value)
     return high, value - high
+
+
+def _coefficients(solution: Floats, centre: Floats, scale: Floats, *, intercept: bool) -> Floats:
+    """The solution in the units of the data."""
+    slopes: Floats = solution[int(intercept) :] / scale
+    return np.append(_intercept(solution[0], slopes, centre), slopes) if intercept else slopes
 
 
 def _intercept(at_centre: float, slopes: Floats, centre: Floats) -> float:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from verification.engine.autocorrelation import Noise, standard_error, two_sided_p
-from verification.engine.models.family import BaselineModel, refit
+from verification.engine.models.family import BaselineModel, refit_part
 from verification.engine.models.sample import Booleans, Floats, Sample
 from verification.findings import Finding
 
@@ -37,7 +37,8 @@ def nmbe_out_of_sample(model: BaselineModel, sample: Sample) -> float | None:
     block = np.arange(len(sample)) * BLOCKS // len(sample)
     missed = []
     for index in range(BLOCKS):
-        other = refit(model, sample.take(block != index))
+        others = np.flatnonzero(block != index)
+        other = refit_part(model, others, sample.take(others))
         if isinstance(other, Finding):
             return None
         held_out = sample.take(block == index)

@@ -11,7 +11,7 @@ import numpy as np
 
 from verification.engine.autocorrelation import Noise
 from verification.engine.case import WINDOWS, Case, WindowName
-from verification.engine.models.family import BaselineModel, refit
+from verification.engine.models.family import BaselineModel, refit, refit_part
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.savings import Estimate
 from verification.findings import Finding
@@ -54,8 +54,13 @@ def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[Witho
     for window in WINDOWS:
         sample = case.window(window)
         for month in np.unique(sample.month).tolist():
-            rest = sample.take(sample.month != month)
-            estimate = _answer(model, noise, case, case.with_window(window, rest)) if len(rest) else None
+            kept = np.flatnonzero(sample.month != month)
+            if not len(kept):
+                continue
+            rest = sample.take(kept)
+            changed = case.with_window(window, rest)
+            other = model if changed.fitted is case.fitted else refit_part(model, kept, rest)
+            estimate = _answer(other, noise, changed)
             if estimate is not None:
                 year, since_january = divmod(month - 1, MONTHS_A_YEAR)
                 share = 1 - len(rest) / len(sample)
@@ -67,20 +72,19 @@ def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPu
     """The change with what was left out of either window for each reason, where it still has a model."""
     found = []
     for window, reason, sample in case.put_back:
-        estimate = _answer(model, noise, case, case.with_window(window, sample))
+        changed = case.with_window(window, sample)
+        other = model if changed.fitted is case.fitted else refit(model, sample)
+        estimate = _answer(other, noise, changed)
         if estimate is not None:
             found.append(WithPutBack(window, reason, estimate.delta))
     return found
 
 
-def _answer(model: BaselineModel, noise: Noise, case: Case, changed: Case) -> Estimate | None:
-    """What the `model` of a case says where one of its windows has changed."""
-    if changed.projected.total_w <= 0:
+def _answer(model: BaselineModel | Finding, noise: Noise, changed: Case) -> Estimate | None:
+    """What the model of a changed case says."""
+    if isinstance(model, Finding) or changed.projected.total_w <= 0:
         return None
-    other = model if changed.fitted is case.fitted else refit(model, changed.fitted)
-    if isinstance(other, Finding):
-        return None
-    estimate = changed.answer(other, noise)
+    estimate = changed.answer(model, noise)
     return None if isinstance(estimate, Finding) else estimate
 
 

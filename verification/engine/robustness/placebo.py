@@ -14,7 +14,7 @@ from scipy.special import ndtri
 
 from verification.engine.autocorrelation import Noise, cross_forms, expanded
 from verification.engine.case import Case
-from verification.engine.models.family import ModelSpec, fit_model
+from verification.engine.models.family import BaselineModel, fit_model, refit_part
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.savings import Share, noise_of_model
 from verification.findings import Finding
@@ -56,17 +56,17 @@ class PlaceboDates:
 
 
 def placebo_dates(
-    spec: ModelSpec, baseline: Sample, noise: Noise, confidence: float, smallest_size: float
+    primary: BaselineModel, baseline: Sample, noise: Noise, confidence: float, smallest_size: float
 ) -> PlaceboDates | None:
     """The placebo of each date at which the method would have given a number at all, None where there is no such date;
-    `noise` is that of the model on the whole baseline.
+    `primary` is the model of the whole baseline and `noise` what it leaves.
     """
     found, weights = [], []
     for index in sorted({round(share * len(baseline)) for share in SHARES}):
         if min(index, len(baseline) - index) < SMALLEST_PART:
             continue
         earlier, later = baseline.take(slice(index)), baseline.take(slice(index, None))
-        model = fit_model(spec, earlier)
+        model = fit_model(primary.spec, earlier) if primary.is_searched else refit_part(primary, slice(index), earlier)
         if isinstance(model, Finding) or later.total_w <= 0 or model.design.unseen_levels(later):
             continue
         own = noise_of_model(model, earlier)
