@@ -26,6 +26,7 @@ MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
 MAX_CONFIDENCE = 0.9999  # nobody knows the tails of a line's noise beyond it
 FIRST_DAY, LAST_DAY = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
 DAY_US = 86_400 * SECOND_US
+LONGEST_US = {**STEP_US, "week": DAYS_A_WEEK * DAY_US, "month": 31 * DAY_US}  # of an interval, a day where not given
 TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL, PointKind.EVENT)
 MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
 Path = tuple[str | int, ...]
@@ -165,7 +166,7 @@ def _check_meters(plan: Plan) -> None:
 
 def _check_points(plan: Plan) -> None:
     """Every limit must leave room, and a reading must be due at least once in an interval."""
-    longest_s = STEP_US.get(plan.interval, DAY_US) // SECOND_US
+    longest_s = LONGEST_US.get(plan.interval, DAY_US) // SECOND_US
     for name, point in plan.points.items():
         if point.minimum is not None and point.maximum is not None and point.minimum >= point.maximum:
             raise PlanError(("points", name, "maximum"), "is not above minimum")

@@ -32,7 +32,7 @@ class Point(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: PointKind
     unit: Unit
     meter: Name | None = None
-    cadence_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 900
+    cadence_s: Annotated[int, msgspec.Meta(ge=1, le=31 * 86_400)] = 900
     minimum: Figure | None = None
     maximum: Figure | None = None
     column: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None

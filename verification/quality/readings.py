@@ -132,7 +132,7 @@ def _clock_steps(name: str, point: Point, calendar: Calendar, series: Series) ->
     """Where the rhythm of the readings is shifted and stays so: the clock was set, or another device took over."""
     cadence_us = point.cadence_s * 1_000_000
     step_us = np.diff(series.time_us)
-    if point.kind is PointKind.EVENT or len(step_us) < 4 * CLOCK_SPAN:
+    if not _has_rhythm(point) or len(step_us) < 4 * CLOCK_SPAN:
         return []
     odd = np.flatnonzero(np.abs(_centred(step_us, cadence_us)) > CLOCK_TOLERANCE_US)
     if not len(odd) or len(odd) > CLOCK_SHARE * len(step_us):  # readings that come when they come have no rhythm
@@ -156,13 +156,18 @@ def _clock_skew(name: str, point: Point, calendar: Calendar, series: Series) -> 
     cadence_us = point.cadence_s * 1_000_000
     step_us = np.diff(series.time_us)
     steady = step_us[np.abs(step_us - cadence_us) <= SKEW_SHARE * cadence_us]
-    if point.kind is PointKind.EVENT or len(steady) < max(4 * CLOCK_SPAN, (1 - CLOCK_SHARE) * len(step_us)):
+    if not _has_rhythm(point) or len(steady) < max(4 * CLOCK_SPAN, (1 - CLOCK_SHARE) * len(step_us)):
         return []
     gain_s = (float(np.median(steady)) / cadence_us - 1) * DAY_US / 1e6
     if abs(gain_s) <= SKEW_S_A_DAY:
         return []
     where = {"point": name, "window": calendar.label}
     return [Finding.of("CLOCK_SKEW", seconds_a_day=f"{gain_s:.1f}", limit=SKEW_S_A_DAY, **where)]
+
+
+def _has_rhythm(point: Point) -> bool:
+    """Whether a clock could be told from the readings: events come when they come, and months are not equally long."""
+    return point.kind is not PointKind.EVENT and point.cadence_s * 1_000_000 <= DAY_US
 
 
 def _centred(time_us: Integers, cadence_us: int) -> Integers:

@@ -11,7 +11,7 @@ from verification.engine.autocorrelation import expanded
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec
 from verification.engine.models.sample import Sample
-from verification.engine.robustness.assumptions import Assumptions, assumptions
+from verification.engine.robustness.assumptions import Assumptions, assumptions, window_length
 from verification.engine.robustness.judge import DRIFT_P, MATTERS, SURE_DRIFT_P
 from verification.findings import Finding
 
@@ -77,6 +77,13 @@ def test_a_baseline_that_leaves_seasons_out_is_named():
     for days, gap, length in ((120, 10, 120), (300, 10, 300), (365, 10, None), (90, 275, None)):
         before, after = drifting(2, 0.0, days, gap=gap)
         assert looked_at(before, after, gap=gap)[0].baseline_days == length
+
+
+@pytest.mark.parametrize(
+    ("a_day", "intervals", "days"), [(96, 2976, 31), (24, 720, 30), (1, 181, 181), (1 / 7, 52, 364)]
+)
+def test_a_window_is_as_long_as_its_intervals(a_day: float, intervals: int, days: int):
+    assert window_length(np.arange(intervals) / a_day) == pytest.approx(days)
 
 
 def test_a_bent_load_is_seen_and_a_straight_one_is_not():

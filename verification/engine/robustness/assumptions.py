@@ -66,8 +66,8 @@ class Assumptions:
 def assumptions(model: BaselineModel, noise: Noise, case: Case, days: tuple[Floats, Floats]) -> Assumptions:
     """What the data say; `days` float64[m] is when each interval of a window begins, by window."""
     same_season = _same_season(days)
-    length, weather = float(np.ptp(days[0])), set(model.spec.drivers) & set(case.temperatures)
-    baseline_days = None if same_season or weather or length >= WHOLE_YEAR_DAYS else round(length) + 1
+    length, weather = window_length(days[0]), set(model.spec.drivers) & set(case.temperatures)
+    baseline_days = None if same_season or weather or length >= WHOLE_YEAR_DAYS else round(length)
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
         return Assumptions(None, None, [], baseline_days)
     return Assumptions(
@@ -76,6 +76,11 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: tuple[Floa
         dilution=dilution(model, case),
         baseline_days=baseline_days,
     )
+
+
+def window_length(days: Floats) -> float:
+    """How many days a window covers whose intervals begin at `days` float64[n], n of 2 or more."""
+    return float(np.ptp(days) + np.median(np.diff(days)))
 
 
 def _same_season(days: tuple[Floats, Floats]) -> bool:
