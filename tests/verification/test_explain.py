@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.verification.lines import PLAN_BYTES, hengkang_plan, line, only
+from tests.verification.lines import PLAN_BYTES, changed, hengkang_plan, line, only
 from verification.engine.result import ConstantInfo, CrossCheck, PanelRow, Placebo, Result, SensitivityRow
 from verification.engine.verify import verify
 from verification.finding_catalogue import CATALOGUE
-from verification.findings import Language
-from verification.plan import parse_plan
+from verification.findings import Finding, Language
+from verification.model import PointKind
+from verification.plan import Model, Point, parse_plan
 from verification.report.explain import explain, step_of
 from verification.report.explain_words import STEPS
 from verification.report.text import render
@@ -140,3 +141,78 @@ def test_without_a_number_the_explanation_says_so():
     text = explain(verify(PLAN, "0" * 64, readings))
     assert "No figure is given" in text
     assert "no model was fitted" in text
+
+
+def with_outdoor(model: Model, method: str = "avoided"):
+    """The line with an outdoor temperature, judged by a model that has it."""
+    plan = changed(PLAN, model=model, method=method)
+    plan = msgspec.structs.replace(plan, points=plan.points | {"outdoor": Point(PointKind.GAUGE, "degC")})
+    time_us = line(PLAN)["ac_energy"].time_us
+    degrees = 12 + 9 * np.cos(np.arange(len(time_us)) / 96 / 9) + np.random.default_rng(4).normal(0, 1, len(time_us))
+    return verify(plan, "0" * 64, {**line(PLAN), "outdoor": Series.of(time_us, degrees)})
+
+
+@pytest.mark.parametrize("drivers", [["metal_tapped", "outdoor"], ["outdoor", "metal_tapped"]])
+def test_the_range_of_a_driver_goes_by_its_own_name_whatever_the_terms_of_the_model(drivers: list[str]):
+    told = explain(with_outdoor(Model("change_point", drivers)))
+    assert re.search(r"^ +outdoor: baseline [23]\.\d+ to 2[01]\.", told, re.MULTILINE), told
+    assert re.search(r"^ +metal_tapped: baseline [56]\d\d\.", told, re.MULTILINE)
+    assert re.search(r"^ +outdoor[<>]\S+ = ", told, re.MULTILINE)
+
+
+def test_a_backcast_is_repeated_from_the_rows_of_the_baseline():
+    result = with_outdoor(Model("ols", ["metal_tapped"]), "backcast")
+    told, effect = explain(result), only(result).effect
+    modelled, metered, change = (
+        Decimal(figure)
+        for figure in re.search(
+            r"of the baseline, modelled (\S+) kWh less metered (\S+) kWh = (\S+) kWh", told
+        ).groups()
+    )
+    assert modelled - metered == change
+    assert f"the change is {effect.delta} kWh/t" in told
+    assert re.search(rf"divided by \S+ t = {effect.delta[:5]}", told)
+
+
+def test_a_normalised_change_is_said_not_to_be_a_sum_of_the_rows():
+    told = explain(with_outdoor(Model("ols", ["metal_tapped"]), "normalised"))
+    assert "standard conditions" in told
+    assert "less modelled" not in told
+
+
+def test_a_primary_model_that_is_not_admissible_is_still_marked():
+    result = with_robustness()
+    rows = [msgspec.structs.replace(row, admissible=not row.primary, why_not=["terms"]) for row in only(result).panel]
+    measure = msgspec.structs.replace(only(result), panel=rows)
+    told = explain(msgspec.structs.replace(result, measures=[measure]))
+    assert re.search(r"^ +\* \S+: not admissible \(a term does not matter\)", told, re.MULTILINE)
+
+
+def test_a_finding_of_one_measure_of_several_names_it():
+    measure, found = only(RESULT), Finding.of("SEASON_NOT_COVERED", days=7)
+    other = msgspec.structs.replace(measure, name="other", findings=[found])
+    text = render(msgspec.structs.replace(RESULT, measures=[measure, other]))
+    assert "SEASON_NOT_COVERED (other): The baseline covers 7 days" in text
+    assert "PLAN_NOT_LOGGED: " in text
+    assert "SEASON_NOT_COVERED: The baseline covers 7 days" in render(
+        msgspec.structs.replace(RESULT, measures=[msgspec.structs.replace(measure, findings=[found])])
+    )
+
+
+def test_the_hours_of_a_week_are_one_line_of_the_model():
+    told = explain(msgspec.structs.replace(RESULT, measures=[with_slots(3)]))
+    assert "3 hours of the week against the first of Monday: -2.5 to 51 kWh" in told
+    assert "slot=" not in told
+    assert "metal_tapped = " in told
+
+
+def with_slots(count: int):
+    """The measure as if its model had so many hours of the week besides."""
+    measure = only(RESULT)
+    one = measure.model.coefficients[1]
+    values = ["51", "-2.5", "7.25"][:count]
+    slots = [
+        msgspec.structs.replace(one, name=f"slot={i + 1}", value=value, unit="kWh") for i, value in enumerate(values)
+    ]
+    model = msgspec.structs.replace(measure.model, coefficients=[*measure.model.coefficients, *slots])
+    return msgspec.structs.replace(measure, model=model)

@@ -12,11 +12,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.verification.lines import drop, hengkang_plan, line, micros, only
+from tests.verification.lines import changed, drop, hengkang_plan, line, micros, only
 from verification.engine.result import Result
 from verification.engine.verify import verify
 from verification.findings import Language
-from verification.plan import Target
+from verification.model import PointKind
+from verification.plan import Model, Point, Target
 from verification.report import gauge, words
 from verification.report.axes import FRAMES
 from verification.report.coverage import coverage as coverage_map
@@ -28,6 +29,7 @@ from verification.report.scatter import scatter
 from verification.report.subject import MAX_MARKS, Interval, by_day
 from verification.report.svg import element, fitted, text_width, ticks
 from verification.report.words import REPORT, Words
+from verification.series.columns import Series
 
 SVG = "{http://www.w3.org/2000/svg}"
 PLAN = hengkang_plan()
@@ -280,3 +282,15 @@ def test_drawn_text_is_escaped():
 def test_there_is_a_drawing_for_a_page_and_one_for_a_telephone():
     assert [frame.name for frame in FRAMES] == ["wide", "narrow"]
     assert FRAMES[1].width <= 390
+
+
+@pytest.mark.parametrize(("kind", "straight"), [("ols", True), ("change_point", False)])
+def test_a_bent_model_of_one_driver_is_drawn_against_what_it_expects_and_not_as_a_line(kind: str, *, straight: bool):
+    plan = changed(PLAN, model=Model(kind, ["outdoor"]))
+    plan = msgspec.structs.replace(plan, points=plan.points | {"outdoor": Point(PointKind.GAUGE, "degC")})
+    readings = line(PLAN)
+    time_us = readings["ac_energy"].time_us
+    degrees = 12 + 9 * np.cos(np.arange(len(time_us)) / 96 / 9) + np.random.default_rng(4).normal(0, 1, len(time_us))
+    result = verify(plan, "0" * 64, {**readings, "outdoor": Series.of(time_us, degrees)})
+    assert len(only(result).model.coefficients) == 2
+    assert (subject_of(only(result), Words("en")).line is not None) == straight

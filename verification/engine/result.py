@@ -306,7 +306,9 @@ class OverallVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything about one measure. `model`, `effect` and `claim` are null where there is no number."""
+    """Everything about one measure. `model`, `effect` and `claim` are null where there is no number; `drivers` names
+    those of the rows, in their order, which results of earlier releases do not.
+    """
 
     name: str
     metric: MetricInfo
@@ -326,6 +328,7 @@ class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     change_points: list[ChangePoint] = []
     sensitivity: list[SensitivityRow] = []
     adjustments: list[AdjustmentRow] = []
+    drivers: list[str] = []
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -120,6 +120,7 @@ def _measure(
         change_points=step6.change_points() if step6 else [],
         sensitivity=step6.sensitivity() if step6 else [],
         adjustments=present.adjustment_rows(analysis) if analysis else [],
+        drivers=[driver.name for driver in spec.drivers],
     )
 
 

@@ -50,6 +50,7 @@ _STEP_OF_GROUP = (
     (8, verdict),
 )
 _SUPPORT, SUPPORT_STEP = "EXTRAPOLATION", 3
+_SLOT = "slot="  # an hour of the week; there are 167 of them
 _PHYSICAL = frozenset(
     {"BILL_DISAGREES", "BILL_NOT_COMPARABLE", "BILLS_NOT_COMPARABLE", "BALANCE_OPEN", "BALANCE_NOT_COMPARABLE"}
 )
@@ -140,13 +141,12 @@ def _totals(measure: MeasureResult, totals: WindowTotals, t: Words) -> str:
 
 def _support(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
     count = max((len(row.drivers) for row in measure.rows), default=0)
-    names = [one.name for one in measure.model.coefficients if one.name != "intercept"] if measure.model else []
     for index in range(count):
         before, after = (_known(measure, window, index) for window in ("baseline", "reporting"))
         if before and after:
             yield t(
                 "driver_line",
-                driver=names[index] if index < len(names) else f"x{index + 1}",
+                driver=measure.drivers[index] if measure.drivers else f"x{index + 1}",
                 low=min(before),
                 high=max(before),
                 after_low=min(after),
@@ -169,7 +169,11 @@ def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  
         yield t("no_model")
         return
     yield t("model_line", kind=model.kind, n=model.n, p=model.p)
-    for one in model.coefficients:
+    slots = [one for one in model.coefficients if one.name.startswith(_SLOT)]
+    if slots:
+        values = [Decimal(one.value) for one in slots]
+        yield t("slots", count=len(slots), low=min(values), high=max(values), unit=slots[0].unit)
+    for one in (one for one in model.coefficients if one not in slots):
         shown = {"value": one.value, "error": one.standard_error, "t": one.t or "–", "vif": one.vif or "–"}
         probable = {"p": _p(one.p_value), "noise": _p(one.p_value_autocorrelated)}
         yield t("coefficient", name=one.name, unit=one.unit, **probable, **shown)
@@ -252,41 +256,41 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
 
 
 def _sums(measure: MeasureResult, delta: str, t: Words) -> Iterator[str]:
-    """The change again from the reporting rows: sum of metered less sum of modelled, over the denominator.
-
-    That is the avoided change without adjustments; where the plan asks for another one, the explanation says so.
+    """The change again from the rows, over the denominator: metered less modelled of the reporting period, or of a
+    backcast modelled less metered of the baseline, without adjustments. Where neither is the change, as of a normalised
+    one, the explanation says so.
     """
-    metric = measure.metric
-    rows = [row for row in measure.rows if row.used and row.window == "reporting"]
-    if not rows or any(row.numerator is None or row.predicted is None for row in rows):
-        return
-    metered = sum((Decimal(row.numerator or 0) for row in rows), Decimal(0))
-    modelled = sum((Decimal(row.predicted or 0) for row in rows), Decimal(0))
-    change, unit = metered - modelled, metric.numerator_unit
-    sums = {"metered": metered, "modelled": modelled, "change": change}
-    yield t("difference", **{name: quantity(f"{value:f}", unit) for name, value in sums.items()})
-    denominator = Decimal(measure.reporting.denominator or len(rows))
-    plain = float(change / denominator) * unit_scale(measure) if denominator else 0.0
-    shown = {"delta": delta, "unit": change_unit(measure, t)}
+    metric, shown = measure.metric, {"delta": delta, "unit": change_unit(measure, t)}
     last_place = float(Decimal(1).scaleb(int(Decimal(delta).as_tuple().exponent)))
-    if denominator and abs(plain - float(delta)) <= max(AGREES * abs(plain), last_place):
-        over = quantity(f"{denominator:f}", metric.denominator_unit or t("intervals"))
-        yield t("divided", denominator=over, plain=significant(plain, SHOWN_DIGITS), **shown)
-    else:
-        yield t("not_divided", **shown)
+    for window, totals in (("reporting", measure.reporting), ("baseline", measure.baseline)):
+        rows = [row for row in measure.rows if row.used and row.window == window]
+        if not rows or any(row.numerator is None or row.predicted is None for row in rows):
+            return
+        metered = sum((Decimal(row.numerator or 0) for row in rows), Decimal(0))
+        modelled = sum((Decimal(row.predicted or 0) for row in rows), Decimal(0))
+        change = metered - modelled if window == "reporting" else modelled - metered
+        denominator = Decimal(totals.denominator or len(rows))
+        plain = float(change / denominator) * unit_scale(measure) if denominator else 0.0
+        if denominator and abs(plain - float(delta)) <= max(AGREES * abs(plain), last_place):
+            sums = {"metered": metered, "modelled": modelled, "change": change}
+            named = {name: quantity(f"{value:f}", metric.numerator_unit) for name, value in sums.items()}
+            yield t("difference" if window == "reporting" else "difference_before", **named)
+            over = quantity(f"{denominator:f}", metric.denominator_unit or t("intervals"))
+            yield t("divided", denominator=over, plain=significant(plain, SHOWN_DIGITS), **shown)
+            return
+    yield t("not_divided", **shown)
 
 
 def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
     for row in measure.panel:
+        mark = "*" if row.primary else "-"
         if row.admissible and row.delta is not None and row.expanded_uncertainty is not None:
             state = t(row.verdict) if row.verdict else "–"
-            mark = "*" if row.primary else "-"
-            yield t(
-                "panel_row", mark=mark, model=row.model, delta=row.delta, expanded=row.expanded_uncertainty, state=state
-            )
+            shown = {"delta": row.delta, "expanded": row.expanded_uncertainty, "state": state}
+            yield t("panel_row", mark=mark, model=row.model, **shown)
         else:
             why = "; ".join(t.or_same(f"why_{reason}", reason) for reason in row.why_not)
-            yield t("panel_refused", model=row.model, why=why)
+            yield t("panel_refused", mark=mark, model=row.model, why=why)
     if measure.placebo is not None:
         yield t("placebo", **placebo_figures(measure.placebo), rate=measure.placebo.rate)
     for point in measure.change_points:

@@ -46,6 +46,11 @@ EXPLAIN: dict[str, Text] = {
         "{kind}: n = {n} {n:interval|intervals}, p = {p} {p:parameter|parameters}",
         "{kind}：n = {n} 个时段，p = {p} 个参数",
     ),
+    "slots": Text(
+        "  {count} {count:hour|hours} of the week against the first of Monday: {low} to {high} {unit} (all are in the "
+        "result)",
+        "  周内 {count} 个小时相对于周一零时：{low} 至 {high} {unit}（全部系数见结果文件）",
+    ),
     "coefficient": Text(
         "  {name} = {value} {unit}, standard error {error} (t = {t}, p {p}, p in autocorrelated noise {noise}, "
         "VIF = {vif})",
@@ -67,13 +72,17 @@ EXPLAIN: dict[str, Text] = {
         "metered {metered} less modelled {modelled} = {change}",
         "实测 {metered} 减推算 {modelled} = {change}",
     ),
+    "difference_before": Text(
+        "of the baseline, modelled {modelled} less metered {metered} = {change}",
+        "基准期推算 {modelled} 减实测 {metered} = {change}",
+    ),
     "divided": Text(
         "divided by {denominator} = {plain} {unit}: the change is {delta} {unit}",
         "除以 {denominator} = {plain} {unit}：变化量为 {delta} {unit}",
     ),
     "not_divided": Text(
-        "by the plan's method and adjustments the change is {delta} {unit}",
-        "按方案规定的方法和调整，变化量为 {delta} {unit}",
+        "by the plan's method and adjustments (standard conditions, or what was adjusted) the change is {delta} {unit}",
+        "按方案规定的方法和调整（标准条件或非常规调整），变化量为 {delta} {unit}",
     ),
     "intervals": Text("intervals", "个时段"),
     "budget_line": Text(
@@ -93,7 +102,7 @@ EXPLAIN: dict[str, Text] = {
         "by another method, {name}: {delta} ± {expanded} {unit}", "另一方法 {name}：{delta} ± {expanded} {unit}"
     ),
     "panel_row": Text("{mark} {model}: {delta} ± {expanded}, {state}", "{mark} {model}：{delta} ± {expanded}，{state}"),
-    "panel_refused": Text("- {model}: not admissible ({why})", "- {model}：不可用（{why}）"),
+    "panel_refused": Text("{mark} {model}: not admissible ({why})", "{mark} {model}：不可用（{why}）"),
     "placebo": Text(
         "pretended retrofits at {dates} {dates:date|dates} inside the baseline (worth {independent} independent "
         "{independent:one|ones}): a change claimed at {claims}, rate {rate}; chance of so many on a steady line "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from verification.engine.result import BridgeRow, BudgetRow, IntervalRow, MeasureResult, WindowTotals
+from verification.engine.result import BridgeRow, BudgetRow, IntervalRow, MeasureResult, ModelStatistics, WindowTotals
 from verification.engine.rounding import round_to_sum, short, significant
 from verification.metrics.catalogue import catalogue
 from verification.report.numbers import number
@@ -20,7 +20,7 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
     """The measure, ready to draw in the language of `t`."""
     metric, model = measure.metric, measure.model
     line = None
-    if model is not None and len(model.coefficients) == 2 and model.coefficients[0].name == "intercept":  # noqa: PLR2004 - a straight line
+    if model is not None and _is_straight(measure, model):
         line = float(model.coefficients[0].value), float(model.coefficients[1].value)
     factor = measure.effect.coverage_factor if measure.effect else None
     return Subject(
@@ -38,6 +38,11 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
         bridge=tuple(bridge_amounts(measure, t)),
         budget=tuple(_budget_amounts(measure, t)),
     )
+
+
+def _is_straight(measure: MeasureResult, model: ModelStatistics) -> bool:
+    """Whether the model is a line over one driver: neither a bent one nor a shift by category."""
+    return model.kind == "ols" and len(model.coefficients) == 2 and any(row.drivers for row in measure.rows)  # noqa: PLR2004 - a straight line
 
 
 def metric_title(metric_id: str, measure: str, t: Words) -> str:

@@ -6,7 +6,7 @@ The texts of findings are theirs. Not handled: how the figures came about (`expl
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from verification.engine.result import Limit, MeasureResult, Placebo, Result, WindowTotals
@@ -42,7 +42,7 @@ def _lines(result: Result, t: Words) -> Iterator[str]:
     if others:
         yield t.said(t("findings"), "").rstrip()
     for alike in alike_together(others):
-        yield from finding_lines(alike, t)
+        yield from finding_lines(alike, t, lambda finding: _measures_of(finding, result))
     yield t(
         "engine",
         version=result.engine_version,
@@ -110,7 +110,7 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
     for name, worth in (("money", effect.money), ("carbon", effect.carbon)):
         if worth is not None:
             value, uncertainty = reported(Decimal(worth.value), Decimal(worth.expanded_uncertainty))
-            factor = f"{t('factor')} {worth.factor}, {worth.version}"
+            factor = f"{t('factor')} {short(Decimal(worth.factor))}, {worth.version}"
             figure = t.aside(f"{number(value)} ± {number(uncertainty)} {worth.unit}", factor)
             yield t.said(t.aside(t(name), t(f"of_{worth.of}")), figure)
 
@@ -201,10 +201,18 @@ def finding_texts(found: Sequence[Finding], language: Language) -> Iterator[str]
         yield from finding_lines(alike, Words(language, REPORT))
 
 
-def finding_lines(alike: Sequence[Finding], t: Words) -> Iterator[str]:
-    """Findings of one kind, a line each, and what would resolve them."""
+def _measures_of(finding: Finding, result: Result) -> str:
+    """The names of the measures that a finding is about, where it is not about all of several."""
+    if len(result.measures) == 1 or finding in result.findings:
+        return ""
+    return ", ".join(measure.name for measure in result.measures if finding in measure.findings)
+
+
+def finding_lines(alike: Sequence[Finding], t: Words, about: Callable[[Finding], str] = lambda _: "") -> Iterator[str]:
+    """Findings of one kind, a line each with what it is about, and what would resolve them."""
     for finding in alike:
-        yield f"  [{t(finding.severity)}] {finding.code}: {finding.text(t.language)}"
+        code = t.aside(finding.code, named) if (named := about(finding)) else finding.code
+        yield f"  [{t(finding.severity)}] {code}: {finding.text(t.language)}"
     if resolve := alike[0].resolve(t.language):
         yield f"      -> {resolve}"
 
