@@ -3,6 +3,8 @@
 A scenario names a kind of plant, the parameters that differ from its defaults, what goes wrong, the plan under which it
 is judged (simulators/plans), and what an honest judge would say: the verdicts and the findings that must appear.
 Folders: `plants` are those of the public documents, clean; `faults` and `frauds` are what must not pass for clean.
+What these stand for shows on every seed: a potline of 90 days that shall come out as `met` asks for 150 of its 260
+kWh/t, so that the fault and not chance decides.
 """
 
 from __future__ import annotations
