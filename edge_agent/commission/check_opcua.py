@@ -62,7 +62,7 @@ async def _check(connection: Connection, source: OpcUaSourceConfig, checks: dict
     ahead_us = await _clock_ahead_us(connection.session)
     for item, answer in await _read(connection.session, usable):
         _judge_value(checks[item.name], item, answer)
-        _judge_clock(checks[item.name], ahead_us)
+        judge_clock(checks[item.name], ahead_us)
         judge_unit(checks[item.name], shown[item.name].unit)
         _judge_terms(checks[item.name], item)
 
@@ -151,7 +151,8 @@ def _judge_times(check: PointCheck, answer: ua.DataValue, found: Reading, now_us
         check.problems.append("the device's time lies in the future; set its clock, or use NTP")
 
 
-def _judge_clock(check: PointCheck, ahead_us: int | None) -> None:
+def judge_clock(check: PointCheck, ahead_us: int | None) -> None:
+    """Note how far the server's clock is ahead of ours, where it tells, and whether that is too far."""
     if ahead_us is None:
         return
     check.skew = f"{ahead_us / 1e6:+.1f} s"

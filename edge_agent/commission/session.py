@@ -49,8 +49,12 @@ async def _log_in(connection: Connection, source: OpcUaSourceConfig) -> None:
     try:
         await connection.begin_session()
     except LOGIN_REFUSED as err:
-        who = source.user or source.user_cert or "anybody without a login"
+        if source.user:
+            who, mend = source.user, f"Look for a slip in the name and in the password in {source.password_file}"
+        elif source.user_cert:
+            who, mend = f"the owner of {source.user_cert}", "Have its administrator let this certificate log in"
+        else:
+            who, mend = "anybody without a login", "Ask its administrator for one, and write user and password_file"
         raise SecurityError(
-            f"{source.opcua}: the server does not let {who} log in ({type(err).__name__}). Ask its administrator for a "
-            "login that may read, and look for a slip in the password"
+            f"{source.opcua}: the server does not let {who} log in ({type(err).__name__}). {mend}"
         ) from err

@@ -73,4 +73,4 @@ class BrokerSource(ABC):
         self._status.bad += 1
         self._status.message = f"{where}: {why}"
         if worth_a_line(self._status.bad):
-            log.warning("cannot be read: from=%s count=%d reason=%r", where, self._status.bad, str(why))
+            log.warning("cannot be read: where=%s count=%d reason=%r", where, self._status.bad, str(why))

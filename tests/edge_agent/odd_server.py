@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -59,8 +59,8 @@ async def fill(server: Server) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """The server in a thread of its own."""
+def serving(fill: Callable[[Server], Awaitable[None]] = fill) -> Iterator[str]:
+    """The server in a thread of its own, with what `fill` puts there."""
     url = f"opc.tcp://127.0.0.1:{free_port()}/odd"
     ready, loop = threading.Event(), asyncio.new_event_loop()
 

@@ -14,6 +14,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_agent.clock import now_us
+from edge_agent.commission.check_opcua import judge_clock
+from edge_agent.commission.findings import PointCheck
 from tests.edge_agent.odd_server import serving
 from tests.edge_agent.support import free_port, wait_for
 from tests.edge_agent.test_edge_cli import run
@@ -98,6 +100,22 @@ def test_what_is_wrong_with_a_point_is_said_with_its_mend(url, write, name, chan
     assert any(message in line for line in problems), shown
     if name != "energy":  # the others are judged all the same
         assert "1 of 2 points can be used" in shown
+
+
+@pytest.mark.parametrize(
+    ("ahead_us", "skew", "problem"),
+    [
+        (4_900_000, "+4.9 s", []),
+        (-4_900_000, "-4.9 s", []),
+        (5_100_000, "+5.1 s", ["the server's clock is 5 s ahead of this machine's; have both use NTP"]),
+        (-3_600_000_000, "-3600.0 s", ["the server's clock is 3600 s behind this machine's; have both use NTP"]),
+        (None, "-", []),
+    ],
+)
+def test_a_servers_clock_may_be_five_seconds_off(ahead_us, skew, problem):
+    found = PointCheck("line", "energy")
+    judge_clock(found, ahead_us)
+    assert (found.skew, found.problems) == (skew, problem)
 
 
 def test_what_many_points_share_is_said_once(write):

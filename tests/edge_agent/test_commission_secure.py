@@ -79,7 +79,7 @@ def test_a_wrong_password_is_said_to_be_one_and_no_fault_of_the_network(server, 
     (box / "plc.password").write_text("guessed\n")
     said = run("browse", server.url, *SIGNED, *LOGIN, code=64)
     assert "the server does not let reader log in" in said
-    assert "a slip in the password" in said
+    assert "a slip in the name and in the password in plc.password" in said
     assert "firewall" not in said
     assert "guessed" not in said
 
@@ -92,16 +92,34 @@ def test_a_server_that_wants_a_login_says_which(server):
     )
 
 
+BY_CERTIFICATE = ("--user-cert", "user.der", "--user-key", "user.pem")
+
+
+def make_user(box: Path) -> None:
+    """The certificate and the key of somebody who logs in by them."""
+    files = Folder.of(OpcUaSourceConfig(opcua="opc.tcp://h:1", points={}), box)
+    files = files._replace(own_certificate=box / "user.der", own_key=box / "user.pem")
+    make_own_certificate(files, "urn:retroproof:reader")
+
+
 def test_a_certificate_of_the_user_logs_in(server, box):
-    user = Folder.of(OpcUaSourceConfig(opcua=server.url, points={}), box)
-    make_own_certificate(
-        user._replace(own_certificate=box / "user.der", own_key=box / "user.pem"), "urn:retroproof:reader"
-    )
-    by_certificate = ("--user-cert", "user.der", "--user-key", "user.pem")
-    trust(server, *by_certificate)
-    run("init", server.url, *SIGNED, *by_certificate, *KNOWN, "--search", "energy", "--all", "--out", "edge.yaml")
+    make_user(box)
+    trust(server, *BY_CERTIFICATE)
+    run("init", server.url, *SIGNED, *BY_CERTIFICATE, *KNOWN, "--search", "energy", "--all", "--out", "edge.yaml")
     source = yaml.safe_load((box / "edge.yaml").read_text())["sources"]["line"]
     assert (source["user_cert"], source["user_key"]) == ("user.der", "user.pem")
+
+
+def test_a_certificate_of_a_user_whom_the_server_does_not_know_is_refused(box):
+    make_user(box)
+    options = {"policies": ["Basic256Sha256"], "modes": ["SignAndEncrypt"], "trust_users": False}
+    wary = NodeOpcUa(box, **options).start()
+    try:
+        trust(wary, *BY_CERTIFICATE)
+        said = run("browse", wary.url, *SIGNED, *BY_CERTIFICATE, code=64)
+        assert "the server does not let the owner of user.der log in (BadIdentityTokenRejected)" in said
+    finally:
+        wary.kill()
 
 
 @pytest.mark.usefixtures("box")

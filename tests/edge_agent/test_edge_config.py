@@ -12,6 +12,7 @@ import yaml
 
 from edge_agent.config import EdgeConfig, load
 from edge_agent.config.mqtt import endpoint
+from edge_agent.config.opcua import OpcUaSourceConfig, Sampling
 from verification import keys
 from verification.errors import ConfigError
 
@@ -212,6 +213,31 @@ def test_a_secret_that_others_can_read_is_refused(folder, name):
     (folder / name).chmod(0o640)
     with pytest.raises(ConfigError, match="chmod 600"):
         load_yaml(folder, good())
+
+
+LEVELS = {"sampling_ms": 250.0, "publishing_ms": 2_500.0, "queue_size": 25, "deadband": 2.5, "deadband_percent": 5.0}
+
+
+@pytest.mark.parametrize("key", LEVELS)
+def test_what_is_said_nearest_to_a_point_is_asked_for_it(key):
+    """At the point before its group, in the group before the source, at the source before the default."""
+    value = LEVELS[key]
+    plain = {"node": "i=1", "unit": "kWh", "kind": "counter"}
+    points = {"own": plain | {key: value, "group": "fast"}, "grouped": plain | {"group": "fast"}, "alone": plain}
+    source = {"opcua": "opc.tcp://h:1", "points": points, "groups": {"fast": {key: 2 * value}}}
+    for said, expected in (({key: 3 * value}, 3 * value), ({}, getattr(Sampling(), key))):
+        read = msgspec.convert(source | said, OpcUaSourceConfig)
+        found = {name: getattr(read.sampling(point), key) for name, point in read.points.items()}
+        assert found == {"own": value, "grouped": 2 * value, "alone": expected}
+
+
+@pytest.mark.parametrize(("near", "far"), [("deadband", "deadband_percent"), ("deadband_percent", "deadband")])
+def test_one_kind_of_deadband_takes_the_place_of_the_other(near, far):
+    point = {"node": "i=1", "unit": "kWh", "kind": "counter", "group": "fast", near: 5.0}
+    source = {"opcua": "opc.tcp://h:1", "points": {"p": point}, "groups": {"fast": {far: 3.0}}, far: 4.0}
+    read = msgspec.convert(source, OpcUaSourceConfig)
+    found = read.sampling(read.points["p"])
+    assert (getattr(found, near), getattr(found, far)) == (5.0, 0.0)
 
 
 def test_certificates_belong_to_mqtts_and_must_be_there(folder):

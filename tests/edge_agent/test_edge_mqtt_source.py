@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -287,6 +288,18 @@ def test_nonsense_is_counted_and_acknowledged_and_the_next_message_is_taken(agen
     wait_for(lambda: device.receipts[b"good"] == 1, "the receipt")
     wait_for(lambda: agent.ingest.rows() == [row], "the one reading")
     wait_for(lambda: gate_status(agent).bad >= 1, "the nonsense is counted")
+
+
+def test_all_nonsense_is_counted_but_only_samples_of_it_go_into_the_log(agent, device):
+    """A device that never says anything sensible must not fill the disk with its log."""
+    for _ in range(40):
+        device.send(b"{", qos=1)
+    device.send(message(now_us(), 7.0), b"good")
+    wait_for(lambda: device.receipts[b"good"] == 1, "the receipt of the next good message")
+    wait_for(lambda: gate_status(agent).bad == 40, "each is counted")
+    lines = [line for line in agent.log.splitlines() if "cannot be read" in line]
+    assert [int(re.search(r"count=(\d+)", line)[1]) for line in lines] == [1, 2, 3, 4, 5, 8, 16, 32]
+    assert all(f"where={device.topic}" in line and "not JSON and not a number" in line for line in lines)
 
 
 def test_a_plain_number_has_its_time_of_arrival(agent, plant_broker: MosquittoBroker):

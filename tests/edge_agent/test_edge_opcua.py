@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 
 from edge_agent.clock import now_us
@@ -266,3 +267,28 @@ def test_a_full_spool_makes_the_source_wait_and_history_fills_in_what_it_missed(
         agent.ingest.acknowledge(epoch)
     assert_exactly(agent, rows)
     assert agent.ingest.gaps() == []
+
+
+def test_a_slow_publishing_interval_of_a_point_or_a_group_gathers_its_values(make_agent, make_opcua):
+    names = ("quick", "own", "grouped")
+    server = make_opcua(plain=names)
+    sources = opcua_source(server, *names, groups={"slow": {"publishing_ms": 3_000}})
+    points = sources["line"]["points"]
+    points["own"]["publishing_ms"], points["grouped"]["group"] = 3_000, "slow"
+    agent = make_agent(sources=sources)
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, *names), "all are live")
+    steps = 30
+    for step in range(1, steps + 1):
+        server.tell(write=[(name, now_us(), float(step)) for name in names])
+        time.sleep(0.2)  # the pace of the plant
+    last = {(name, float(steps)) for name in names}
+    wait_for(lambda: last <= {(name, value) for name, _, value in agent.ingest.rows()}, "the last values")
+    bringing = [{*rows.point} for rows in agent.ingest.payloads() if isinstance(rows, Rows)]
+    quick, own, grouped = (sum(index in points for points in bringing) for index in range(3))
+    assert own <= 6
+    assert grouped <= 6
+    assert quick >= 2 * max(own, grouped)
+    for name in names:  # gathered, not thinned out
+        assert [value for found, _, value in agent.ingest.rows() if found == name][-steps:] == [*range(1, steps + 1)]

@@ -171,6 +171,27 @@ def test_deadbands_queues_and_intervals_are_asked_for_by_point_group_and_source(
     assert (point(agent, "d.plain").asked_queue, point(agent, "d.plain").revised_queue) == (9_000, 5_000)
 
 
+def test_a_deadband_of_either_kind_works_for_a_point_and_for_a_group(make_agent, node):
+    names = ("b.every", "b.own.absolute", "b.own.percent", "b.group.absolute", "b.group.percent")
+    node.tell(add=[{"name": name, "type": "Double", "value": 0, "range": [0, 200]} for name in names])
+    points = {
+        "b.every": {},
+        "b.own.absolute": {"deadband": 5},
+        "b.own.percent": {"deadband_percent": 5},
+        "b.group.absolute": {"group": "absolute"},
+        "b.group.percent": {"group": "percent"},
+    }
+    groups = {"absolute": {"deadband": 5}, "percent": {"deadband_percent": 5}}
+    agent = agent_with(make_agent, node, points, groups=groups)
+    wait_for(lambda: all(values(agent, name) == [0.0] for name in names), "the first values")
+    for step in (3.0, 8.0, 12.0, 30.0):  # 5 % of the range are 10
+        node.tell(write=[{"name": name, "value": step} for name in names])
+        wait_for(lambda step=step: step in values(agent, "b.every"), "the step")
+    wait_for(lambda: all(30.0 in values(agent, name) for name in names), "the last step")
+    for name, steps in (("absolute", [0.0, 8.0, 30.0]), ("percent", [0.0, 12.0, 30.0])):
+        assert values(agent, f"b.own.{name}") == values(agent, f"b.group.{name}") == steps
+
+
 def test_a_node_that_vanishes_with_a_restart_is_one_points_error_and_comes_back(make_agent, tmp_path: Path):
     node = NodeOpcUa(tmp_path)
     both = [{"name": name, "type": "Double", "value": 1} for name in ("v.stays", "v.goes")]

@@ -29,7 +29,7 @@ async function main() {
   await certificates.initialize();
   const userCertificates = new opcua.OPCUACertificateManager({
     rootFolder: options.pki + "-users",
-    automaticallyAcceptUnknownCertificate: true,
+    automaticallyAcceptUnknownCertificate: options.trust_users ?? true,
   });
   await userCertificates.initialize();
   const server = new opcua.OPCUAServer({

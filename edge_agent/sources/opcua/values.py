@@ -121,7 +121,7 @@ def _element(found: object, element: int) -> object:
     if len(found) == 1:
         return found[0]
     if element >= len(found):
-        raise ValueRefusedError(f"element {element} of an array with {len(found)}")
+        raise ValueRefusedError(f"element {element} of an array with {len(found)}; the first is element 0")
     return found[element]
 
 
