@@ -36,7 +36,7 @@ device: {done.device}
 signing_key: {enrolment.SIGNING_KEY}
 ingest_key: "{done.ingest_key}"
 uplink:
-  mqtt: mqtts://BROKER:8883
+  mqtt: mqtts://BROKER:8883  # or without a broker: https: {url}
   ca_file: {enrolment.CA}
   cert_file: {enrolment.CERTIFICATE}
   key_file: {enrolment.TLS_KEY}

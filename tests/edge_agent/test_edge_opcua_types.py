@@ -94,6 +94,9 @@ def test_numbers_are_read_whatever_their_type_and_the_rest_is_refused_by_name_at
     expected |= {"first": 1.0, "third": 3.0}
     wait_for(lambda: {name for name, *_ in agent.ingest.rows()} >= expected.keys(), "a value of each number")
     assert {name: value for name, _, value in agent.ingest.rows()} == expected
+    wait_for(
+        lambda: expected.keys() <= {n for n, one in points_of(agent).items() if one.state == "live"}, "all are live"
+    )
     shown = points_of(agent)
     refused = {name: name for name in OTHERS} | {name: kind for name, (_, kind) in DERIVED_OTHERS.items()}
     refused["ExtensionObject"] = "Structure"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,14 +19,17 @@ from pathlib import Path
 
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
+from deploy.pki.authority import Authority
+from ingest.config import IngestConfig, Listen
 from ingest.database import connect
 from ingest.migrate import migrate
-from tests.ingest.test_http import served_by
+from tests.ingest.test_tls import INGEST_KEY, running
 from tests.support.chosen import chosen_servers
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "edge.md"
 DEVICE = "potline-1"
 SHOWN_FOLDER = "/var/lib/retroproof-edge"  # stands in the page for the folder of this run
+HANDED_OVER = "platform.pem"
 DEADLINE_S = 60
 
 
@@ -83,21 +87,38 @@ def plant(folder: Path) -> Iterator[str]:
         process.terminate()
 
 
-def story(db: str, ingest: str, opcua: str, folder: Path) -> dict[str, str]:
+@contextmanager
+def platform(db: str, pki: Path) -> Iterator[str]:
+    """Ingest over HTTPS, with a certificate of the authority in `pki`, which it makes; its address."""
+    Authority.create(pki, "Platform").server("ingest", ["127.0.0.1"])
+    where = Listen("127.0.0.1", 0, pki / "ingest.pem", pki / "ingest.key")
+    with connect(db) as conn:
+        migrate(conn)
+    with running(IngestConfig(db, INGEST_KEY, http=where)) as (address,):
+        yield address
+
+
+def story(db: str, opcua: str, folder: Path) -> dict[str, str]:
     """From nothing to a running agent: what each step printed, by the name it has in the page."""
     box, operator = Box(folder / "box", db), Box(folder / "operator", db)
     box.folder.mkdir()
     operator.folder.mkdir()
+    with platform(db, operator.folder / "pki") as ingest:
+        # What the operator hands over with the token.
+        shutil.copy(operator.folder / "pki" / "ca.pem", box.folder / HANDED_OVER)
+        return _story(db, ingest, opcua, box, operator)
+
+
+def _story(db: str, ingest: str, opcua: str, box: Box, operator: Box) -> dict[str, str]:
     said = {"token": operator.run("ingest", "enrolment", "token", "--device", DEVICE, "--enterprise", "hengkang")}
     # The recorded token is masked, so a second one is used; the first stays unused.
     token = operator.start("ingest", "enrolment", "token", "--device", DEVICE, "--enterprise", "hengkang")
     secret = token.communicate(timeout=DEADLINE_S)[0].splitlines()[0]
-    words = ("edge", "enroll", ingest, "--token", secret)
+    words = ("edge", "enroll", ingest, "--token", secret, "--ca-file", HANDED_OVER)
     enrolling = box.start(*words)
     until(lambda: DEVICE in operator.run("ingest", "enrolment", "list"))
     said["approve"] = "".join(
         [
-            operator.run("pki", "init"),
             operator.run("ingest", "enrolment", "list"),
             operator.run("ingest", "enrolment", "csr", "2", "--out", "device.csr"),
             operator.run("pki", "sign", DEVICE, "device.csr"),
@@ -173,11 +194,8 @@ def main() -> None:
         folder.chmod(0o755)
         server = PostgresServer(chosen_servers(), folder / "postgres", fast=True)
         server.start(supervisor)
-        db = server.create_database("captures")
-        with connect(db) as conn:
-            migrate(conn)
-        with served_by(db) as ingest, plant(folder) as opcua:
-            said = story(db, str(ingest.plants.base_url).rstrip("/"), opcua, folder)
+        with plant(folder) as opcua:
+            said = story(server.create_database("captures"), opcua, folder)
     for name, text in said.items():
         sys.stderr.write(f"--- {name}\n{text}")
     PAGE.write_text(in_page(PAGE.read_text(encoding="utf-8"), said), encoding="utf-8")

@@ -7,8 +7,6 @@ import re
 import pytest
 
 from ingest.database import connect
-from ingest.migrate import migrate
-from tests.ingest.test_http import served_by
 from tests.integration.edge_setup import DEVICE, PAGE, captured, in_page, plant, story
 
 HEADS = ("NODE", "SOURCE", "POINT", "$")
@@ -23,10 +21,8 @@ def frame(text: str) -> list[str]:
 
 @pytest.mark.slow
 def test_the_guide_leads_from_nothing_to_a_running_agent(database, tmp_path):
-    with connect(database) as conn:
-        migrate(conn)
-    with served_by(database) as ingest, plant(tmp_path) as opcua:
-        said = story(database, str(ingest.plants.base_url).rstrip("/"), opcua, tmp_path)
+    with plant(tmp_path) as opcua:
+        said = story(database, opcua, tmp_path)
     all_points = re.search(r"(\d+) of \1 points can be used; 1 of 1 ways are open", said["check-config"])
     assert all_points
     assert f"{DEVICE}: running" in said["status"]
