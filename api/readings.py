@@ -18,15 +18,14 @@ def load(conn: Connection, device: str, plan: Plan, *, baseline_only: bool = Fal
     """
     names = list(needed_points(plan))
     _check_points(conn, device, plan, names)
-    (start_us, baseline_end_us), _ = reading_spans(plan)
+    start_us, baseline_end_us = reading_spans(plan)[0]
     columns = read.load_window(conn, device, names, start_us, baseline_end_us + 1 if baseline_only else end_of(plan))
     return {name: Series(found.time_us, found.value, found.status, found.flags) for name, found in columns.items()}
 
 
 def end_of(plan: Plan) -> int:
     """The first moment [us since 1970] that no longer matters to `plan`: batches after it stay out of its packages."""
-    _, (_, last_us) = reading_spans(plan)
-    return last_us + 1
+    return reading_spans(plan)[-1][1] + 1
 
 
 def _check_points(conn: Connection, device: str, plan: Plan, names: list[str]) -> None:

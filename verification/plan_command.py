@@ -28,6 +28,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "valid": "{name} is a valid plan: {project}",
         "window": "{label}: {start} to {end} (end excluded), {count} {count:{interval}}",
         "baseline": "baseline",
+        "intermediate": "intermediate window",
         "reporting": "reporting period",
         "measure": "measure {name}: {formula} [{unit}], {title}",
         "points": "  reads {points}",
@@ -42,6 +43,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "valid": "{name} 是有效的方案：{project}",
         "window": "{label}：{start} 至 {end}（不含结束日），{count} {interval}",
         "baseline": "基准期",
+        "intermediate": "中间期",
         "reporting": "报告期",
         "measure": "指标 {name}：{formula} [{unit}]，{title}",
         "points": "  使用测点 {points}",
@@ -174,7 +176,7 @@ def _understood(read: Plan, name: str, lang: Language) -> list[str]:
 
     words = WORDS[lang]
     lines = [words["valid"].format(name=name, project=read.project)]
-    for label, window in read.windows:
+    for label, window in read.windows.items():
         count, interval = len(interval_edges_us(read, window)) - 1, SHARED[lang][read.interval]
         about = {"start": window.start, "end": window.end, "count": count, "interval": interval}
         lines.append(fill(words["window"], {"label": words[label], **about}))
@@ -202,10 +204,10 @@ def _look_at(read: Plan, table_file: Path, lang: Language) -> list[Finding]:
     from verification.quality.points import measure_specs, point_windows, readings_used  # noqa: PLC0415
 
     table = read_readings(table_file, read)
-    before, after, found = point_windows(read, readings_used(read, table.readings))
-    findings = [*table.findings, *found, *cross_checks(read, (before, after))]
+    windows, found = point_windows(read, readings_used(read, table.readings))
+    findings = [*table.findings, *found, *cross_checks(read, [*windows.values()])]
     for spec in measure_specs(read):
-        for window in (before, after):
+        for window in [windows[name] for name in read.windows_of(spec.measure)]:
             data, found = gate(read, spec, window)
             findings += [finding for finding in found if finding not in findings]
             about = {"used": data.intervals_used, "count": len(data.calendar), "interval": SHARED[lang][read.interval]}

@@ -94,7 +94,7 @@ def project(request: Request, caller: Principal, overview: Overview, *, read_is_
         "filed": overview.plans[0] if overview.plans else None,
         "locked_findings": by_severity(findings_of(overview.plans[0])) if overview.plans else [],
         "zone": zone_of(plan.timezone) if plan else dt.UTC,
-        "windows": [("baseline", plan.baseline), ("reporting", plan.reporting)] if plan else [],
+        "windows": [*plan.windows.items()] if plan else [],
         "run": run,
         "runs": overview.runs,
         "result": result,

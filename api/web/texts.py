@@ -134,6 +134,7 @@ TEXTS: dict[str, Text] = {
     "claim_overstated": Text("more than the data support", "超出数据支持范围"),
     "claim_understated": Text("less than the data show", "低于数据所示"),
     "baseline": Text("Baseline", "基准期"),
+    "intermediate": Text("Intermediate window", "中间期"),
     "reporting": Text("Reporting period", "报告期"),
     "run": Text("Run", "核算次数"),
     "run_k": Text("run {k} against this plan", "该方案第 {k} 次核算"),

@@ -182,6 +182,6 @@ def _meter_rows(line: _Line, effect: float, primary: Primary) -> list[Contributi
             assert isinstance(model.fit, Fit)
             return np.array([case.answer(model, primary.noise).delta])
 
-        effect_on = meter_effect(Continuity(u, u, same=not cell.swapped), figures)
+        effect_on = meter_effect(Continuity((u, u), (not cell.swapped,)), figures)
         rows.append(Contribution(f"meter:{name}", "B", float(effect_on.u[0]), np.inf))
     return rows

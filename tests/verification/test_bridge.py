@@ -60,7 +60,7 @@ def test_the_steps_add_up_to_the_change_of_every_method(method):
     spec = ModelSpec("change_point", ("output", "degrees"), ("recipe",), "degrees")
     primary = primary_answer(spec, case)
     assert isinstance(primary, Primary)
-    after, standard = primary.model, case.projected
+    after, standard = primary.model, case.projections[0].sample
     if method == "normalised":
         after, standard = model_of(spec, case.reporting), joined(case.baseline, case.reporting)
     steps = dict(bridge_steps(primary.model, after, case.baseline, case.reporting, standard, "output"))

@@ -30,8 +30,8 @@ def by_category(*names: str, **changes):
 
 def labels(plan, readings=None) -> dict[str, tuple[str, ...]]:
     """The categories of the baseline."""
-    before, _, _ = point_windows(plan, readings_used(plan, readings or line(plan)))
-    data, _ = gate(plan, measure_spec(plan, "energy"), before)
+    windows, _ = point_windows(plan, readings_used(plan, readings or line(plan)))
+    data, _ = gate(plan, measure_spec(plan, "energy"), windows["baseline"])
     return data.categories
 
 
@@ -70,8 +70,8 @@ def test_an_unknown_code_is_not_used():
     readings = line(plan)
     times = readings["ac_energy"].time_us
     readings["grade"] = Series.of(times[:24], np.ones(24))
-    before, _, _ = point_windows(plan, readings_used(plan, readings))
-    data, _ = gate(plan, measure_spec(plan, "energy"), before)
+    windows, _ = point_windows(plan, readings_used(plan, readings))
+    data, _ = gate(plan, measure_spec(plan, "energy"), windows["baseline"])
     assert data.used.sum() == 1
 
 

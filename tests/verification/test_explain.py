@@ -89,7 +89,10 @@ def test_panel_placebo_checks_and_sensitivity_are_told():
     text = explain(with_robustness())
     assert "* ols(metal_tapped): -235.1030 ± 14.1624, MET" in text
     assert "ratio: not admissible (a further term matters)" in text
-    assert "at 20 dates inside the baseline (worth 4.2 independent ones): a change claimed at 1, rate 0.05" in text
+    assert (
+        "at 20 dates inside the model's own window (worth 4.2 independent ones): a change claimed at 1, rate 0.05"
+        in text
+    )
     assert "so many on a steady line 0.187" in text
     assert "AR(1) generalised least squares: -234.9000 ± 14.5000 kWh/t" in text
     assert "Without 2026-08 of the reporting period: -236.2000" in text

@@ -1,4 +1,4 @@
-"""From two windows of data to a change with its uncertainty budget and its robustness: steps 3 to 6 of
+"""From windows of data to a change with its uncertainty budget and its robustness: steps 3 to 6 of
 docs/explanation/methods.md.
 
 All figures are in the units of the metric's parts and in its kernel unit. Not handled: the metric's own unit and the
@@ -8,6 +8,7 @@ precision of the result (`present.py`), and the verdict.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +19,7 @@ from verification.engine.assess import Primary, Robustness, primary_with_noise, 
 from verification.engine.autocorrelation import Spread
 from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
-from verification.engine.case import WINDOWS, Case
+from verification.engine.case import Case
 from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_carlo
 from verification.engine.days import FEWEST_DAYS
 from verification.engine.meters import MeterInUse
@@ -41,7 +42,7 @@ from verification.engine.windows import (
 )
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
-from verification.plan.shape import Plan
+from verification.plan.shape import Plan, WindowName
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
 from verification.series.calendar import DAY_US
@@ -54,12 +55,10 @@ DOUBTFUL_SHARE = 0.05  # of the variance: from here on a rectangular error shows
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Windows:
-    """One measure's two windows, by point and by interval."""
+    """One measure's windows by name, in order of time: their points, and their intervals."""
 
-    before: PointWindow
-    after: PointWindow
-    baseline: WindowData
-    reporting: WindowData
+    points: Mapping[WindowName, PointWindow]
+    data: Mapping[WindowName, WindowData]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,7 +67,7 @@ class Analysis:
 
     `figures` and `budgets` are the change [kernel unit], the relative change (a share) and the level after the retrofit
     [kernel unit]. `steps` is the bridge, `term_p_values` weigh the model's terms with autocorrelated noise,
-    `predicted_*` are the model's values of each interval, nan where a driver is unknown.
+    `predicted` are the model's values of each interval by window, nan where a driver is unknown.
     """
 
     primary: Primary
@@ -80,8 +79,7 @@ class Analysis:
     durbin_watson: float
     nmbe_out_of_sample: float | None
     term_p_values: Floats
-    predicted_baseline: Floats
-    predicted_reporting: Floats
+    predicted: Mapping[WindowName, Floats]
     robustness: Robustness
     cross_checks: list[Check]
 
@@ -102,29 +100,31 @@ def analyse(
     """Fit the primary model, let it answer, and weigh the answer; None where a finding says that no number can be
     given.
     """
-    adjusted, findings = adjustments_of(plan, spec, windows.after, windows.reporting.used)
+    adjusted, findings = adjustments_of(plan, spec, windows.points["reporting"], windows.data["reporting"].used)
     if any(finding.blocks for finding in findings):
         return None, findings
-    columns = columns_of(windows.baseline, windows.before), columns_of(windows.reporting, windows.after)
-    usable = usable_alternatives(windows.baseline, columns[0]) & usable_alternatives(windows.reporting, columns[1])
-    findings += [
-        Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in columns[0].alternatives if name not in usable
-    ]
-    reporting = sample_of(windows.reporting, columns[1], usable)
+    columns = {name: columns_of(data, windows.points[name]) for name, data in windows.data.items()}
+    alternatives = columns["reporting"].alternatives
+    usable = set(alternatives).intersection(
+        *(usable_alternatives(windows.data[name], columns[name]) for name in columns)
+    )
+    findings += [Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in alternatives if name not in usable]
+    samples = {name: sample_of(data, columns[name], usable) for name, data in windows.data.items()}
     case = Case(
-        baseline=sample_of(windows.baseline, columns[0], usable),
-        reporting=reporting,
+        baseline=samples["baseline"],
+        intermediate=samples.get("intermediate"),
+        reporting=samples["reporting"],
         method=spec.measure.method,
-        adjustment=adjusted.total / reporting.total_w,
+        adjustment=adjusted.total / samples["reporting"].total_w,
         output=output_driver(spec),
         temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
         put_back=[
             (
-                data.label,
+                name,
                 reason,
-                sample_of(dataclasses.replace(data, used=data.used | marked, stopped=None), each, usable),
+                sample_of(dataclasses.replace(data, used=data.used | marked, stopped=None), columns[name], usable),
             )
-            for data, each in zip((windows.baseline, windows.reporting), columns, strict=True)
+            for name, data in windows.data.items()
             for reason, marked in data.left_out.items()
         ],
     )
@@ -140,15 +140,10 @@ def analyse(
     model = primary.model
     p_values = term_p_values(model, primary.noise)
     nmbe = nmbe_out_of_sample(model, case.fitted)
-    predicted = [
-        _predicted(model, data, each) for data, each in zip((windows.baseline, windows.reporting), columns, strict=True)
-    ]
-    findings += [
-        *_support(model, case),
-        *check_fit(model, p_values, nmbe),
-        *check_outliers(windows.baseline, predicted[0], of_ratio=model.spec.kind == "ratio"),
-        *check_outliers(windows.reporting, predicted[1], of_ratio=model.spec.kind == "ratio"),
-    ]
+    predicted = {name: _predicted(model, data, columns[name]) for name, data in windows.data.items()}
+    findings += [*_support(model, case), *check_fit(model, p_values, nmbe)]
+    for name, data in windows.data.items():
+        findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
     if primary.noise.days is None and (day := case.fitted.day_index) is not None:
         findings.append(Finding.of("TOLD_FROM_INTERVALS", days=int(day[-1]) + 1, required=FEWEST_DAYS))
     target = FIGURES.index(spec.measure.target.of)
@@ -173,36 +168,38 @@ def analyse(
         durbin_watson=durbin_watson(model.fit.residuals, case.fitted.follows),
         nmbe_out_of_sample=nmbe,
         term_p_values=p_values,
-        predicted_baseline=predicted[0],
-        predicted_reporting=predicted[1],
+        predicted=predicted,
         robustness=robustness(primary, case, plan.confidence, _days(windows, case)),
         cross_checks=_cross_checks(primary, case, budgets[target], figures[target], effects, target, plan.confidence),
     ), findings
 
 
 def _support(model: BaselineModel, case: Case) -> list[Finding]:
-    """Whether each model that answers has met the conditions that it answers for: a normalised change has two."""
-    before, after = (Met(case.window(name), name) for name in WINDOWS)
+    """Whether each model that answers has met the conditions that it answers for: a normalised change has two, a chain
+    two that one model answers for.
+    """
+    fitted = Met(case.fitted, case.fitted_name)
     if case.method != "normalised":
-        return check_support(model, *((after, before) if case.method == "backcast" else (before, after)))
+        found = (check_support(model, fitted, Met(each.sample, each.window)) for each in case.projections)
+        return [*itertools.chain.from_iterable(found)]
     stated = None
     if case.standard != "both":
         stated = Met(case.conditions, "standard" if isinstance(case.standard, Sample) else case.standard)
-    findings = []
-    for each, fitted, other in ((model, before, after), (case.own_model(model), after, before)):
+    [after] = case.projections
+    other, findings = Met(after.sample, after.window), []
+    for each, own, projected in ((model, fitted, other), (case.own_model(model, after), other, fitted)):
         if isinstance(each, BaselineModel):
-            findings += check_support(each, fitted, stated or other)
+            findings += check_support(each, own, stated or projected)
     return findings
 
 
-def _days(windows: Windows, case: Case) -> tuple[Floats, Floats]:
+def _days(windows: Windows, case: Case) -> list[Floats]:
     """When each interval used begins, by window, in days since the baseline began."""
-    first = windows.baseline.calendar.edges_us[0]
-    before, after = (
-        (data.calendar.edges_us[sample.position] - first) / DAY_US
-        for data, sample in ((windows.baseline, case.baseline), (windows.reporting, case.reporting))
-    )
-    return before, after
+    first = windows.data["baseline"].calendar.edges_us[0]
+    return [
+        (windows.data[name].calendar.edges_us[sample.position] - first) / DAY_US
+        for name, sample in case.windows.items()
+    ]
 
 
 def _cross_checks(
@@ -220,9 +217,9 @@ def _cross_checks(
     checks = []
     model, noise, estimate = primary.model, primary.noise, primary.estimate
     if case.method == "avoided" and model.spec.kind not in LEVELS:
-        checks.append(ar1_gls(model, noise, case.fitted, case.projected, confidence))
+        checks.append(ar1_gls(model, noise, case.fitted, case.reporting, confidence))
     if case.method == "avoided":
-        checks.append(ashrae_fsu(model, noise, case.projected, estimate.before, estimate.delta, confidence))
+        checks.append(ashrae_fsu(model, noise, case.reporting, estimate.before, estimate.delta, confidence))
     other = math.fsum(row.u**2 for row in budget.rows if row.type == "B")
     if target != CHANGE or other > DOUBTFUL_SHARE * budget.combined**2:
         limits = [float(limit[target]) for effect in effects for limit in effect.limits]
@@ -270,25 +267,21 @@ def _rows(
 def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterInUse, adjusted: Adjusted) -> MeterEffect:
     """u of each figure by one meter: its points are read with the meter's error, and the change is computed anew."""
 
-    def figures(before: float, after: float) -> Floats:
-        baseline, reporting = (
-            sample_of(data, columns_with(data, with_factor(window, meter.points, 1 + error), meter.points))
-            if error
-            else unchanged
-            for data, window, error, unchanged in (
-                (windows.baseline, windows.before, before, case.baseline),
-                (windows.reporting, windows.after, after, case.reporting),
-            )
-        )
-        adjustment = adjusted.total_on(with_factor(windows.after, meter.points, 1 + after)) / reporting.total_w
-        erring = dataclasses.replace(case, baseline=baseline, reporting=reporting, adjustment=adjustment)
+    def figures(*errors: float) -> Floats:
+        erring, scaled = case, {}
+        for (name, data), error in zip(windows.data.items(), errors, strict=True):
+            scaled[name] = with_factor(windows.points[name], meter.points, 1 + error)
+            if error:
+                erring = erring.with_window(name, sample_of(data, columns_with(data, scaled[name], meter.points)))
+        adjustment = adjusted.total_on(scaled["reporting"]) / erring.reporting.total_w
+        erring = dataclasses.replace(erring, adjustment=adjustment)
         model = refit(primary.model, erring.fitted)
         estimate = model if isinstance(model, Finding) else erring.answer(model, primary.noise)
         if isinstance(model, Finding) or isinstance(estimate, Finding):
             return np.full(3, math.nan)
         return np.array(_figures(Primary(model, primary.noise, estimate), erring))
 
-    if meter.continuity.baseline == meter.continuity.reporting == 0:
+    if not any(meter.continuity.u):
         return MeterEffect(np.zeros(3), ())
     return meter_effect(meter.continuity, figures)
 
@@ -296,7 +289,7 @@ def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterIn
 def _steps(primary: Primary, case: Case) -> list[tuple[str, float]]:
     """The bridge, with the adjustments as its last step."""
     before = after = primary.model
-    standard = case.projected
+    standard = case.projections[-1].sample
     if case.method == "normalised":
         refitted = fit_model(before.spec, case.reporting)
         if isinstance(refitted, Finding):

@@ -1,4 +1,4 @@
-"""From two windows of numbers to a change, and how it stands up to other models, dates and fewer data.
+"""From windows of numbers to a change, and how it stands up to other models, dates and fewer data.
 
 Pure numerics: steps 4 to 6 of the methods without a plan, a unit or a text. Not handled: meters (`budget.py`), the
 verdict, and how figures are stated (`present.py`).
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc
 
 from verification.engine.autocorrelation import Noise, noise_of
-from verification.engine.case import Case
+from verification.engine.case import Case, Projection
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.robustness.assumptions import Assumptions, assumptions
@@ -32,6 +33,7 @@ from verification.engine.robustness.panel import Entry, candidates, panel
 from verification.engine.robustness.placebo import PlaceboDates, placebo_dates
 from verification.engine.savings import Estimate, noise_of_intervals, noise_of_model
 from verification.findings import Finding
+from verification.plan.shape import WindowName
 
 # With fewer effective intervals the autocorrelation cannot be told from a drift without end.
 MIN_EFFECTIVE = 6
@@ -62,8 +64,7 @@ class Robustness:
 
     turning: Turning
     placebo: PlaceboDates | None
-    baseline_changes: list[int]
-    reporting_changes: list[int]
+    changes: Mapping[WindowName, list[int]]
     matched: MatchedLoad | None
     assumptions: Assumptions
 
@@ -97,28 +98,31 @@ def answer_of(spec: ModelSpec, case: Case) -> Primary | Finding:
 
 
 def primary_with_noise(spec: ModelSpec, case: Case) -> tuple[Primary | Finding, Case, list[Finding]]:
-    """The primary answer, and the case as it was answered: with the projected window's own noise where that grew."""
+    """The primary answer, and the case as it was answered: with a projected window's own noise where that grew."""
     primary = primary_answer(spec, case)
-    times = None if isinstance(primary, Finding) else grown_noise(primary, case)
-    if times is None:
+    if isinstance(primary, Finding):
         return primary, case, []
-    case = dataclasses.replace(case, own_noise=True)
-    return primary_answer(spec, case), case, [Finding.of("NOISE_GREW", times=f"{times:.2f}")]
+    times = {each.window: grown_noise(primary, case, each) for each in case.projections}
+    grown = {window: factor for window, factor in times.items() if factor is not None}
+    if not grown:
+        return primary, case, []
+    case = dataclasses.replace(case, own_noise=frozenset(grown))
+    return primary_answer(spec, case), case, [Finding.of("NOISE_GREW", times=f"{each:.2f}") for each in grown.values()]
 
 
-def grown_noise(primary: Primary, case: Case) -> float | None:
-    """How many times as much the projected window errs about a model of its own kind as the fitted one, where chance
+def grown_noise(primary: Primary, case: Case, projection: Projection) -> float | None:
+    """How many times as much a projected window errs about a model of its own kind as the fitted one, where chance
     explains that in fewer than one case of twenty; else None, also where the window already brings its own noise.
 
     F of the two variances, whose degrees of freedom are those of the variance of an AR(1) series,
     dof (1-rho^2)/(1+rho^2) (Bayley and Hammersley 1946).
     """
-    if case.own_model(primary.model) is not None:
+    if case.own_model(primary.model, projection) is not None:
         return None
-    own = fit_model(primary.model.spec, case.projected)
+    own = fit_model(primary.model.spec, projection.sample)
     if isinstance(own, Finding):
         return None
-    noise = noise_of_intervals(own, case.projected)
+    noise = noise_of_intervals(own, projection.sample)
     dofs = [each.dof * (1 - each.rho_mean**2) / (1 + each.rho_mean**2) for each in (primary.noise, noise)]
     before, after = primary.model.fit.residual_sd, own.fit.residual_sd
     if noise.effective < MIN_EFFECTIVE or before == 0 or fdtrc(dofs[1], dofs[0], (after / before) ** 2) >= GROWN_P:
@@ -135,22 +139,21 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
         return primary if spec == model.spec else answer_of(spec, case)
 
     return Turning(
-        panel=panel(specs, case.fitted, case.projected, answer, confidence, MIN_EFFECTIVE, case.output),
+        panel=panel(specs, case, answer, confidence, MIN_EFFECTIVE),
         months=without_months(model, primary.noise, case),
         influence=most_influential(model, case),
         put_back=with_put_back(model, primary.noise, case),
     )
 
 
-def robustness(primary: Primary, case: Case, confidence: float, days: tuple[Floats, Floats]) -> Robustness:
-    """Every check of step 6; `days` is when each interval of a window begins, by window."""
+def robustness(primary: Primary, case: Case, confidence: float, days: Sequence[Floats]) -> Robustness:
+    """Every check of step 6; `days` is when each interval of a window begins, by window in order of time."""
     model, noise = primary.model, primary.noise
     share = noise.effective / model.fit.n
     return Robustness(
         turning=turning(primary, case, confidence),
         placebo=placebo_dates(model, case.fitted, noise, confidence, MIN_EFFECTIVE),
-        baseline_changes=_changes(model, case.baseline),
-        reporting_changes=_changes(model, case.reporting),
+        changes={name: _changes(model, window) for name, window in case.windows.items()},
         assumptions=assumptions(model, noise, case, days),
         matched=matched_load(model, case.baseline, case.reporting, 1 / share) if _has_output(case) else None,
     )

@@ -9,6 +9,8 @@ holds for every metric and model.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -45,11 +47,21 @@ class Budget:
 
 @dataclasses.dataclass(frozen=True)
 class Continuity:
-    """Relative standard uncertainties of a meter in each window, and whether it is one meter throughout."""
+    """Relative standard uncertainties `u` of a meter in each window, in order of time, and whether it is the `same`
+    meter from each window to the next.
+    """
 
-    baseline: float
-    reporting: float
-    same: bool
+    u: tuple[float, ...]
+    same: tuple[bool, ...]
+
+    @property
+    def errors(self) -> list[tuple[float, tuple[bool, ...]]]:
+        """The independent errors: the u of each, the largest of the windows that it is the same in, and which these
+        are.
+        """
+        number = tuple(itertools.accumulate((not same for same in self.same), initial=0))
+        groups = [tuple(each == one for each in number) for one in dict.fromkeys(number)]
+        return [(max(itertools.compress(self.u, group)), group) for group in groups]
 
 
 def combine(rows: Sequence[Contribution], confidence: float) -> Budget:
@@ -72,27 +84,25 @@ def coverage_factor(confidence: float, dof: float) -> float:
 @dataclasses.dataclass(frozen=True, eq=False)
 class MeterEffect:
     """What a meter does to each of some figures: u, and the limits of its rectangular errors (one where the meter
-    stayed, two where it was changed), float64[figures] each.
+    stayed, one more for each change), float64[figures] each.
     """
 
     u: Floats
     limits: tuple[Floats, ...]
 
 
-def meter_effect(meter: Continuity, figures: Callable[[float, float], Floats]) -> MeterEffect:
-    """The effect of one meter; `figures(b, r)` are the figures with its readings times 1+b in the baseline and 1+r in
-    the reporting period.
+def meter_effect(meter: Continuity, figures: Callable[..., Floats]) -> MeterEffect:
+    """The effect of one meter; `figures(b, r)` are the figures with its readings times 1+b in the first window, 1+r in
+    the next, and so on.
 
-    One meter throughout has one error: what it does to both windows is added with its sign. A meter that was changed
-    has two errors, which are independent.
+    One meter throughout has one error: what it does to the windows is added with its sign. A meter that was changed
+    has one for each side of the change, and these are independent.
     """
-    if meter.same:
-        parts = [max(meter.baseline, meter.reporting) * np.abs(_slope(lambda step: figures(step, step)))]
-    else:
-        parts = [
-            meter.baseline * np.abs(_slope(lambda step: figures(step, 0.0))),
-            meter.reporting * np.abs(_slope(lambda step: figures(0.0, step))),
-        ]
+
+    def erring(group: tuple[bool, ...], step: float) -> Floats:
+        return figures(*(step if errs else 0.0 for errs in group))
+
+    parts = [u * np.abs(_slope(functools.partial(erring, group))) for u, group in meter.errors]
     u: Floats = np.sqrt(np.sum(np.square(parts), axis=0))
     return MeterEffect(u, tuple(part * math.sqrt(3) for part in parts))
 

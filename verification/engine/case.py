@@ -1,4 +1,4 @@
-"""What is to be compared, and by which method: two windows of numbers, and what a model of one of them says.
+"""What is to be compared, and by which method: windows of numbers, and what a model of one of them says.
 
 Pure numerics. Every model of the panel and every subset of the data answers through the same few lines.
 """
@@ -6,26 +6,32 @@ Pure numerics. Every model of the panel and every subset of the data answers thr
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from verification.engine.autocorrelation import Noise
 from verification.engine.models.family import LEVELS, BaselineModel, fit_model
 from verification.engine.models.sample import Sample, joined
-from verification.engine.savings import Estimate, Method, avoided, backcast, noise_of_model, normalised
+from verification.engine.savings import Estimate, avoided, backcast, chained, noise_of_model, normalised
 from verification.findings import Finding
+from verification.plan.shape import Method, WindowName
 
-WindowName = Literal["baseline", "reporting"]
-WINDOWS: tuple[WindowName, WindowName] = ("baseline", "reporting")
+
+class Projection(NamedTuple):
+    """A window that the fitted model is projected on, and the sign with which its prediction counts in the change."""
+
+    window: WindowName
+    sample: Sample
+    sign: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
-    """Two windows and how they are to be compared. `adjustment` [numerator per denominator of the
-    reporting period] is added to what would have been; `output` names the driver that is the metric's denominator,
-    `temperatures` those that are temperatures. `put_back` has, by window and reason, the window as it would be with
-    what was left out for that reason. `own_noise`: the projected window errs more than the fitted one, and brings its
-    own noise.
+    """Two windows and how they are to be compared; a chain has an `intermediate` one, too. `adjustment` [numerator per
+    denominator of the reporting period] is added to what would have been; `output` names the driver that is the
+    metric's denominator, `temperatures` those that are temperatures. `put_back` has, by window and reason, the window
+    as it would be with what was left out for that reason. `own_noise`: the projected windows that err more than the
+    fitted one, and bring their own noise.
     """
 
     baseline: Sample
@@ -34,29 +40,57 @@ class Case:
     adjustment: float = 0.0
     output: str | None = None
     temperatures: Sequence[str] = ()
-    standard: Literal["both"] | WindowName | Sample = "both"
+    standard: Literal["both", "baseline", "reporting"] | Sample = "both"
     put_back: Sequence[tuple[WindowName, str, Sample]] = ()
-    own_noise: bool = False
+    own_noise: frozenset[WindowName] = frozenset()
+    intermediate: Sample | None = None
+
+    @property
+    def windows(self) -> Mapping[WindowName, Sample]:
+        """The windows by name, in order of time."""
+        between: dict[WindowName, Sample] = {} if self.intermediate is None else {"intermediate": self.intermediate}
+        return {"baseline": self.baseline, **between, "reporting": self.reporting}
 
     def window(self, name: WindowName) -> Sample:
-        """One of the two windows."""
-        return self.baseline if name == "baseline" else self.reporting
+        """One of the windows."""
+        return self.windows[name]
 
     def with_window(self, name: WindowName, sample: Sample) -> Case:
-        """The same case with other intervals in one of the two windows."""
-        if name == "baseline":
-            return dataclasses.replace(self, baseline=sample)
-        return dataclasses.replace(self, reporting=sample)
+        """The same case with other intervals in one of the windows."""
+        match name:
+            case "baseline":
+                return dataclasses.replace(self, baseline=sample)
+            case "intermediate":
+                return dataclasses.replace(self, intermediate=sample)
+            case "reporting":
+                return dataclasses.replace(self, reporting=sample)
+
+    @property
+    def fitted_name(self) -> WindowName:
+        """The window that models are fitted to, by name."""
+        match self.method:
+            case "backcast":
+                return "reporting"
+            case "chaining":
+                return "intermediate"
+            case _:
+                return "baseline"
 
     @property
     def fitted(self) -> Sample:
         """The window that models are fitted to."""
-        return self.reporting if self.method == "backcast" else self.baseline
+        return self.window(self.fitted_name)
 
     @property
-    def projected(self) -> Sample:
-        """The window that models are projected on."""
-        return self.baseline if self.method == "backcast" else self.reporting
+    def projections(self) -> list[Projection]:
+        """The windows that models are projected on: each but the fitted one. What a model expects of the reporting
+        period counts against the change, what it expects of the baseline for it.
+        """
+        return [
+            Projection(name, sample, 1.0 if name == "baseline" else -1.0)
+            for name, sample in self.windows.items()
+            if name != self.fitted_name
+        ]
 
     @property
     def conditions(self) -> Sample:
@@ -73,18 +107,31 @@ class Case:
         return dataclasses.replace(estimate, before=estimate.before + self.adjustment * estimate.output)
 
     def _estimate(self, model: BaselineModel, noise: Noise) -> Estimate | Finding:
-        own = self.own_model(model)
-        if isinstance(own, Finding):
-            return own
-        if self.method == "backcast":
-            return backcast(model, noise, self.baseline, self.reporting, own)
+        links = self.links(model, noise)
+        if isinstance(links, Finding):
+            return links
+        return chained(*links) if self.method == "chaining" else links[0]
+
+    def links(self, model: BaselineModel, noise: Noise) -> list[Estimate] | Finding:
+        """What a model of the fitted window says of each window that it is projected on, without adjustments."""
+        found: list[Estimate] = []
+        for each in self.projections:
+            own = self.own_model(model, each)
+            if isinstance(own, Finding):
+                return own
+            found.append(self._link(model, noise, each, own))
+        return found
+
+    def _link(self, model: BaselineModel, noise: Noise, projection: Projection, own: BaselineModel | None) -> Estimate:
+        if projection.window == "baseline":
+            return backcast(model, noise, projection.sample, self.fitted, own)
         if self.method == "normalised" and own is not None:
             after = own, noise_of_model(own, self.reporting), self.reporting
             return normalised((model, noise, self.baseline), after, self.conditions)
-        return avoided(model, noise, self.baseline, self.reporting, own)
+        return avoided(model, noise, self.fitted, projection.sample, own)
 
-    def own_model(self, model: BaselineModel) -> BaselineModel | Finding | None:
-        """The projected window's own model of the same kind, where the answer stands on it; else None."""
-        if self.method == "normalised" or self.own_noise or model.spec.kind in LEVELS:
-            return fit_model(model.spec, self.projected)
+    def own_model(self, model: BaselineModel, projection: Projection) -> BaselineModel | Finding | None:
+        """A projected window's own model of the same kind, where the answer stands on it; else None."""
+        if self.method == "normalised" or projection.window in self.own_noise or model.spec.kind in LEVELS:
+            return fit_model(model.spec, projection.sample)
         return None

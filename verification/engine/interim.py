@@ -56,9 +56,10 @@ def interim_finding(plan: Plan, part: Plan) -> Finding:
 
 
 def _part(plan: Plan, reporting: Window) -> Plan:
-    inside = (plan.baseline, reporting)
+    part = msgspec.structs.replace(plan, reporting=reporting, adjustments=[])
+    inside = part.windows.values()
     bills = [bill for bill in plan.bills if any(each.start <= bill.start and bill.end <= each.end for each in inside)]
-    return msgspec.structs.replace(plan, reporting=reporting, bills=bills, adjustments=[])
+    return msgspec.structs.replace(part, bills=bills)
 
 
 def _earlier(plan: Plan, end: dt.date, length: int) -> dt.date:

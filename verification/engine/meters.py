@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
+from collections.abc import Sequence
 
 from verification.engine.budget import Continuity
 from verification.findings import Finding
@@ -36,16 +38,19 @@ def meters_in_use(plan: Plan, spec: MeasureSpec) -> tuple[list[MeterInUse], list
     meters = []
     for name in sorted(points):
         own = points[name].intersection(spec.points)
-        about, found = continuity(plan, name, min(own)) if own else (_of_adjustments(plan.meters[name], plan), [])
+        windows = [*plan.windows_of(spec.measure).values()]
+        about, found = (
+            continuity(plan, name, min(own), windows) if own else (_of_adjustments(plan.meters[name], windows), [])
+        )
         findings += found
         meters.append(MeterInUse(name, frozenset(points[name]), about))
     return meters, findings
 
 
-def _of_adjustments(meter: Meter, plan: Plan) -> Continuity:
+def _of_adjustments(meter: Meter, windows: Sequence[Window]) -> Continuity:
     """A meter that only adjustments read, and these only in the reporting period."""
-    u = _class_percent(meter, plan.reporting) / 100 / math.sqrt(3)
-    return Continuity(u, u, same=True)
+    u = _class_percent(meter, windows[-1]) / 100 / math.sqrt(3)
+    return Continuity((u,) * len(windows), (True,) * (len(windows) - 1))
 
 
 def _metered(spec: MeasureSpec) -> frozenset[str]:
@@ -54,18 +59,23 @@ def _metered(spec: MeasureSpec) -> frozenset[str]:
     return frozenset().union(*(part.formula.points for part in parts))
 
 
-def continuity(plan: Plan, name: str, point: str) -> tuple[Continuity, list[Finding]]:
-    """What the register says of meter `name`, which reads `point`: class limits as rectangular distributions (GUM
-    4.3.7), changes as breaks. Where the class changes inside a window, the larger one counts for all of it.
+def continuity(plan: Plan, name: str, point: str, windows: Sequence[Window]) -> tuple[Continuity, list[Finding]]:
+    """What the register says of meter `name`, which reads `point` in `windows`: class limits as rectangular
+    distributions (GUM 4.3.7), changes as breaks. Where the class changes inside a window, the larger one counts for all
+    of it, and the window shares its error with neither neighbour.
     """
     meter = plan.meters[name]
     findings = []
     if meter.installed is not None and meter.installed > plan.baseline.start:
         findings.append(Finding.of("METER_INSTALLED_LATE", point=point, meter=name, date=meter.installed.isoformat()))
-    breaks = [change.date for change in meter.changes if plan.baseline.start < change.date < plan.reporting.end]
+    breaks = [change.date for change in meter.changes if windows[0].start < change.date < windows[-1].end]
     findings += [Finding.of("METER_CHANGED", point=point, meter=name, date=date.isoformat()) for date in breaks]
-    before, after = (_class_percent(meter, window) / 100 / math.sqrt(3) for window in (plan.baseline, plan.reporting))
-    return Continuity(before, after, same=not breaks), findings
+    same = [
+        not any(before.start < date < after.end for date in breaks) for before, after in itertools.pairwise(windows)
+    ]
+    return Continuity(
+        tuple(_class_percent(meter, each) / 100 / math.sqrt(3) for each in windows), tuple(same)
+    ), findings
 
 
 def _class_percent(meter: Meter, window: Window) -> float:

@@ -14,10 +14,11 @@ from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Sample
 from verification.engine.rounding import significant
 from verification.findings import Finding
+from verification.plan.shape import WindowName
 from verification.quality.window import WindowData
 from verification.series.columns import Floats
 
-Conditions = Literal["baseline", "reporting", "standard"]
+Conditions = WindowName | Literal["standard"]
 EXTRAPOLATION_PERCENT = 10  # CalTRACK: of the driver's range
 CV_RMSE_LIMIT_PERCENT = 25  # CPUC NMEC
 R_SQUARED_LIMIT = 0.5  # LBNL EnPI Lite

@@ -104,7 +104,7 @@ class Planner:
         for percent in CLASSES_PERCENT:
             u = percent / 100 / np.sqrt(3)
             meters = [
-                dataclasses.replace(meter, continuity=Continuity(u, u, same=meter.continuity.same))
+                dataclasses.replace(meter, continuity=Continuity((u, u), meter.continuity.same))
                 for meter in self.meters
             ]
             if dataclasses.replace(self, meters=meters).proves(change, limit, intervals):

@@ -59,9 +59,13 @@ def powers(
     `change` is in the metric's unit, for every measure; without it each measure's claim is asked for.
     """
     found: list[Power] = []
-    before, _, findings = point_windows(plan, readings_used(plan, readings))
-    findings = [finding for finding in findings if finding.data.get("window") != "reporting"]
+    windows, findings = point_windows(plan, readings_used(plan, readings))
+    before = windows["baseline"]
+    findings = [finding for finding in findings if finding.data.get("window", "baseline") == "baseline"]
     for spec in measure_specs(plan):
+        if spec.measure.method == "chaining":
+            findings.append(Finding.of("POWER_OF_CHAIN_UNKNOWN", measure=spec.name))
+            continue
         data, of_gate = gate(plan, spec, before)
         findings += [finding for finding in of_gate if finding not in findings]
         if any(finding.blocks for finding in of_gate):
@@ -88,7 +92,7 @@ def _power(plan: Plan, spec: MeasureSpec, primary: Primary, case: Case, change: 
         power=power,
         output=case.output,
     )
-    scale, planned = spec.unit_scale, len(calendars(plan)[1])
+    scale, planned = spec.unit_scale, len(calendars(plan)[-1])
     sign = -1.0 if spec.better == "lower" else 1.0
     smallest = planner.smallest_change(planned, sign)
     budget = planner.budget(smallest, planned)

@@ -5,8 +5,9 @@ The only place where figures are rounded, and the last step before they are hash
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from fractions import Fraction
 
@@ -18,6 +19,8 @@ from verification.engine.result import (
     AdjustmentRow,
     BridgeRow,
     BudgetRow,
+    Chain,
+    ChainLink,
     Coefficient,
     ConstantInfo,
     Effect,
@@ -27,8 +30,9 @@ from verification.engine.result import (
     WindowTotals,
 )
 from verification.engine.rounding import counted, fixed, reported, round_to_sum, significant
+from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
-from verification.plan.shape import Window
+from verification.plan.shape import Window, WindowName
 from verification.quality.window import WindowData
 from verification.units import scale_factor
 
@@ -152,6 +156,31 @@ def bridge_rows(spec: MeasureSpec, analysis: Analysis) -> list[BridgeRow]:
     rounded = round_to_sum([value * factor for _, value in analysis.steps], verified, spec.decimals)
     rows = [BridgeRow(step, f"{value:f}") for (step, _), value in zip(analysis.steps, rounded, strict=True)]
     return [*rows, BridgeRow("verified", fixed(verified, spec.decimals))]
+
+
+def chain(
+    spec: MeasureSpec,
+    windows: Mapping[WindowName, Window],
+    data: Mapping[WindowName, WindowData],
+    analysis: Analysis | None,
+    confidence: float,
+) -> Chain:
+    """The intermediate window, and the links of the change; adjustments are part of the last one."""
+    totals_between = totals(windows["intermediate"], data["intermediate"])
+    links = analysis.case.links(analysis.primary.model, analysis.primary.noise) if analysis else []
+    if analysis is None or isinstance(links, Finding):
+        return Chain(totals_between, [])
+    factor, names = spec.unit_scale, [*windows]
+    changes = [link.delta for link in links]
+    changes[-1] -= analysis.case.adjustment
+    rounded = round_to_sum([each * factor for each in changes], analysis.delta * factor, spec.decimals)
+    return Chain(
+        totals_between,
+        [
+            ChainLink(start, end, f"{value:f}", fixed(link.spread(confidence).u * factor, spec.decimals))
+            for (start, end), value, link in zip(itertools.pairwise(names), rounded, links, strict=True)
+        ],
+    )
 
 
 def model_statistics(spec: MeasureSpec, analysis: Analysis) -> ModelStatistics:

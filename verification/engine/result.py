@@ -141,7 +141,8 @@ class BudgetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One source of uncertainty, in the metric's unit: `model` (`model:baseline`, `model:reporting` where each window
     brings its own noise), `meter:` or `adjustment:` and its name.
 
-    `dof` is null where infinite; shares are of the variance.
+    A chain has `model:intermediate` where another window brings its own noise. `dof` is null where infinite; shares are
+    of the variance.
     """
 
     source: str
@@ -171,6 +172,24 @@ class BridgeRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     step: str
     value: Decimals
+
+
+class ChainLink(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One link of a chained change, in the metric's unit: the change from one window to the next, and its standard
+    uncertainty by noise alone. The links share the intermediate model: their uncertainties do not add up in squares.
+    """
+
+    start: WindowName
+    end: WindowName
+    delta: Decimals
+    standard_uncertainty: Decimals
+
+
+class Chain(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The intermediate window of a chained change, and the two links that add up to it; none without a number."""
+
+    intermediate: WindowTotals
+    links: list[ChainLink]
 
 
 class Worth(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -307,7 +326,8 @@ class OverallVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything about one measure. `model`, `effect` and `claim` are null where there is no number; `drivers` names
-    those of the rows, in their order, which results of earlier releases do not.
+    those of the rows, in their order, which results of earlier releases do not; `chain` is null but for a chained
+    change.
     """
 
     name: str
@@ -329,6 +349,13 @@ class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sensitivity: list[SensitivityRow] = []
     adjustments: list[AdjustmentRow] = []
     drivers: list[str] = []
+    chain: Chain | None = None
+
+    @property
+    def windows(self) -> dict[WindowName, WindowTotals]:
+        """The totals of each window by name, in order of time."""
+        between: dict[WindowName, WindowTotals] = {"intermediate": self.chain.intermediate} if self.chain else {}
+        return {"baseline": self.baseline, **between, "reporting": self.reporting}
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,11 +1,12 @@
-"""What the retrofit changed, by three methods, each as one weighted sum of the noise of its windows.
+"""What the retrofit changed, by four methods, each as one weighted sum of the noise of its windows.
 
 avoided: the baseline's model on the reporting period; backcast: the reporting period's model on the baseline. There the
 noise of the fitted window stands for both, but for a model without drivers (`ratio`, `mean`): it compares the levels of
 two samples, and noise grows with the level, so that each window brings its own;
-normalised: both models on standard conditions. A change is
-after minus before per unit of the denominator: a saving is negative. Figures are in the numerator's and denominator's
-units. Not handled: meters and adjustments (`budget.py`).
+normalised: both models on standard conditions; chaining: the model of a window between the two on the conditions of
+both, where those are too far apart for either's own model. A change is after minus before per unit of the denominator:
+a saving is negative. Figures are in the numerator's and denominator's units. Not handled: meters and adjustments
+(`budget.py`).
 """
 
 from __future__ import annotations
@@ -22,24 +23,31 @@ from verification.engine.autocorrelation import Noise, Spread, noise_of, spread,
 from verification.engine.days import means_by_day, noise_of_days
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
+from verification.plan.shape import WindowName
 
-Method = Literal["avoided", "normalised", "backcast"]
 Of = Literal["after", "before"]
 MODEL = "model"
 ROUNDING = 1e-12  # of the largest weight: a difference that is none
-WINDOW_ROWS: dict[Of, str] = {"before": "model:baseline", "after": "model:reporting"}  # rows of a budget
+WINDOWS_OF: dict[Of, WindowName] = {"before": "baseline", "after": "reporting"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Share:
     """How the noise of one window reaches an estimate: a weight for each of its intervals; `of` says whether it moves
-    what was found after the retrofit or what would have been without it.
+    what was found after the retrofit or what would have been without it. `linking`: it is that of the intermediate
+    window.
     """
 
     noise: Noise
     window: Sample
     weights: Floats
     of: Of
+    linking: bool = False
+
+    @property
+    def source(self) -> str:
+        """The row of a budget for noise that is the window's own."""
+        return f"{MODEL}:{'intermediate' if self.linking else WINDOWS_OF[self.of]}"
 
     @property
     def parts(self) -> list[tuple[Noise, Floats]]:
@@ -122,7 +130,7 @@ def spreads_of(shares: Sequence[Share], confidence: float) -> dict[str, Spread]:
     parts = {}
     for noise in noises.values():
         own = [share for share in shares if share.noise is noise]
-        name = MODEL if len(noises) == 1 else WINDOW_ROWS[own[0].of]
+        name = MODEL if len(noises) == 1 else own[0].source
         levels = zip(*(share.parts for share in own), strict=True)
         parts[name] = _sum_of([spread(level[0][0], [weights for _, weights in level], confidence) for level in levels])
     return parts
@@ -207,6 +215,22 @@ def normalised(
             Share(noise_after, reporting, model_after.sum_weights(standard) / output, "after"),
         ),
     )
+
+
+def chained(first: Estimate, second: Estimate) -> Estimate:
+    """The change of two links that share the model of the intermediate window: `first`, that model on the conditions of
+    the baseline (a backcast), plus `second`, the same on those of the reporting period (avoided).
+
+    The model stands in the links with opposite signs, so that each of its observations counts once, with the difference
+    of what it weighs in the two: where both ends see the same conditions, its error cancels.
+    """
+
+    def shares() -> tuple[Share, ...]:
+        (back, before), (ahead, after) = first.shares, second.shares
+        link = dataclasses.replace(ahead, weights=ahead.weights - back.weights, linking=True)
+        return link, before, after
+
+    return Estimate(second.after, second.before - first.delta * second.output, second.output, shares)
 
 
 def _metered(noise: Noise, window: Sample, output: float, of: Of) -> Share:

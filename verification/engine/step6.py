@@ -13,7 +13,6 @@ import numpy as np
 
 from verification.engine.analysis import CHANGE, FIGURES, LEVEL, Analysis, Windows
 from verification.engine.budget import Contribution, combine, coverage_factor
-from verification.engine.case import WINDOWS, WindowName
 from verification.engine.present import in_metric_unit
 from verification.engine.result import (
     ChangePoint,
@@ -31,6 +30,7 @@ from verification.engine.rounding import fixed, significant
 from verification.engine.verdict import against
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
+from verification.plan.shape import WindowName
 from verification.quality.window import WindowData
 
 SHOWN_DIGITS = 4
@@ -83,7 +83,7 @@ class Step6:
         )
 
     def change_points(self) -> list[ChangePoint]:
-        """Where the distance from the model shifts, in either window."""
+        """Where the distance from the model shifts, in each window."""
         return [
             ChangePoint(start=self._data(window).calendar.starts[position], window=window, shift=self._figure(shift))
             for window, position, shift in self._shifts()
@@ -185,7 +185,7 @@ class Step6:
     def _shifts(self) -> Iterator[tuple[WindowName, int, float]]:
         """Window, interval and size [kernel unit] of each shift of level."""
         found, case, model = self.analysis.robustness, self.analysis.case, self.analysis.primary.model
-        for window, indices in zip(WINDOWS, (found.baseline_changes, found.reporting_changes), strict=True):
+        for window, indices in found.changes.items():
             sample = case.window(window)
             misses = sample.y - model.predict(sample)
             edges: Sequence[int] = [0, *indices, len(misses)]
@@ -230,4 +230,4 @@ class Step6:
         return self._data(window).calendar.name(position)
 
     def _data(self, window: WindowName) -> WindowData:
-        return self.windows.baseline if window == "baseline" else self.windows.reporting
+        return self.windows.data[window]

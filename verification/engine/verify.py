@@ -23,7 +23,7 @@ from verification.findings import Finding
 from verification.plan.doubts import doubts
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
-from verification.plan.shape import EDGE_TOLERANCE_US, Plan
+from verification.plan.shape import EDGE_TOLERANCE_US, Plan, WindowName
 from verification.quality.balance import contradicts, cross_checks
 from verification.quality.gate import gate
 from verification.quality.points import (
@@ -52,9 +52,9 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
     """
     used = readings_used(plan, readings)
     findings = [*context.input_findings, *_plan_lock(plan, used, context)]  # step 1
-    baseline, reporting, found = point_windows(plan, used)  # step 2
-    findings += [*found, *cross_checks(plan, (baseline, reporting))]
-    measures = [_measure(plan, spec, baseline, reporting, findings) for spec in measure_specs(plan)]
+    points, found = point_windows(plan, used)  # step 2
+    findings += [*found, *cross_checks(plan, [*points.values()])]
+    measures = [_measure(plan, spec, points, findings) for spec in measure_specs(plan)]
     return Result(
         schema=2,
         engine_version=importlib.metadata.version("retroproof"),
@@ -72,7 +72,7 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
 
 
 def _measure(
-    plan: Plan, spec: MeasureSpec, before: PointWindow, after: PointWindow, of_the_whole: list[Finding]
+    plan: Plan, spec: MeasureSpec, every: Mapping[WindowName, PointWindow], of_the_whole: list[Finding]
 ) -> MeasureResult:
     """One measure of the plan; a finding of the whole that forbids a number forbids this one, unless it is about
     other points.
@@ -80,13 +80,14 @@ def _measure(
     standing_on = grounds(plan, spec)
     of_the_whole = [finding for finding in of_the_whole if contradicts(plan, finding, standing_on)]
     findings = doubts(spec)
-    baseline, found = gate(plan, spec, before)  # step 2
-    findings += found
-    reporting, found = gate(plan, spec, after)
-    findings += found
+    compared = plan.windows_of(spec.measure)
+    data = {}
+    for name in compared:
+        data[name], found = gate(plan, spec, every[name])  # step 2
+        findings += found
     meters, found = meters_in_use(plan, spec)
     findings += found
-    windows = Windows(before, after, baseline, reporting)
+    windows = Windows({name: every[name] for name in compared}, data)
     limit = present.limit(spec)
     effect = analysis = step6 = None
     if not any(finding.blocks for finding in [*of_the_whole, *findings]):
@@ -101,11 +102,10 @@ def _measure(
     return MeasureResult(
         name=spec.name,
         metric=present.metric_info(spec),
-        baseline=present.totals(plan.baseline, baseline),
-        reporting=present.totals(plan.reporting, reporting),
+        baseline=present.totals(plan.baseline, data["baseline"]),
+        reporting=present.totals(plan.reporting, data["reporting"]),
         rows=[
-            *interval_rows(baseline, analysis.predicted_baseline if analysis else None),
-            *interval_rows(reporting, analysis.predicted_reporting if analysis else None),
+            row for name in data for row in interval_rows(data[name], analysis.predicted[name] if analysis else None)
         ],
         model=present.model_statistics(spec, analysis) if analysis else None,
         effect=effect,
@@ -121,6 +121,7 @@ def _measure(
         sensitivity=step6.sensitivity() if step6 else [],
         adjustments=present.adjustment_rows(analysis) if analysis else [],
         drivers=[driver.name for driver in spec.drivers],
+        chain=present.chain(spec, compared, data, analysis, plan.confidence) if "intermediate" in compared else None,
     )
 
 

@@ -68,29 +68,31 @@ def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
         pairs["context.latest_collected_at"] = (_micros(context.latest_collected_at), latest_us)
     for measure in result.measures:
         if measure.name in plan.measures:
-            pairs |= _measure_pairs(plan, measure)
+            pairs |= measure_pairs(plan, measure)
     yield from (_disagrees(name, found, due) for name, (found, due) in pairs.items() if found != due)
 
 
-def _measure_pairs(plan: Plan, measure: MeasureResult) -> dict[str, tuple[object, object]]:
+def measure_pairs(plan: Plan, measure: MeasureResult) -> dict[str, tuple[object, object]]:
     """What a measure states, against what the plan says of it."""
     spec, limit = measure_spec(plan, measure.name), measure.verdict.limit
     target = spec.measure.target
     unit = "%" if target.of == "relative" else spec.unit
+    windows = plan.windows_of(spec.measure)
     pairs: dict[str, tuple[object, object]] = {
         "metric.id": (measure.metric.id, spec.metric_id),
         "metric.unit": (measure.metric.unit, spec.unit),
         "metric.boundary": (measure.metric.boundary, spec.boundary),
         "metric.better": (measure.metric.better, spec.better),
-        "baseline.start": (measure.baseline.start, plan.baseline.start),
-        "baseline.end": (measure.baseline.end, plan.baseline.end),
-        "reporting.start": (measure.reporting.start, plan.reporting.start),
-        "reporting.end": (measure.reporting.end, plan.reporting.end),
+        "windows": ([*measure.windows], [*windows]),
         "verdict.limit.of": (limit.of, target.of),
         "verdict.limit.side": (limit.side, target.side),
         "verdict.limit.value": (limit.value, fixed(target.value * scale_factor(target.unit, unit), spec.decimals)),
         "verdict.limit.unit": (limit.unit, unit),
     }
+    for name in [each for each in windows if each in measure.windows]:
+        stated = measure.windows[name]
+        pairs[f"{name}.start"] = (stated.start, windows[name].start)
+        pairs[f"{name}.end"] = (stated.end, windows[name].end)
     if measure.effect is not None:
         pairs["effect.confidence"] = (_decimal(measure.effect.confidence), Decimal(repr(plan.confidence)))
         pairs["effect.decimals"] = (measure.effect.decimals, spec.decimals)

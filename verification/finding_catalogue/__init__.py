@@ -29,6 +29,7 @@ WORD_FIELDS = frozenset(
 WORDS: dict[str, dict[str, str]] = {
     "en": {
         "in_baseline": "the baseline",
+        "in_intermediate": "the intermediate window",
         "in_reporting": "the reporting period",
         "in_standard": "the standard conditions",
         "transport": "authenticated transport only",
@@ -46,8 +47,10 @@ WORDS: dict[str, dict[str, str]] = {
     },
     "zh": {
         "baseline": "基准期",
+        "intermediate": "中间期",
         "reporting": "报告期",
         "in_baseline": "基准期",
+        "in_intermediate": "中间期",
         "in_reporting": "报告期",
         "in_standard": "标准条件",
         "signed": "边缘端签名",

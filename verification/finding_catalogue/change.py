@@ -12,6 +12,14 @@ ENTRIES = {
         "Choose a longer baseline.",
         "选择更长的基准期。",
     ),
+    "POWER_OF_CHAIN_UNKNOWN": Entry(
+        "info", None,
+        "What the chain of {measure} can prove cannot be planned from its baseline: that depends on the loads that the "
+        "intermediate window will meet.",
+        "无法由基准期规划 {measure} 的链接法所能证明的变化量：这取决于中间期将遇到的负荷。",
+        "Choose an intermediate window that will meet the loads of both ends.",
+        "选择能覆盖两端负荷的中间期。",
+    ),
     "NOISE_GREW": Entry(
         "info", None,
         "The window that the model is projected on scatters {times} times as much about a model of its own as the "

@@ -5,10 +5,10 @@ from verification.finding_catalogue.entry import Entry
 ENTRIES = {
     "DRIVER_CONSTANT": Entry(
         "error", "inconclusive",
-        "Driver {driver} did not vary in the baseline, so its influence cannot be estimated.",
-        "自变量 {driver} 在基准期内没有变化，无法估计其影响。",
-        "Choose a baseline over which it varies, or leave it out of the model.",
-        "选择其有变化的基准期，或从模型中去除。",
+        "Driver {driver} did not vary in the window that the model is fitted to, so its influence cannot be estimated.",
+        "自变量 {driver} 在模型拟合期内没有变化，无法估计其影响。",
+        "Choose a window over which it varies, or leave it out of the model.",
+        "选择其有变化的期间，或从模型中去除。",
     ),
     "ILL_CONDITIONED": Entry(
         "error", "inconclusive",
@@ -27,11 +27,11 @@ ENTRIES = {
     ),
     "TOO_FEW_EFFECTIVE": Entry(
         "error", "inconclusive",
-        "The {n} baseline {n:interval is|intervals are} worth {effective} independent {effective:one|ones} (lag-1 "
-        "autocorrelation {rho}); {required} are needed.",
-        "基准期 {n} 个时段仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
-        "Take a longer baseline.",
-        "延长基准期。",
+        "The {n} {n:interval|intervals} that the model is fitted to {n:is|are} worth {effective} independent "
+        "{effective:one|ones} (lag-1 autocorrelation {rho}); {required} are needed.",
+        "模型拟合期的 {n} 个时段仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
+        "Take a longer window for the model.",
+        "延长模型的拟合期。",
     ),
     "COLLINEAR": Entry(
         "warning", None,
@@ -50,12 +50,11 @@ ENTRIES = {
     ),
     "NMBE_HIGH": Entry(
         "warning", None,
-        "Predicting each fifth of the baseline from the rest misses its total by {percent} % (NMBE out of sample; "
-        "below "
-        "{limit} % is usual).",
-        "用其余部分预测基准期的每五分之一，总量偏差为 {percent} %（样本外 NMBE，通常低于 {limit} %）。",
-        "Look for what changed within the baseline, or add the driver that explains it.",
-        "查找基准期内的变化，或加入能解释它的自变量。",
+        "Predicting each fifth of the model's own window from the rest misses its total by {percent} % (NMBE out of "
+        "sample; below {limit} % is usual).",
+        "用其余部分预测模型拟合期的每五分之一，总量偏差为 {percent} %（样本外 NMBE，通常低于 {limit} %）。",
+        "Look for what changed within that window, or add the driver that explains it.",
+        "查找该期间内的变化，或加入能解释它的自变量。",
     ),
     "CV_RMSE_HIGH": Entry(
         "warning", None,
@@ -80,8 +79,8 @@ ENTRIES = {
     ),
     "RESIDUALS_ZERO": Entry(
         "warning", None,
-        "The baseline follows the model exactly: such readings are computed, not metered.",
-        "基准期数据与模型完全一致：此类读数疑为计算所得，而非实测。",
+        "The readings follow the model exactly: such readings are computed, not metered.",
+        "读数与模型完全一致：此类读数疑为计算所得，而非实测。",
         "Find out how the readings came about.",
         "查明读数的来源。",
     ),

@@ -47,13 +47,13 @@ ENTRIES = {
     ),
     "PLACEBO_EXCESS": Entry(
         "warning", None,
-        "At {claims} of {dates} pretended {dates:date|dates} inside the baseline (worth {independent} independent "
-        "{independent:one|ones}) the method claims a change where there was none; on a steady line so many come by "
-        "chance in {chance} % of cases.",
-        "在基准期内的 {dates} 个虚拟日期（相当于 {independent} 个独立日期）中，该方法有 {claims} 次误报变化；"
+        "At {claims} of {dates} pretended {dates:date|dates} inside the model's own window (worth {independent} "
+        "independent {independent:one|ones}) the method claims a change where there was none; on a steady line so many "
+        "come by chance in {chance} % of cases.",
+        "在模型拟合期内的 {dates} 个虚拟日期（相当于 {independent} 个独立日期）中，该方法有 {claims} 次误报变化；"
         "对平稳的生产线，偶然出现这么多次的概率为 {chance} %。",
-        "Look for what changed within the baseline.",
-        "查找基准期内的变化。",
+        "Look for what changed within that window.",
+        "查找该期间内的变化。",
     ),
     "CHANGE_POINT": Entry(
         "warning", None,

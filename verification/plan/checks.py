@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
-from collections.abc import Iterator
 from typing import Literal
 
 from verification import keys
@@ -16,26 +15,25 @@ from verification.metrics.catalogue import OXYGEN_REFERENCE, limits
 from verification.metrics.formula import FormulaError
 from verification.model import PointKind
 from verification.plan.check_adjustments import check_adjustments, check_fits
+from verification.plan.check_windows import SPOKEN, check_chaining, check_windows
 from verification.plan.edges import DAYS_A_WEEK, SECOND_US, STEP_US, interval_edges_us, span_us
 from verification.plan.measure import OUTPUT, MeasureSpec, PlanError
 from verification.plan.resolve import measure_spec, plan_formula
-from verification.plan.shape import Bill, Event, Measure, Plan, Window
+from verification.plan.shape import Bill, Measure, Plan, Window
 from verification.units import UnitError, check_unit, same_dimension, scale_factor
 
 MIN_CONFIDENCE = 0.5  # exclusive; at or below it an interval says nothing
 MAX_CONFIDENCE = 0.9999  # nobody knows the tails of a line's noise beyond it
-FIRST_DAY, LAST_DAY = dt.date(1970, 1, 1), dt.date(2199, 12, 31)
 DAY_US = 86_400 * SECOND_US
 LONGEST_US = {**STEP_US, "week": DAYS_A_WEEK * DAY_US, "month": 31 * DAY_US}  # of an interval, a day where not given
 TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL, PointKind.EVENT)
-MAX_WINDOW_DAYS = 3660  # ten years; a longer window is a typing mistake
 Path = tuple[str | int, ...]
 
 
 def check_plan(plan: Plan) -> None:
     """Raise PlanError at the first contradiction."""
     _check_calendar(plan)
-    _check_windows(plan)
+    check_windows(plan)
     _check_events(plan)
     _check_meters(plan)
     _check_points(plan)
@@ -48,6 +46,7 @@ def check_plan(plan: Plan) -> None:
         _check_limit(measure, spec)
         _check_model(plan, measure, spec)
         _check_standard(measure, spec)
+        check_chaining(plan, measure, spec)
     check_adjustments(plan)
 
 
@@ -73,56 +72,6 @@ def _check_calendar(plan: Plan) -> None:
         raise PlanError(("shifts",), "shifts must be in order of start, the first one that of the production day")
     if len({shift.name for shift in plan.shifts}) < len(plan.shifts):
         raise PlanError(("shifts",), "two shifts have the same name")
-
-
-def _dates(plan: Plan) -> Iterator[tuple[Path, dt.date]]:
-    """Every date that becomes an instant, under its key."""
-    spans: list[tuple[Path, Window | Event]] = [((label,), window) for label, window in plan.windows]
-    spans += [(("events", index), event) for index, event in enumerate(plan.events)]
-    spans += [(("adjustments", n, "window"), each.window) for n, each in enumerate(plan.adjustments) if each.window]
-    for path, span in spans:
-        yield from (((*path, "start"), span.start), ((*path, "end"), span.end))
-    for name, meter in plan.meters.items():
-        for index, change in enumerate(meter.changes):
-            yield ("meters", name, "changes", index, "date"), change.date
-
-
-def _check_windows(plan: Plan) -> None:
-    for path, day in _dates(plan):
-        if not FIRST_DAY <= day <= LAST_DAY:
-            raise PlanError(path, f"{day} is not between {FIRST_DAY} and {LAST_DAY}")
-    windows = [*plan.windows, *([("blanking", plan.blanking)] if plan.blanking else [])]
-    for label, window in windows:
-        days = (window.end - window.start).days
-        if days < 1:
-            raise PlanError(
-                (label, "end"), f"end {window.end} is not after start {window.start}; end is the first day left out"
-            )
-        if days > MAX_WINDOW_DAYS:
-            raise PlanError((label,), f"{days} days; a window has at most {MAX_WINDOW_DAYS}")
-    for label, window in plan.windows:
-        _check_whole_intervals(plan, label, window)
-    if plan.reporting.start < plan.baseline.end:
-        raise PlanError(
-            ("reporting", "start"),
-            f"starts on {plan.reporting.start}, before the baseline ends on {plan.baseline.end}; "
-            f"windows must not overlap",
-        )
-    blanking = plan.blanking
-    if blanking and not plan.baseline.end <= blanking.start < blanking.end <= plan.reporting.start:
-        raise PlanError(
-            ("blanking",),
-            f"must lie between the end of the baseline ({plan.baseline.end}) and the start of the reporting period "
-            f"({plan.reporting.start})",
-        )
-
-
-def _check_whole_intervals(plan: Plan, label: str, window: Window) -> None:
-    days = (window.end - window.start).days
-    if plan.interval == "week" and days % DAYS_A_WEEK:
-        raise PlanError((label,), f"{days} days are not whole weeks, as `interval: week` asks for")
-    if plan.interval == "month" and (window.start.day, window.end.day) != (1, 1):
-        raise PlanError((label,), "with `interval: month` a window begins and ends on the first day of a month")
 
 
 def _check_events(plan: Plan) -> None:
@@ -218,10 +167,11 @@ def _check_bill(plan: Plan, bill: Bill, path: Path) -> None:
         raise PlanError((*path, "unit"), f"{bill.unit!r} does not fit {plan.points[bill.point].unit!r} of {bill.point}")
     if bill.end <= bill.start:
         raise PlanError((*path, "end"), "is not after start; end is the first day left out")
-    if not any(window.start <= bill.start and bill.end <= window.end for _, window in plan.windows):
-        raise PlanError(path, "the bill's period must lie inside the baseline or inside the reporting period")
+    if not any(window.start <= bill.start and bill.end <= window.end for window in plan.windows.values()):
+        names = " or ".join(f"inside the {SPOKEN[name]}" for name in plan.windows)
+        raise PlanError(path, f"the bill's period must lie {names}")
     if plan.interval in ("week", "month"):
-        edges = {edge for _, window in plan.windows for edge in interval_edges_us(plan, window)}
+        edges = {edge for window in plan.windows.values() for edge in interval_edges_us(plan, window)}
         if not edges.issuperset(span_us(plan, Window(bill.start, bill.end))):
             raise PlanError(path, f"the bill must begin and end where a {plan.interval} of its window does")
 

@@ -17,7 +17,8 @@ from verification.fields import Figure, Formula, Name, Positive, Project, Text, 
 from verification.metrics.catalogue import Better
 from verification.model import PointKind
 
-WindowName = Literal["baseline", "reporting"]
+WindowName = Literal["baseline", "intermediate", "reporting"]
+Method = Literal["avoided", "normalised", "backcast", "chaining"]
 Interval = Literal["15min", "hour", "shift", "day", "week", "month"]
 EDGE_TOLERANCE_US = 60_000_000  # China's online energy monitoring: a day edge is read within +/- 1 min
 
@@ -255,7 +256,7 @@ class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     coefficients: Name = "gbt2589-2020"
     limit: Name | None = None
     claim: Claim | None = None
-    method: Literal["avoided", "normalised", "backcast"] = "avoided"
+    method: Method = "avoided"
     standard: Literal["both", "baseline", "reporting"] | StandardConditions = "both"
     factors: dict[Literal["money", "carbon"], Factor] = {}
     annual_output: AnnualOutput | None = None
@@ -276,6 +277,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     meters: dict[Name, Meter] = {}
     confidence: float = 0.95
     shifts: list[Shift] = []
+    intermediate: Window | None = None
     blanking: Window | None = None
     run_state: RunState | None = None
     static_factors: list[StaticFactor] = []
@@ -296,6 +298,12 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.meters[name] if name is not None else None
 
     @property
-    def windows(self) -> tuple[tuple[WindowName, Window], tuple[WindowName, Window]]:
-        """The two windows with their names."""
-        return ("baseline", self.baseline), ("reporting", self.reporting)
+    def windows(self) -> dict[WindowName, Window]:
+        """The windows by name, in order of time."""
+        between: dict[WindowName, Window] = {"intermediate": self.intermediate} if self.intermediate else {}
+        return {"baseline": self.baseline, **between, "reporting": self.reporting}
+
+    def windows_of(self, measure: Measure) -> dict[WindowName, Window]:
+        """The windows that a measure compares, in order of time: the intermediate one belongs to chains alone."""
+        chained = measure.method == "chaining"
+        return {name: window for name, window in self.windows.items() if chained or name != "intermediate"}

@@ -68,6 +68,6 @@ def _signed_bytes(plan: Plan, adjustment: Adjustment) -> bytes:
     for numbers in (content, *content.get("constants", {}).values()):
         for name in {"value", "uncertainty"} & set(numbers):
             numbers[name] = f"{Decimal(repr(numbers[name])).normalize():f}"
-    windows = {name: msgspec.to_builtins(window) for name, window in plan.windows}
+    windows = {name: msgspec.to_builtins(window) for name, window in plan.windows.items()}
     signed = {"project": plan.project, "adjustment": content} | windows
     return pre_authentication_encoding(PAYLOAD_TYPE, strictjson.encode(signed))

@@ -1,4 +1,4 @@
-"""Every needed point of a plan by interval, in both windows, and what was found in its readings on the way."""
+"""Every needed point of a plan by interval, in each window, and what was found in its readings on the way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from verification.model import PointKind
 from verification.plan.edges import span_us
 from verification.plan.measure import MeasureSpec
 from verification.plan.resolve import adjustment_formula, measure_spec, plan_formula
-from verification.plan.shape import EDGE_TOLERANCE_US, Adjustment, Plan
+from verification.plan.shape import EDGE_TOLERANCE_US, Adjustment, Plan, WindowName
 from verification.plan.signing import signed_formulas
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
@@ -97,9 +97,9 @@ def _states(plan: Plan) -> list[str]:
     return [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
 
 
-def calendars(plan: Plan) -> tuple[Calendar, Calendar]:
-    """The intervals of the baseline and of the reporting period."""
-    return Calendar.of(plan, "baseline"), Calendar.of(plan, "reporting")
+def calendars(plan: Plan) -> list[Calendar]:
+    """The intervals of each window, in order of time."""
+    return [Calendar.of(plan, label) for label in plan.windows]
 
 
 def readings_used(plan: Plan, readings: Mapping[str, Series]) -> dict[str, Series]:
@@ -109,32 +109,32 @@ def readings_used(plan: Plan, readings: Mapping[str, Series]) -> dict[str, Serie
 
 
 def reading_spans(plan: Plan) -> list[tuple[int, int]]:
-    """The closed spans [us] of baseline and reporting period with their edges' tolerance: what has to be read."""
-    spans = [span_us(plan, window) for _, window in plan.windows]
+    """The closed spans [us] of the windows with their edges' tolerance, in order of time: what has to be read."""
+    spans = [span_us(plan, window) for window in plan.windows.values()]
     return [(first - EDGE_TOLERANCE_US, last + EDGE_TOLERANCE_US) for first, last in spans]
 
 
-def point_windows(plan: Plan, used: Mapping[str, Series]) -> tuple[PointWindow, PointWindow, list[Finding]]:
-    """Every point of `used` (what `readings_used` returns) by interval in both windows, and what was found in its
-    readings.
+def point_windows(plan: Plan, used: Mapping[str, Series]) -> tuple[dict[WindowName, PointWindow], list[Finding]]:
+    """Every point of `used` (what `readings_used` returns) by interval in each window, by name in order of time, and
+    what was found in its readings.
     """
-    both = calendars(plan)
-    values: tuple[dict[str, IntervalValues], dict[str, IntervalValues]] = ({}, {})
-    hangs: tuple[dict[str, Booleans], dict[str, Booleans]] = ({}, {})
+    each = calendars(plan)
+    values: list[dict[str, IntervalValues]] = [{} for _ in each]
+    hangs: list[dict[str, Booleans]] = [{} for _ in each]
     findings: list[Finding] = []
     for name in sorted(used):
         cleaned, found = clean(name, used[name])
         findings += found
         cleaned, found = plausible(name, plan, cleaned)
         findings += found
-        windows = [(calendar, cleaned.within([calendar.span_us])) for calendar in both]
+        windows = [(calendar, cleaned.within([calendar.span_us])) for calendar in each]
         findings += check_readings(name, plan.points[name], windows)
         for index, (calendar, series) in enumerate(windows):
             values[index][name], found = interval_values(plan, name, series, calendar)
             findings += found
             hangs[index][name] = _by_interval(stuck(plan.points[name], series), series, calendar)
-    before, after = (PointWindow(calendar, values[i], hangs[i]) for i, calendar in enumerate(both))
-    return before, after, findings
+    together = zip(each, values, hangs, strict=True)
+    return {calendar.label: PointWindow(calendar, value, hang) for calendar, value, hang in together}, findings
 
 
 def _by_interval(marked: Booleans, series: Series, calendar: Calendar) -> Booleans:

@@ -7,6 +7,7 @@ impossible values are left out. Not handled: what a total by interval contradict
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -196,16 +197,16 @@ def _sources(name: str, calendar: Calendar, series: Series) -> list[Finding]:
 
 def _unit_changes(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
     """Days whose level is a factor of units away from the usual one of their window, several together; or a whole
-    window that is so from the other.
+    window that is so from the one before it.
     """
     if point.kind in (PointKind.STATE, PointKind.EVENT):
         return []
     levels = [_daily_levels(point, series) for _, series in windows]
     enough = [(days, level) for days, level in levels if len(level) >= 2 * UNIT_DAYS]
     compared = [(days, level / float(np.median(level))) for days, level in enough]
-    if len(enough) == len(windows) > 1:
-        (_, before), (days, after) = enough
-        compared.append((days, np.full(len(days), float(np.median(after)) / float(np.median(before)))))
+    if len(enough) == len(windows):
+        for (_, before), (days, after) in itertools.pairwise(enough):
+            compared.append((days, np.full(len(days), float(np.median(after)) / float(np.median(before)))))
     for days, ratio in compared:
         for factor in (*UNIT_FACTORS, *(1 / factor for factor in UNIT_FACTORS)):
             near = np.abs(ratio / factor - 1) <= UNIT_TOLERANCE

@@ -1,8 +1,8 @@
 """What every plot shares: the frame, the axes, the legend, the shaded windows.
 
-Shapes differ as well as colours (hollow circles before, filled diamonds after, dashes for what is modelled), so that a
-plot reads in grey print and to a colour-blind reader. A value axis need not start at zero; where it does not, it says
-so.
+Shapes differ as well as colours (hollow circles before, hollow squares between, filled diamonds after, dashes for what
+is modelled), so that a plot reads in grey print and to a colour-blind reader. A value axis need not start at zero;
+where it does not, it says so.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ LABEL_GAP = 8.0
 MAX_DAY_LABELS_SPAN = 75  # days; a longer span is labelled by months
 POINT_RADIUS, SMALL_RADIUS = 2.4, 1.5
 MANY = 400
-
-WINDOWS: tuple[WindowName, ...] = ("baseline", "reporting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +193,8 @@ def _sample(kind: str) -> Drawing:
     match kind:
         case "baseline":
             return element("circle", class_="points baseline", cx=8, cy=-4, r=POINT_RADIUS + 1)
+        case "intermediate":
+            return element("rect", class_="points intermediate", x=4.5, y=-7.5, width=7, height=7)
         case "reporting":
             return element("path", class_="points reporting", d="M8 -8.5l4.5 4.5l-4.5 4.5l-4.5 -4.5z")
         case "band":
@@ -206,33 +206,51 @@ def _sample(kind: str) -> Drawing:
 
 
 def time_plane(subject: Subject, values: Iterable[float], frame: Frame, legend_height: float, *, means: bool) -> Plane:
-    """The area of a plot over time: both windows whole, with room above for their names and, with `means`, ratios."""
-    across = days_of(subject.baseline.start), days_of(subject.reporting.end)
+    """The area of a plot over time: the windows whole, with room above for their names and, with `means`, ratios."""
+    across = days_of(subject.spans[0].start), days_of(subject.spans[-1].end)
     return lay_out(
         frame, across, values, top=legend_height + NAME_HEIGHT + (LINE_HEIGHT if means else 0) + AXIS_NAME_HEIGHT
     )
 
 
 def windows(subject: Subject, plane: Plane, t: Words, *, means: bool) -> Drawing:
-    """Both windows shaded and named, with their plain ratios where `means`, and the works between them."""
+    """The windows shaded and named, with their plain ratios where `means`, and the works between them."""
     parts: list[Drawing] = []
-    for span in (subject.baseline, subject.reporting):
+    for span in subject.spans:
         left, right = plane.x(days_of(span.start)), plane.x(days_of(span.end))
         parts.append(_shade(span.name, left, right, plane))
-        at, anchor = (left, "start") if span.name == "baseline" else (right, "end")
+        at, anchor = _name_place(span, left, right)
         above = plane.top - AXIS_NAME_HEIGHT - 8
         parts.append(
             label(t(f"window_{span.name}"), at, above - (16 if means else 0), f"window-name {span.name}", anchor)
         )
         if means and span.mean is not None:
             parts.append(label(f"{t('plain_ratio')} {span.mean_text}", at, above, f"mean-name {span.name}", anchor))
-    left, right = plane.x(days_of(subject.baseline.end)), plane.x(days_of(subject.reporting.start))
-    if right > left:
-        parts.append(_shade("works", left, right, plane))
-        upright = f"translate({round((left + right) / 2 + 4, 2)} {plane.floor - 8}) rotate(-90)"
-        if right - left >= LINE_HEIGHT:  # a shorter gap has no room for its name
-            parts.append(element("text", t("works"), class_="window-name works", transform=upright))
+    for before, after in pairwise(subject.spans):
+        parts += _works(plane.x(days_of(before.end)), plane.x(days_of(after.start)), plane, t)
     return group(parts)
+
+
+def _name_place(span: Span, left: float, right: float) -> tuple[float, str]:
+    """Where a window's name stands: at its outer edge, that of one in between in its middle."""
+    match span.name:
+        case "baseline":
+            return left, "start"
+        case "intermediate":
+            return (left + right) / 2, "middle"
+        case "reporting":
+            return right, "end"
+
+
+def _works(left: float, right: float, plane: Plane, t: Words) -> list[Drawing]:
+    """The works between two windows, where there is a gap."""
+    if right <= left:
+        return []
+    parts = [_shade("works", left, right, plane)]
+    upright = f"translate({round((left + right) / 2 + 4, 2)} {plane.floor - 8}) rotate(-90)"
+    if right - left >= LINE_HEIGHT:  # a shorter gap has no room for its name
+        parts.append(element("text", t("works"), class_="window-name works", transform=upright))
+    return parts
 
 
 def _shade(name: str, left: float, right: float, plane: Plane) -> Drawing:
@@ -255,13 +273,17 @@ def mean_line(span: Span, plane: Plane) -> Drawing:
 
 
 def marks(points: Sequence[tuple[float, float]], window: WindowName, plane: Plane) -> Drawing:
-    """Points as circles or diamonds, smaller where they are many."""
+    """Points as circles, squares or diamonds by their window, smaller where they are many."""
     radius = POINT_RADIUS if len(points) <= MANY else SMALL_RADIUS
     drawn = []
     for across, value in points:
         x, y = plane.x(across), plane.y(value)
         if window == "baseline":
             drawn.append(element("circle", cx=x, cy=y, r=radius))
+        elif window == "intermediate":
+            drawn.append(
+                element("rect", x=round(x - radius, 2), y=round(y - radius, 2), width=2 * radius, height=2 * radius)
+            )
         else:
             reach = radius + 0.6
             drawn.append(

@@ -1,4 +1,4 @@
-"""The coverage map: every local day of both windows, how much of it was metered and whether it was used.
+"""The coverage map: every local day of the windows, how much of it was metered and whether it was used.
 
 One row a month. A day not used is crossed out, one used in part has a corner cut, so that both are told apart without
 colour.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,7 +34,7 @@ class Day:
 
 
 def coverage(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing | None:
-    """The map of both windows, months from above, days from the left."""
+    """The map of the windows, months from above, days from the left."""
     days = _days(subject)
     if not days:
         return None
@@ -41,7 +42,7 @@ def coverage(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawi
     names = {month: f"{month.year}-{month.month:02d}" for month in months}
     left = max(map(text_width, names.values())) + 10
     cell = (frame.width - left - frame.right) / MONTH_DAYS
-    key, height = _key(t, frame)
+    key, height = _key([span.name for span in subject.spans], t, frame)
     top = height + DAY_NUMBERS
     sized = Frame(frame.name, frame.width, top + ROW * len(months) + 8, frame.right)
     parts = [key]
@@ -83,12 +84,11 @@ def _cell(day: Day, x: float, y: float, width: float) -> Drawing:
     return group([square, line(round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2), "unused")])
 
 
-def _key(t: Words, frame: Frame) -> tuple[Drawing, float]:
+def _key(windows: Sequence[WindowName], t: Words, frame: Frame) -> tuple[Drawing, float]:
     """What the squares mean, and the height that it takes."""
     parts, at, y = [], 2.0, 4.0
     samples = [
-        (Day("baseline", FULL, used="all"), t("window_baseline")),
-        (Day("reporting", FULL, used="all"), t("window_reporting")),
+        *((Day(window, FULL, used="all"), t(f"window_{window}")) for window in windows),
         (Day("baseline", HALF, used="all"), t("coverage_part")),
         (Day("baseline", FULL, used="some"), t("coverage_some")),
         (Day("baseline", 0, used="none"), t("coverage_unused")),

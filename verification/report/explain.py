@@ -29,6 +29,7 @@ from verification.report.read import change_unit, quantity, source_name, step_na
 from verification.report.text import (
     adjustment_lines,
     case_text,
+    chain_lines,
     finding_lines,
     limit_text,
     placebo_figures,
@@ -111,7 +112,7 @@ def _plan_lock(result: Result, measure: MeasureResult, t: Words) -> Iterator[str
 
 
 def _data_gate(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
-    for name, totals in (("baseline", measure.baseline), ("reporting", measure.reporting)):
+    for name, totals in measure.windows.items():
         rows = [row for row in measure.rows if row.window == name]
         least = min((row.coverage_percent for row in rows if row.used), default=0)
         yield t("window_line", label=t(name), used=totals.used, intervals=totals.intervals, coverage=least)
@@ -142,15 +143,17 @@ def _totals(measure: MeasureResult, totals: WindowTotals, t: Words) -> str:
 def _support(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
     count = max((len(row.drivers) for row in measure.rows), default=0)
     for index in range(count):
-        before, after = (_known(measure, window, index) for window in ("baseline", "reporting"))
-        if before and after:
+        known = {window: _known(measure, window, index) for window in measure.windows}
+        if all(known.values()):
+            ranges = (
+                t("driver_range", window=t(window).lower(), low=min(values), high=max(values))
+                for window, values in known.items()
+            )
+            after = known["reporting"]
             yield t(
                 "driver_line",
                 driver=measure.drivers[index] if measure.drivers else f"x{index + 1}",
-                low=min(before),
-                high=max(before),
-                after_low=min(after),
-                after_high=max(after),
+                ranges=t.pick("; ", "；").join(ranges),
                 mean=significant(float(sum(after) / len(after)), SHOWN_DIGITS),
             )
     if not count:
@@ -220,6 +223,7 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
         yield t("no_number")
         return
     yield from _sums(measure, effect.delta, t)
+    yield from chain_lines(measure, t)
     yield from (f"{row.value:>16}  {step_name(row, t)}" for row in measure.bridge)
     yield from adjustment_lines(measure, t)
     for row in measure.budget:

@@ -8,7 +8,7 @@ STEPS = (
     Text("Plan lock", "方案锁定"),
     Text("Data gate", "数据准入"),
     Text("Support", "外推范围"),
-    Text("Baseline model", "基准模型"),
+    Text("Model", "模型"),
     Text("Change and its uncertainty", "变化量及其不确定度"),
     Text("Robustness", "稳健性"),
     Text("Physical plausibility", "物理合理性"),
@@ -36,10 +36,8 @@ EXPLAIN: dict[str, Text] = {
     "constant": Text("{name} = {value} {unit} ({version})", "{name} = {value} {unit}（{version}）"),
     "not_used": Text("  not used: {names}", "  未采用：{names}"),
     "more": Text(" and {count} more", " 等另外 {count} 个"),
-    "driver_line": Text(
-        "{driver}: baseline {low} to {high}; reporting {after_low} to {after_high}, mean {mean}",
-        "{driver}：基准期 {low} 至 {high}；报告期 {after_low} 至 {after_high}，均值 {mean}",
-    ),
+    "driver_line": Text("{driver}: {ranges}, mean {mean}", "{driver}：{ranges}，均值 {mean}"),
+    "driver_range": Text("{window} {low} to {high}", "{window} {low} 至 {high}"),
     "no_drivers": Text("the model has no drivers, so nothing is extrapolated", "模型没有自变量，不存在外推"),
     "no_model": Text("no model was fitted; the findings say why", "未拟合模型，原因见发现"),
     "model_line": Text(
@@ -104,10 +102,10 @@ EXPLAIN: dict[str, Text] = {
     "panel_row": Text("{mark} {model}: {delta} ± {expanded}, {state}", "{mark} {model}：{delta} ± {expanded}，{state}"),
     "panel_refused": Text("{mark} {model}: not admissible ({why})", "{mark} {model}：不可用（{why}）"),
     "placebo": Text(
-        "pretended retrofits at {dates} {dates:date|dates} inside the baseline (worth {independent} independent "
-        "{independent:one|ones}): a change claimed at {claims}, rate {rate}; chance of so many on a steady line "
-        "{chance}",
-        "基准期内 {dates} 个虚拟改造日（相当于 {independent} 个独立日期）：误报变化 {claims} 个，比率 {rate}；"
+        "pretended retrofits at {dates} {dates:date|dates} inside the model's own window (worth {independent} "
+        "independent {independent:one|ones}): a change claimed at {claims}, rate {rate}; chance of so many on a steady "
+        "line {chance}",
+        "模型拟合期内 {dates} 个虚拟改造日（相当于 {independent} 个独立日期）：误报变化 {claims} 个，比率 {rate}；"
         "平稳生产线上偶然出现这么多的概率 {chance}",
     ),
     "change_point": Text(

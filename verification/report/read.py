@@ -28,8 +28,7 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
         unit=metric.unit,
         change_unit=change_unit(measure, t),
         numerator_unit=metric.numerator_unit,
-        baseline=_span("baseline", measure.baseline),
-        reporting=_span("reporting", measure.reporting),
+        spans=tuple(_span(name, totals) for name, totals in measure.windows.items()),
         intervals=tuple(_intervals(measure)),
         spread=float(model.residual_sd) * float(factor) if model and factor else None,
         driver_name=model.coefficients[1].name if model and line else None,
@@ -130,7 +129,7 @@ def _span(name: WindowName, totals: WindowTotals) -> Span:
 def _intervals(measure: MeasureResult) -> list[Interval]:
     scale = unit_scale(measure)
     found: list[Interval] = []
-    for name, totals in (("baseline", measure.baseline), ("reporting", measure.reporting)):
+    for name, totals in measure.windows.items():
         rows = [row for row in measure.rows if row.window == name]
         if not rows:  # a result of schema 1
             continue

@@ -8,7 +8,6 @@ from math import ceil
 
 from verification.report.axes import (
     RANGE_MARGIN,
-    WINDOWS,
     Frame,
     Plane,
     drawing,
@@ -26,23 +25,25 @@ FLOOR_HEIGHT = 46.0
 
 
 def scatter(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing | None:
-    """The intervals used, evenly thinned where they are many, and the model: solid where the baseline saw the driver,
-    dashed beyond.
+    """The intervals used, evenly thinned where they are many, and the model: solid over what it was fitted to, dashed
+    beyond.
     """
     by_driver = subject.line is not None
     points = {
         window: [pair for one in subject.used if one.window == window and (pair := _point(one, by_driver=by_driver))]
-        for window in WINDOWS
+        for window in (span.name for span in subject.spans)
     }
-    everything = [pair for window in WINDOWS for pair in points[window]]
-    if not points["baseline"] or len({x for x, _ in everything}) < 2:  # noqa: PLR2004 - a line needs two places
+    everything = [pair for pairs in points.values() for pair in pairs]
+    fitted = points.get("intermediate") or points["baseline"]
+    if not fitted or len({x for x, _ in everything}) < 2:  # noqa: PLR2004 - a line needs two places
         return None
     low, high = min(x for x, _ in everything), max(x for x, _ in everything)
     margin = (high - low) * RANGE_MARGIN
-    seen = [x for x, _ in points["baseline"]]
+    seen = [x for x, _ in fitted]
     intercept, slope = subject.line or (0.0, 1.0)
     ends = [intercept + slope * x for x in (low, high)]
-    entries = [("baseline", t("window_baseline")), ("reporting", t("window_reporting")), ("fit", t("fit_line"))]
+    entries: list[tuple[str, str]] = [(window, t(f"window_{window}")) for window in points]
+    entries.append(("fit", t("fit_line")))
     if by_driver and (low < min(seen) or high > max(seen)):
         entries.append(("expected", t("fit_beyond")))
     stride = ceil(len(everything) / MAX_MARKS)
@@ -56,7 +57,7 @@ def scatter(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawin
         f"{subject.driver_name} [{subject.driver_unit}]" if by_driver else f"{t('modelled')} [{subject.numerator_unit}]"
     )
     parts = [value_axis(plane, f"{t('metered')} [{subject.numerator_unit}]", t), number_axis(plane, across)]
-    parts += [marks(points[window][::stride], window, plane) for window in WINDOWS]
+    parts += [marks(pairs[::stride], window, plane) for window, pairs in points.items()]
     parts += _model(plane, (intercept, slope), (low, high), (min(seen), max(seen)) if by_driver else (low, high))
     return drawing([*parts, key], t("scatter_title", title=subject.title), frame, element_id)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-WindowName = Literal["baseline", "reporting"]
+WindowName = Literal["baseline", "intermediate", "reporting"]
 MAX_MARKS = 1200  # more marks than this on one drawing are a smear, and a file too large to send
 
 
@@ -87,8 +87,7 @@ class Subject:
     unit: str
     change_unit: str
     numerator_unit: str
-    baseline: Span
-    reporting: Span
+    spans: tuple[Span, ...]  # the windows, in order of time
     intervals: tuple[Interval, ...]
     spread: float | None
     driver_name: str | None

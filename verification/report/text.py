@@ -18,7 +18,7 @@ from verification.report.words import REPORT, Words
 
 DIGEST_CHARACTERS = 12
 SHOWN_DIGITS, FIGURE_DIGITS = 4, 6
-_MONTH = re.compile(r"without:(baseline|reporting):[0-9]{4}-[0-9]{2}")
+_MONTH = re.compile(r"without:(baseline|intermediate|reporting):[0-9]{4}-[0-9]{2}")
 
 
 def render(result: Result, language: Language = "en") -> str:
@@ -30,7 +30,7 @@ def _lines(result: Result, t: Words) -> Iterator[str]:
     for measure in result.measures:
         yield from _conclusion(result, measure, t)
         yield ""
-        for label, window in (("baseline", measure.baseline), ("reporting", measure.reporting)):
+        for label, window in measure.windows.items():
             yield t.said(t(label), window_text(measure, window, t))
         yield from _figures(measure, t)
         yield from robustness_lines(measure, t)
@@ -126,6 +126,17 @@ def adjustment_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         yield t("adjustment_line", formula=formula, unit=measure.metric.numerator_unit, **shown)
 
 
+def chain_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
+    """The links of a chained change."""
+    if not measure.chain or not measure.chain.links:
+        return
+    yield t.said(t("chain"), "").rstrip()
+    for link in measure.chain.links:
+        ends = {"start": t(f"in_{link.start}"), "end": t(f"in_{link.end}")}
+        shown = {"delta": link.delta, "u": link.standard_uncertainty, "unit": change_unit(measure, t)}
+        yield f"  {t('chain_link', **ends, **shown)}"
+
+
 def with_uncertainty(value: str, expanded: str | None) -> str:
     """A figure with its uncertainty by the GUM rule, or alone where it has none."""
     if expanded is None:
@@ -139,6 +150,7 @@ def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
     for step in measure.bridge:
         yield f"  {step.value:>16}  {step_name(step, t)}"
     yield from (f"  {line}" for line in adjustment_lines(measure, t))
+    yield from chain_lines(measure, t)
     if measure.budget:
         yield t.said(f"{t('budget')} [{change_unit(measure, t)}]", "").rstrip()
     for row in measure.budget:

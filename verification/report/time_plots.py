@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from verification.report.axes import (
-    WINDOWS,
     Frame,
     Plane,
     drawing,
@@ -28,10 +27,11 @@ def series(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing
     unchanged line would fall (the confidence is the plan's).
     """
     shown = [interval for interval in subject.shown if interval.ratio is not None]
-    if not all(any(one.window == window for one in shown) for window in WINDOWS):
+    if not all(any(one.window == span.name for one in shown) for span in subject.spans):
         return None
     bands = [_band(interval, subject) for interval in shown]
-    entries = [("baseline", t("metered_baseline")), ("reporting", t("metered_reporting")), ("expected", t("expected"))]
+    entries: list[tuple[str, str]] = [(span.name, t(f"metered_{span.name}")) for span in subject.spans]
+    entries.append(("expected", t("expected")))
     if any(bands):
         entries.append(("band", t("band")))
     key, height = legend(entries, frame)
@@ -40,10 +40,10 @@ def series(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawing
     parts = [windows(subject, plane, t, means=True)]
     for run in _runs(shown):
         parts += _projection(run, subject, plane)
-    for window in WINDOWS:
-        points = [(one.middle, one.ratio) for one in shown if one.window == window and one.ratio is not None]
-        parts.append(marks(points, window, plane))
-    parts += [mean_line(subject.baseline, plane), mean_line(subject.reporting, plane)]
+    for span in subject.spans:
+        points = [(one.middle, one.ratio) for one in shown if one.window == span.name and one.ratio is not None]
+        parts.append(marks(points, span.name, plane))
+    parts += [mean_line(span, plane) for span in subject.spans]
     parts += [value_axis(plane, subject.unit, t), time_axis(plane, t), key]
     return drawing(parts, t("series_title", title=subject.title), frame, element_id)
 
@@ -54,7 +54,7 @@ def residuals(subject: Subject, t: Words, frame: Frame, element_id: str) -> Draw
     shown = [(one, residual) for one, residual in known if residual is not None]
     if not shown:
         return None
-    entries = [("baseline", t("window_baseline")), ("reporting", t("window_reporting"))]
+    entries: list[tuple[str, str]] = [(span.name, t(f"window_{span.name}")) for span in subject.spans]
     spread = subject.spread if subject.spread and len(subject.shown) == len(subject.used) else None
     if spread:
         entries.append(("limit", t("spread")))
@@ -66,7 +66,7 @@ def residuals(subject: Subject, t: Words, frame: Frame, element_id: str) -> Draw
         value_axis(plane, f"{t('residual')} [{subject.numerator_unit}]", t),
     ]
     parts += [line(plane.left, plane.y(edge), plane.right, plane.y(edge), "limit") for edge in edges]
-    for window in WINDOWS:
+    for window in (span.name for span in subject.spans):
         parts.append(marks([(one.middle, value) for one, value in shown if one.window == window], window, plane))
     return drawing([*parts, time_axis(plane, t), key], t("residuals_title", title=subject.title), frame, element_id)
 

@@ -24,16 +24,18 @@ class Text(NamedTuple):
 PLOTS: dict[str, Text] = {
     "axis_note": Text("axis does not begin at zero", "纵轴不从零起"),
     "window_baseline": Text("Baseline", "基准期"),
+    "window_intermediate": Text("Intermediate window", "中间期"),
     "window_reporting": Text("Reporting period", "报告期"),
     "works": Text("retrofit", "改造"),
     "plain_ratio": Text("plain ratio", "简单比值"),
     "metered_baseline": Text("Baseline, metered", "基准期实测"),
+    "metered_intermediate": Text("Intermediate window, metered", "中间期实测"),
     "metered_reporting": Text("Reporting period, metered", "报告期实测"),
-    "expected": Text("Expected by the baseline model", "基准模型推算"),
+    "expected": Text("Expected by the model", "模型推算"),
     "band": Text("Expected spread of single intervals", "单个时段的预期范围"),
     "series_title": Text(
-        "{title}: metered before and after the retrofit, against the baseline model's projection",
-        "{title}：改造前后实测值与基准模型推算值",
+        "{title}: metered before and after the retrofit, against the model's projection",
+        "{title}：改造前后实测值与模型推算值",
     ),
     "metered": Text("metered", "实测"),
     "modelled": Text("modelled", "推算"),
@@ -43,10 +45,10 @@ PLOTS: dict[str, Text] = {
     "cusum_axis": Text("running sum of metered less modelled", "实测减推算的累计值"),
     "cusum_line": Text("Running sum (CUSUM)", "累计值（CUSUM）"),
     "cusum_title": Text("{title}: running sum of metered less modelled", "{title}：实测减推算的累计值"),
-    "fit_line": Text("Baseline model", "基准模型"),
-    "fit_beyond": Text("Model beyond what the baseline saw", "超出基准期范围的外推"),
+    "fit_line": Text("Model", "模型"),
+    "fit_beyond": Text("Model beyond the range it was fitted to", "超出拟合范围的外推"),
     "thinned": Text("one interval in {count} is drawn", "每 {count} 个时段绘 1 个"),
-    "scatter_title": Text("{title}: the baseline model and its data", "{title}：基准模型与数据"),
+    "scatter_title": Text("{title}: the model and its data", "{title}：模型与数据"),
     "bridge_axis": Text("plain difference to verified change", "从简单差值到核定变化量"),
     "bridge_title": Text(
         "{title}: from the plain difference to the verified change", "{title}：从简单差值到核定变化量"
@@ -58,6 +60,7 @@ PLOTS: dict[str, Text] = {
     "bridge_adjustment": Text("Adjustment", "非常规调整"),
     "source_model": Text("Model", "模型"),
     "source_model_baseline": Text("Noise of the baseline", "基准期波动"),
+    "source_model_intermediate": Text("Model of the intermediate window", "中间期模型"),
     "source_model_reporting": Text("Noise of the reporting period", "报告期波动"),
     "bridge_adjustments": Text("Non-routine adjustments", "非常规调整"),
     "bridge_category": Text("Change of", "变化："),
@@ -77,7 +80,7 @@ PLOTS: dict[str, Text] = {
     "coverage_unused": Text("Not used", "未采用"),
     "plot_verdict": Text("Verdict", "结论"),
     "plot_series": Text("Before and after", "改造前后对比"),
-    "plot_scatter": Text("The baseline model and its data", "基准模型与数据"),
+    "plot_scatter": Text("The model and its data", "模型与数据"),
     "plot_residuals": Text("Metered less modelled", "实测减推算"),
     "plot_cusum": Text("Running sum of metered less modelled (CUSUM)", "实测减推算的累计值（CUSUM）"),
     "plot_bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
@@ -134,8 +137,15 @@ REPORT: dict[str, Text] = {
     "factor": Text("factor", "系数"),
     "no_number": Text("No figure is given, for the reasons below.", "不给出数值，原因如下。"),
     "baseline": Text("Baseline", "基准期"),
+    "intermediate": Text("Intermediate", "中间期"),
     "reporting": Text("Reporting", "报告期"),
     "in_baseline": Text("baseline", "基准期"),
+    "in_intermediate": Text("intermediate window", "中间期"),
+    "chain": Text(
+        "Links of the change, with their standard uncertainty by noise alone",
+        "变化量的两段及其仅由波动引起的标准不确定度",
+    ),
+    "chain_link": Text("{start} to {end}: {delta} (u = {u}) {unit}", "{start}至{end}：{delta}（u = {u}）{unit}"),
     "in_reporting": Text("reporting period", "报告期"),
     "window": Text(
         "{start} to {end} (end excluded), {used} of {intervals} {intervals:interval|intervals}: {totals}",
@@ -181,9 +191,9 @@ REPORT: dict[str, Text] = {
     "check_monte_carlo": Text("Monte Carlo (GUM supplement 1)", "蒙特卡洛法（GUM 补充件 1）"),
     "check_ashrae_fsu": Text("ASHRAE Guideline 14", "ASHRAE 导则 14"),
     "placebo_line": Text(
-        "Pretended retrofits inside the baseline: a change is claimed at {claims} of {dates} {dates:date|dates} "
-        "(worth {independent} independent {independent:one|ones}); chance on a steady line {chance}",
-        "基准期内的虚拟改造日：{dates} 个（相当于 {independent} 个独立日期）中有 {claims} 个误报变化；"
+        "Pretended retrofits inside the model's own window: a change is claimed at {claims} of {dates} "
+        "{dates:date|dates} (worth {independent} independent {independent:one|ones}); chance on a steady line {chance}",
+        "模型拟合期内的虚拟改造日：{dates} 个（相当于 {independent} 个独立日期）中有 {claims} 个误报变化；"
         "平稳生产线上的偶然概率 {chance}",
     ),
     "claim": Text("Claim", "申报值"),

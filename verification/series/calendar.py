@@ -30,7 +30,7 @@ class Calendar:
     @classmethod
     def of(cls, plan: Plan, label: WindowName) -> Calendar:
         """The intervals of the window `label`; a day of a clock change has 23 or 25 hours."""
-        edges = interval_edges_us(plan, plan.baseline if label == "baseline" else plan.reporting)
+        edges = interval_edges_us(plan, plan.windows[label])
         return cls(label, plan.interval, plan.zone, np.array(edges, dtype=np.int64))
 
     def __len__(self) -> int:

@@ -142,7 +142,7 @@ def test_a_steady_line_keeps_the_noise_of_its_baseline():
         case = Case(*line(seed, rho=0.5), output="output")
         primary = primary_answer(OLS, case)
         assert not isinstance(primary, Finding)
-        grown += grown_noise(primary, case) is not None
+        grown += grown_noise(primary, case, *case.projections) is not None
     assert grown < 0.09 * RUNS
     levels = Case(*line(1), output="output")
-    assert grown_noise(primary_answer(RATIO, levels), levels) is None  # it has both already
+    assert grown_noise(primary_answer(RATIO, levels), levels, *levels.projections) is None  # it has both already

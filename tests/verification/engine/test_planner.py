@@ -37,7 +37,7 @@ def planner(seed: int = 1, days: int = 120, meters=NO_METERS, **changes) -> Plan
 def meters(percent: float, *, same: bool) -> tuple[PlannedMeter, ...]:
     u = percent / 100 / math.sqrt(3)
     return tuple(
-        PlannedMeter(name, is_energy, Continuity(u, u, same=same)) for name, is_energy in (("E", True), ("S", False))
+        PlannedMeter(name, is_energy, Continuity((u, u), (same,))) for name, is_energy in (("E", True), ("S", False))
     )
 
 

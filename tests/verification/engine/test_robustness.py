@@ -54,7 +54,7 @@ def answer(spec: ModelSpec, baseline: Sample, reporting: Sample) -> Primary:
 def panel_of(primary: ModelSpec, baseline: Sample, reporting: Sample) -> dict[str, Entry]:
     specs = candidates(primary, baseline.names, ratio=True)
     case = Case(baseline, reporting, output="output")
-    entries = panel(specs, baseline, reporting, lambda spec: answer_of(spec, case), 0.95, MIN_EFFECTIVE, "output")
+    entries = panel(specs, case, lambda spec: answer_of(spec, case), 0.95, MIN_EFFECTIVE)
     assert [entry.primary for entry in entries] == [True] + [False] * (len(entries) - 1)
     return {label(entry.spec): entry for entry in entries}
 
@@ -335,4 +335,4 @@ def test_every_check_of_step_6_is_made():
     assert len(found.placebo.dates) == 9
     assert len(found.turning.influence) == 2
     assert found.matched is not None
-    assert (found.baseline_changes, found.reporting_changes) == ([], [])
+    assert found.changes == {"baseline": [], "reporting": []}

@@ -63,8 +63,8 @@ class Assumptions:
     baseline_days: int | None
 
 
-def assumptions(model: BaselineModel, noise: Noise, case: Case, days: tuple[Floats, Floats]) -> Assumptions:
-    """What the data say; `days` float64[m] is when each interval of a window begins, by window."""
+def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[Floats]) -> Assumptions:
+    """What the data say; `days` float64[m] is when each interval of a window begins, by window in order of time."""
     same_season = _same_season(days)
     length, weather = window_length(days[0]), set(model.spec.drivers) & set(case.temperatures)
     baseline_days = None if same_season or weather or length >= WHOLE_YEAR_DAYS else round(length)
@@ -83,28 +83,35 @@ def window_length(days: Floats) -> float:
     return float(np.ptp(days) + np.median(np.diff(days)))
 
 
-def _same_season(days: tuple[Floats, Floats]) -> bool:
-    """Whether windows shorter than a year lie whole years apart: a trend in both is then the season's, and cancels."""
-    distance = float(np.mean(days[1])) - float(np.mean(days[0]))
+def _same_season(days: Sequence[Floats]) -> bool:
+    """Whether baseline and reporting period, shorter than a year, lie whole years apart: a trend in both is then the
+    season's, and cancels.
+    """
+    ends = days[0], days[-1]
+    distance = float(np.mean(ends[1])) - float(np.mean(ends[0]))
     years = round(distance / YEAR_DAYS)
-    short = min(float(np.ptp(each)) for each in days) < WHOLE_YEAR_DAYS
+    short = min(float(np.ptp(each)) for each in ends) < WHOLE_YEAR_DAYS
     return short and years > 0 and abs(distance - years * YEAR_DAYS) < SAME_SEASON_DAYS
 
 
-def drift(model: BaselineModel, case: Case, days: tuple[Floats, Floats]) -> Drift | None:
-    """The trend that both windows share, beside the step between them, by whole days where intervals are shorter;
-    None where the drivers leave no trend to be seen.
+def drift(model: BaselineModel, case: Case, days: Sequence[Floats]) -> Drift | None:
+    """The trend that the windows share, beside the steps between them, by whole days where intervals are shorter;
+    None where the drivers leave no trend to be seen. What is told is the step from the baseline to the reporting
+    period.
     """
-    windows = case.baseline, case.reporting
+    windows = [*case.windows.values()]
     w = np.concatenate([window.w for window in windows])
     time = np.concatenate(days)
     time = (time - np.mean(time)) / np.ptp(time)
-    step = np.repeat([0.0, 1.0], [len(window) for window in windows])
-    distance = float(np.mean(time[step == 1]) - np.mean(time[step == 0]))
+    number = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
+    step = (number == len(windows) - 1).astype(np.float64)
+    distance = float(np.mean(time[step == 1]) - np.mean(time[number == 0]))
     if model.spec.kind in LEVELS:  # what is left of a ratio has the constant for its column
         columns, weight = np.ones((len(w), 1)), np.ones(len(w))
     else:
         columns, weight = np.vstack([model.design_matrix(window) for window in windows]), w / np.mean(w)
+    if case.intermediate is not None:  # it has a level of its own
+        columns = np.column_stack([columns, (number == 1) * weight])
     y = np.concatenate([window.y - model.predict(window) for window in windows])
     table = _by_day(windows, np.column_stack([y, step * weight, time * weight, columns]))
     left, sizes, _ = np.linalg.svd(table[:, 3:], full_matrices=False)
@@ -132,8 +139,8 @@ def drift(model: BaselineModel, case: Case, days: tuple[Floats, Floats]) -> Drif
 
 
 def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
-    """The rows of two windows, summed over each day where intervals are shorter than a day."""
-    parts = np.split(table, [len(windows[0])])
+    """The rows of the windows, summed over each day where intervals are shorter than a day."""
+    parts = np.split(table, np.cumsum([len(window) for window in windows])[:-1])
     summed = []
     for window, part in zip(windows, parts, strict=True):
         day = window.day_index
@@ -144,17 +151,17 @@ def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
 
 def _follows(windows: Sequence[Sample]) -> Booleans:
     """Which of those rows follow each other; those of two windows do not."""
-    before, after = (
+    inside = (
         window.follows if window.day_index is None else np.ones(int(window.day_index[-1]), dtype=bool)
         for window in windows
     )
-    return np.concatenate([before, [False], after])
+    return np.concatenate([np.append(each, [False]) for each in inside])[:-1]
 
 
 def _laid_out(windows: Sequence[Sample], weights: Floats) -> list[Floats]:
     """Weights of those rows by window, in order of time."""
-    first = windows[0].day_index
-    parts = np.split(weights, [len(windows[0]) if first is None else int(first[-1]) + 1])
+    lengths = [len(window) if window.day_index is None else int(window.day_index[-1]) + 1 for window in windows]
+    parts = np.split(weights, np.cumsum(lengths)[:-1])
     return [
         window.in_calendar(part) if window.day_index is None else part
         for window, part in zip(windows, parts, strict=True)
@@ -163,12 +170,12 @@ def _laid_out(windows: Sequence[Sample], weights: Floats) -> list[Floats]:
 
 def curvature(model: BaselineModel, noise: Noise, case: Case) -> Bias | None:
     """What the square of the modelled value, as one more term, would change."""
-    fitted, projected = case.fitted, case.projected
+    fitted = case.fitted
     modelled = model.predict(fitted)
     centre, size = float(np.mean(modelled)), float(np.std(modelled))
     if model.spec.kind in LEVELS or size == 0:
         return None
-    square, ahead = (((values - centre) / size) ** 2 for values in (modelled, model.predict(projected)))
+    square = ((modelled - centre) / size) ** 2
     basis = model.fit.basis
     own = square - basis @ (basis.T @ square)  # what the other terms do not carry already
     squares = float(own @ own)
@@ -180,16 +187,19 @@ def curvature(model: BaselineModel, noise: Noise, case: Case) -> Bias | None:
     error = math.hypot(*(standard_error(each, laid_out) for each, laid_out in parts))
     dof = max(noise.effective - model.fit.p - 1, 1.0)
     p = float(two_sided_p(np.array([coefficient]), np.array([error]), dof)[0])
-    missed = coefficient * (float(np.sum(ahead)) - float(model.sum_weights(projected) @ square))
-    sign = 1.0 if case.method == "backcast" else -1.0
-    return Bias(sign * missed / projected.total_w, p)
+    shift = 0.0
+    for _, projected, sign in case.projections:
+        ahead = ((model.predict(projected) - centre) / size) ** 2
+        missed = float(np.sum(ahead)) - float(model.sum_weights(projected) @ square)
+        shift += sign * coefficient * missed / projected.total_w
+    return Bias(shift, p)
 
 
 def dilution(model: BaselineModel, case: Case) -> list[Bias]:
     """For each driver of a straight line: how far off the change could be if all that the model leaves unexplained were
     error in the driver, whose slope would then be larger by 1/R^2, R^2 the driver's own share.
     """
-    fit, fitted, projected = model.fit, case.fitted, case.projected
+    fit, fitted = model.fit, case.fitted
     if model.spec.kind != "ols":
         return []
     found = []
@@ -197,6 +207,9 @@ def dilution(model: BaselineModel, case: Case) -> list[Bias]:
         if name not in model.spec.drivers or name in case.temperatures or t == 0:
             continue
         flatter = (fit.n - fit.p) / float(t) ** 2  # 1/R^2 - 1
-        moved = float(np.mean(projected.column(name))) - float(np.mean(fitted.column(name)))
-        found.append(Bias(float(coefficient) * flatter * moved * len(projected) / projected.total_w, 1.0, name))
+        shift = 0.0
+        for _, projected, sign in case.projections:
+            moved = float(np.mean(projected.column(name))) - float(np.mean(fitted.column(name)))
+            shift += sign * float(coefficient) * flatter * moved * len(projected) / projected.total_w
+        found.append(Bias(shift, 1.0, name))
     return found

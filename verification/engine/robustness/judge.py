@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from verification.engine.assess import Turning
 from verification.engine.autocorrelation import ONE_SIGMA
 from verification.engine.budget import Contribution, combine, coverage_factor
-from verification.engine.case import WindowName
 from verification.engine.robustness.assumptions import Assumptions, Drift
 from verification.engine.robustness.panel import SURE_REJECTION_P, Entry, differs, label, rejected_by
 from verification.engine.robustness.placebo import PlaceboDates
 from verification.engine.rounding import significant
 from verification.findings import Finding
+from verification.plan.shape import WindowName
 
 SHOWN_DIGITS = 4
 MATTERS = 0.25  # of U: a bias of this size lets an interval of 95 % miss in one case of thirteen

@@ -10,11 +10,12 @@ import dataclasses
 import numpy as np
 
 from verification.engine.autocorrelation import Noise
-from verification.engine.case import WINDOWS, Case, WindowName
+from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, refit, refit_part
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.savings import Estimate
 from verification.findings import Finding
+from verification.plan.shape import WindowName
 
 MONTHS_A_YEAR = 12
 
@@ -49,10 +50,9 @@ class WithPutBack:
 
 
 def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[WithoutMonth]:
-    """The change without each month of either window, where what is left still has a model and an output."""
+    """The change without each month of each window, where what is left still has a model and an output."""
     found = []
-    for window in WINDOWS:
-        sample = case.window(window)
+    for window, sample in case.windows.items():
         for month in np.unique(sample.month).tolist():
             kept = np.flatnonzero(sample.month != month)
             if not len(kept):
@@ -69,7 +69,7 @@ def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[Witho
 
 
 def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPutBack]:
-    """The change with what was left out of either window for each reason, where it still has a model."""
+    """The change with what was left out of each window for each reason, where it still has a model."""
     found = []
     for window, reason, sample in case.put_back:
         changed = case.with_window(window, sample)
@@ -82,7 +82,7 @@ def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPu
 
 def _answer(model: BaselineModel | Finding, noise: Noise, changed: Case) -> Estimate | None:
     """What the model of a changed case says."""
-    if isinstance(model, Finding) or changed.projected.total_w <= 0:
+    if isinstance(model, Finding) or any(each.sample.total_w <= 0 for each in changed.projections):
         return None
     estimate = changed.answer(model, noise)
     return None if isinstance(estimate, Finding) else estimate
@@ -92,22 +92,20 @@ def most_influential(model: BaselineModel, case: Case) -> list[Influence]:
     """For each window the interval that matters most, of all intervals, by downdating the fit; none for a method with
     two models.
     """
-    if case.method not in ("avoided", "backcast"):
+    if case.method == "normalised":
         return []
-    fitted, projected, sign = case.fitted, case.projected, -1.0 if case.method == "backcast" else 1.0
-    weights = model.sum_weights(projected)
     leverage = np.sum(model.fit.basis**2, axis=1)
     # Without observation i the coefficients move by -(X'X)^-1 x_i e_i / (1 - h_i) (Belsley, Kuh and Welsch 1980).
-    spared = np.divide(
-        weights * model.fit.residuals, 1 - leverage, out=np.zeros_like(weights), where=leverage < 1 - 1e-9
-    )
-    misses = projected.y - model.predict(projected)
-    total, left = float(np.sum(misses)), projected.total_w - projected.w  # an adjustment moves all of them alike
-    delta = total / projected.total_w
-    others = np.divide(total - misses, left, out=np.full_like(misses, delta), where=left > 0)
-    found = [_largest(sign * spared / projected.total_w, fitted), _largest(sign * (others - delta), projected)]
-    order = WINDOWS if case.method == "avoided" else WINDOWS[::-1]
-    return [Influence(window, *largest) for window, largest in zip(order, found, strict=True)]
+    spared = np.divide(model.fit.residuals, 1 - leverage, out=np.zeros_like(leverage), where=leverage < 1 - 1e-9)
+    changes: dict[WindowName, Floats] = {case.fitted_name: np.zeros_like(spared)}
+    for window, projected, sign in case.projections:
+        changes[case.fitted_name] -= sign * model.sum_weights(projected) * spared / projected.total_w
+        misses = model.predict(projected) - projected.y
+        total, left = float(np.sum(misses)), projected.total_w - projected.w  # an adjustment moves all of them alike
+        mean = total / projected.total_w
+        others = np.divide(total - misses, left, out=np.full_like(misses, mean), where=left > 0)
+        changes[window] = sign * (others - mean)
+    return [Influence(name, *_largest(changes[name], sample)) for name, sample in case.windows.items()]
 
 
 def _largest(changes: Floats, sample: Sample) -> tuple[int, float]:

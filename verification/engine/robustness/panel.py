@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from verification.engine.autocorrelation import Noise, Spread
+from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, beside_a_line
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import term_p_values
@@ -98,23 +99,16 @@ def _driver_sets(primary: ModelSpec, names: Sequence[str]) -> Iterator[tuple[str
 
 
 def panel(
-    specs: Sequence[ModelSpec],
-    baseline: Sample,
-    reporting: Sample,
-    answer: Answer,
-    confidence: float,
-    smallest_size: float,
-    output: str | None,
+    specs: Sequence[ModelSpec], case: Case, answer: Answer, confidence: float, smallest_size: float
 ) -> list[Entry]:
-    """An entry for each of `specs`, the primary first. `answer` fits a model to the baseline and says what it says;
-    `output` names the driver that is the metric's denominator, where there is one.
+    """An entry for each of `specs`, the primary first. `answer` fits a model to a window of the case and says what it
+    says.
     """
     entries = [
-        _entry(spec, baseline, reporting, answer, confidence, smallest_size, primary=index == 0)
-        for index, spec in enumerate(specs)
+        _entry(spec, case, answer, confidence, smallest_size, primary=index == 0) for index, spec in enumerate(specs)
     ]
     return [
-        dataclasses.replace(entry, why_not=(*entry.why_not, *_why_not_beside(entry, entries, output)))
+        dataclasses.replace(entry, why_not=(*entry.why_not, *_why_not_beside(entry, entries, case.output)))
         for entry in entries
     ]
 
@@ -138,21 +132,14 @@ def _is_line_of(line: Entry, entry: Entry) -> bool:
 
 
 def _entry(
-    spec: ModelSpec,
-    baseline: Sample,
-    reporting: Sample,
-    answer: Answer,
-    confidence: float,
-    smallest_size: float,
-    *,
-    primary: bool,
+    spec: ModelSpec, case: Case, answer: Answer, confidence: float, smallest_size: float, *, primary: bool
 ) -> Entry:
     answered = answer(spec)
     if isinstance(answered, Finding):
         return Entry(spec, primary, ("refused",))
     model, noise, estimate = answered
     why_not: list[WhyNot] = []
-    if not is_supported(model, baseline, reporting):
+    if not all(is_supported(model, case.fitted, each.sample) for each in case.projections):
         why_not.append("support")
     if noise.effective < max(smallest_size, model.fit.p + 1):
         why_not.append("size")
@@ -167,7 +154,7 @@ def _entry(
         estimate,
         estimate.spread(confidence),
         terms=weighed,
-        bends=_bends(model, baseline),
+        bends=_bends(model, case.fitted),
     )
 
 
@@ -176,22 +163,22 @@ def _p_by_term(model: BaselineModel, noise: Noise) -> dict[str, float]:
     return dict(zip(names, term_p_values(model, noise).tolist(), strict=True))
 
 
-def _bends(model: BaselineModel, baseline: Sample) -> dict[str, float]:
+def _bends(model: BaselineModel, fitted: Sample) -> dict[str, float]:
     if model.spec.kind != "change_point":
         return {}
-    bent = beside_a_line(model, baseline)
-    return {} if isinstance(bent, Finding) else _p_by_term(bent, noise_of_model(bent, baseline))
+    bent = beside_a_line(model, fitted)
+    return {} if isinstance(bent, Finding) else _p_by_term(bent, noise_of_model(bent, fitted))
 
 
-def is_supported(model: BaselineModel, baseline: Sample, reporting: Sample) -> bool:
-    """Does the reporting period's mean of each driver lie in the baseline's range, give or take a tenth of it?"""
-    if model.design.unseen_levels(reporting):
+def is_supported(model: BaselineModel, fitted: Sample, projected: Sample) -> bool:
+    """Does a projected window's mean of each driver lie in the fitted one's range, give or take a tenth of it?"""
+    if model.design.unseen_levels(projected):
         return False
     for name in model.spec.drivers:
-        seen = baseline.column(name)
+        seen = fitted.column(name)
         low, high = float(seen.min()), float(seen.max())
         margin = EXTRAPOLATION_SHARE * (high - low)
-        if not low - margin <= float(np.mean(reporting.column(name))) <= high + margin:
+        if not low - margin <= float(np.mean(projected.column(name))) <= high + margin:
             return False
     return True
 
