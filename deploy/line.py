@@ -11,6 +11,7 @@ import string
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,6 +40,11 @@ class Line(Parts):
         """The simulator's own record of everything that the plant produced."""
         return self.folder / "plant-ledger.csv"
 
+    @property
+    def rosters(self) -> Path:
+        """The folder into which the plant's shift leaders drop their rosters; there is one where they write any."""
+        return self.folder / "rosters"
+
     def enrol(self) -> None:
         """Make the device's key, have the platform know it, and write the agent's configuration."""
         key = self.stack.make_key("edge", self.folder / "edge.key")
@@ -51,6 +57,8 @@ class Line(Parts):
         broker = self.stack.plant_broker
         gate = f"mqtt://gate:{broker.password('gate')}@{HOST}:{broker.port}"
         options = ["--until", until, "--opcua-port", str(self._opcua_state.port), "--ledger", str(self.ledger)]
+        if self.rosters.is_dir():
+            options += ["--rosters", str(self.rosters)]
         arguments = ("simulate", "run", self.scenario, *self.plant, "--gate", self.device, *options, *more)
         log = self.stack.log_of(self._name("plant"))
         mark = log.stat().st_size if log.exists() else 0
@@ -80,40 +88,37 @@ class Line(Parts):
 
     def _write_configuration(self) -> None:
         """The agent's YAML file, anew, since ports may have changed."""
+        sources = self._sources()
+        if "roster" in sources:
+            self.rosters.mkdir(exist_ok=True)
         template = string.Template((resources.files("deploy.config") / "edge.yaml").read_text(encoding="utf-8"))
         filled = template.substitute(
             device=self.device,
             ingest_key=self.stack.make_key("ingest", self.stack.folder / "ingest.key"),
             uplink=f"mqtt://{self.device}@{HOST}:{self.stack.uplink.port}",
-            sources=yaml.safe_dump({"sources": self._sources()}, sort_keys=False, allow_unicode=True),
+            sources=yaml.safe_dump({"sources": sources}, sort_keys=False, allow_unicode=True),
         )
         write_private(self.folder / "edge.yaml", filled)
         write_private(self.folder / "uplink.password", self.stack.uplink.add_device(self.device))
         write_private(self.folder / "gate.password", self.stack.plant_broker.password("edge"))
 
-    def _sources(self) -> dict[str, dict[str, object]]:
-        """Every point that the plant serves: over OPC UA, and at its badge gate where it has one."""
-        points = {"opcua": {}, "mqtt": {}}  # type: dict[str, dict[str, dict[str, str]]]
-        for point in json.loads(self.simulate("points", "--gate", self.device)):
-            common = {"unit": point["unit"], "kind": point["kind"]} | (
-                {"meter": point["meter"]} if point["meter"] else {}
-            )
-            address = (
-                {"node": point["address"]}
-                if point["protocol"] == "opcua"
-                else {
-                    "topic": point["address"],
-                    "value": "value",
-                    "time": "time",
-                    "quality": "quality",
-                }
-            )
-            points[point["protocol"]][point["name"]] = address | common
+    def _sources(self) -> dict[str, dict[str, Any]]:
+        """Every point that the plant serves, under the source that reads it."""
+        sources: dict[str, dict[str, Any]] = {}
         opcua = f"opc.tcp://{HOST}:{self._opcua_state.claim_port()}/retroproof"
-        sources: dict[str, dict[str, object]] = {
-            "line": {"opcua": opcua, "security": "None", "points": points["opcua"]}
-        }
-        if points["mqtt"]:
-            broker = f"mqtt://edge@{HOST}:{self.stack.plant_broker.port}"
-            sources["gate"] = {"mqtt": broker, "password_file": "gate.password", "points": points["mqtt"]}
+        for point in json.loads(self.simulate("points", "--gate", self.device)):
+            match point["protocol"]:
+                case "opcua":
+                    source, keys = "line", {"opcua": opcua, "security": "None"}
+                    address = {"node": point["address"]}
+                case "mqtt":
+                    broker = f"mqtt://edge@{HOST}:{self.stack.plant_broker.port}"
+                    source, keys = "gate", {"mqtt": broker, "password_file": "gate.password"}
+                    address = {"topic": point["address"], "value": "value", "time": "time", "quality": "quality"}
+                case _:
+                    source, keys = "roster", {"files": self.rosters.name} | point["layout"]
+                    address = point["address"]
+            meter = {"meter": point["meter"]} if point["meter"] else {}
+            points = sources.setdefault(source, keys | {"points": {}})["points"]
+            points[point["name"]] = address | {"unit": point["unit"], "kind": point["kind"]} | meter
         return sources

@@ -4,170 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import functools
 import json
 import logging
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
-from typing import cast, get_args
-from zoneinfo import ZoneInfo
 
 import click
 
+from simulators import roster
 from simulators.badge_gate import Broker, topic
 from simulators.errors import SimulatorError
 from simulators.faults import KINDS as FAULT_KINDS
-from simulators.faults import Fault, Faults
 from simulators.ledger import Ledger, read_plant
-from simulators.link import Disturbance, Trouble
 from simulators.opcua_server import PlantServer, node_name
+from simulators.options import PlantOptions, disturbance, of_a_plant, renaming
 from simulators.plans import plan_text
 from simulators.plant import Settings, gate_name, now_us, produced, rows_of, run_plant
-from simulators.plants import KINDS, Plant
-from simulators.scenarios import Scenario, scenario, scenarios, with_parameters
-from simulators.timeline import TIME_ZONE, Timeline, from_micros, micros
-
-Command = Callable[..., None]
-DATE = click.DateTime(formats=["%Y-%m-%d"])
-
-
-@dataclass(frozen=True)
-class PlantOptions:
-    """Which plant is meant, as typed on the command line."""
-
-    name: str
-    seed: int
-    changes: tuple[str, ...]
-    befalling: tuple[str, ...]
-    only: str | None
-    first_day: datetime | None
-    baseline_days: int | None
-    works_days: int | None
-    reporting_days: int | None
-
-    def faults(self) -> Faults:
-        """The scenario's faults and those of the command line, on the plant's first point where none is named."""
-        chosen = self.scenario()
-        return Faults((*chosen.faults, *(_fault(chosen, text) for text in self.befalling)), self.seed)
-
-    def scenario(self) -> Scenario:
-        """The scenario with the parameters that were set on the command line."""
-        chosen = scenario(self.name)
-        return with_parameters(chosen, **dict(_parameter(chosen, change) for change in self.changes))
-
-    def plant(self, *, noted_first_day: date | None = None) -> Plant:
-        """The plant; without --first-day, the day that its ledger noted, else its reporting period ended yesterday."""
-        asked = (self.baseline_days, self.works_days, self.reporting_days)
-        before, works, after = (given or usual for given, usual in zip(asked, self.scenario().days, strict=True))
-        yesterday_ended_it = datetime.now(ZoneInfo(TIME_ZONE)).date() - timedelta(days=before + works + after)
-        first_day = self.first_day.date() if self.first_day else noted_first_day or yesterday_ended_it
-        timeline = Timeline(first_day, before, works, after)
-        made = self.scenario().plant(self.seed, timeline)
-        if self.only:
-            made.narrow(self.only.split(","))
-        return made
-
-
-def _parameter(chosen: Scenario, change: str) -> tuple[str, float | bool]:
-    """`NAME=VALUE` as typed; a switch of the plant takes true or false."""
-    name, _, text = change.partition("=")
-    usual = getattr(chosen.parameters, name, None)
-    try:
-        value = {"true": True, "false": False}[text] if isinstance(usual, bool) else float(text)
-    except (KeyError, ValueError) as err:
-        raise SimulatorError(f"--set {change}: write NAME=NUMBER, or NAME=true for a switch") from err
-    return name, value
-
-
-def _fault(chosen: Scenario, text: str) -> Fault:
-    """`KIND[:POINT[:SIZE[:FIRST_DAY[:DAYS]]]]` as typed; what is left out has a default."""
-    kind, *rest = text.split(":")
-    point, size, first_day, days = (*rest, "", "", "", "")[:4]
-    points = KINDS[chosen.kind].plant.points
-    if point and point not in points:
-        raise SimulatorError(f"--fault {text}: {chosen.name} has no point {point!r}; there are: {', '.join(points)}")
-    if kind not in FAULT_KINDS:
-        raise SimulatorError(f"--fault {text}: no fault is called {kind!r}; there are: {', '.join(FAULT_KINDS)}")
-    try:
-        return Fault(
-            kind,
-            point or next(iter(points)),
-            float(size) if size else FAULT_KINDS[kind].default_size,
-            int(first_day) if first_day else Fault.first_day,
-            int(days) if days else None,
-        )
-    except ValueError as err:
-        raise SimulatorError(
-            f"--fault {text}: write KIND:POINT:SIZE:FIRST_DAY:DAYS, the last three as numbers"
-        ) from err
-
-
-def _disturbance(text: str) -> Disturbance:
-    """`KIND:EVERY_S:FOR_S` as typed."""
-    kind, _, rest = text.partition(":")
-    every, _, lasting = rest.partition(":")
-    try:
-        if kind in get_args(Trouble):
-            return Disturbance(cast("Trouble", kind), float(every), float(lasting))
-    except ValueError:
-        pass
-    raise SimulatorError(
-        f"--link {text}: write cut, black_hole or slow, then seconds between and seconds long: cut:20:3"
-    )
-
-
-def _renaming(made: Plant, text: str) -> tuple[str, str]:
-    """`POINT=TAG` as typed."""
-    point, _, tag = text.partition("=")
-    points = made.point_names("opcua")
-    if point not in points or not tag or tag in made.points:
-        raise SimulatorError(f"--rename {text}: write POINT=TAG, a tag of no other point; points: {', '.join(points)}")
-    return point, tag
-
-
-def of_a_plant(command: Command) -> Command:
-    """Add the options that say which plant; hand them over as one object, and show a refusal in one line."""
-
-    @functools.wraps(command)
-    def wrapped(**given: object) -> None:
-        chosen = {field.name: given.pop(field.name) for field in fields(PlantOptions)}
-        try:
-            command(PlantOptions(**chosen), **given)  # type: ignore[arg-type]  # click has converted them
-        except SimulatorError as err:
-            raise click.ClickException(str(err)) from err
-
-    decorated: Command = wrapped
-    for decorate in (
-        click.option("--reporting-days", type=click.IntRange(1, 3650), help="Default: the scenario's."),
-        click.option("--works-days", type=click.IntRange(1, 3650), help="Default: the scenario's."),
-        click.option("--baseline-days", type=click.IntRange(1, 3650), help="Default: the scenario's."),
-        click.option(
-            "--first-day", type=DATE, help="First baseline day. Default: the reporting period ended yesterday."
-        ),
-        click.option(
-            "--set",
-            "changes",
-            metavar="NAME=VALUE",
-            multiple=True,
-            help="Another parameter, for example effect_share=0: works that changed nothing. See `simulate show`.",
-        ),
-        click.option(
-            "--fault",
-            "befalling",
-            metavar="KIND[:POINT[:SIZE[:FIRST_DAY[:DAYS]]]]",
-            multiple=True,
-            help="Something that goes wrong, for example stuck:so2. See `simulate faults`.",
-        ),
-        click.option("--points", "only", metavar="A,B,...", help="Have devices for these points only."),
-        click.option("--seed", type=click.IntRange(0), default=1, show_default=True),
-        click.argument("name", metavar="SCENARIO"),
-    ):
-        decorated = decorate(decorated)
-    return decorated
+from simulators.plants import Plant
+from simulators.points import Point
+from simulators.scenarios import scenarios
+from simulators.timeline import from_micros, micros
 
 
 @click.group()
@@ -224,6 +83,11 @@ def show(plant: PlantOptions) -> None:
 @click.option("--opcua-port", type=click.IntRange(0, 65535), default=4840, show_default=True, help="0: any free port.")
 @click.option("--mqtt", envvar="RETROPROOF_SIMULATE_MQTT", help="mqtt://user:password@host:port of the plant's broker.")
 @click.option("--gate", help="Name in the badge gate's topic. Default: the line's.")
+@click.option(
+    "--rosters",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Drop the shift rosters into this folder, a CSV file a day. See `simulate points` for their columns.",
+)
 @click.option("--rate-hz", type=float, default=1.0, show_default=True, help="Live OPC UA readings a second.")
 @click.option(
     "--speed",
@@ -249,6 +113,7 @@ def run(
     opcua_port: int,
     mqtt: str | None,
     gate: str | None,
+    rosters: Path | None,
     rate_hz: float,
     speed: float,
     link: str | None,
@@ -272,8 +137,9 @@ def run(
         rate_hz=rate_hz,
         speed=speed,
         faults=plant.faults(),
-        link=_disturbance(link) if link else plant.scenario().link,
-        renamed=dict(_renaming(made, text) for text in renames),
+        link=disturbance(link) if link else plant.scenario().link,
+        renamed=dict(renaming(made, text) for text in renames),
+        rosters=rosters,
     )
     with Ledger(ledger_path, _identity(plant, made)) as ledger:
         if until == "ledger":
@@ -292,7 +158,7 @@ def table(plant: PlantOptions, out: Path) -> None:
     with out.open("w", encoding="utf-8", newline="\n") as file:
         file.write("point,time,value,status\n")
         for point in made.points:
-            lasting = rows_of(point, produced(made, point, faults), until_us=micros(timeline.reporting_end))
+            lasting = rows_of(point, produced(made, point, faults).until(micros(timeline.reporting_end)))
             rows += len(lasting)
             file.writelines(
                 f"{point},{from_micros(row.time_us, timeline.tz).isoformat()},{row.value!r},{row.status}\n"
@@ -319,20 +185,34 @@ def plan(plant: PlantOptions, out: Path | None, project: str | None) -> None:
 @of_a_plant
 @click.option("--gate", help="Name in the badge gate's topic. Default: the line's.")
 def points(plant: PlantOptions, gate: str | None) -> None:
-    """Print as JSON what SCENARIO serves: each point's address (NodeId or topic), unit, kind and meter."""
+    """Print as JSON what SCENARIO serves: each point's address (NodeId, topic, or column of a roster), unit, kind and
+    meter; of a roster its layout, too.
+    """
     made = plant.plant()
     listed = [
         {
             "name": point.name,
             "protocol": point.protocol,
-            "address": topic(gate or gate_name(made)) if point.protocol == "mqtt" else node_name(made, point.name),
+            "address": _address(made, point, gate),
             "unit": point.unit,
             "kind": point.kind.value,
             "meter": point.meter,
         }
+        | ({"layout": roster.layout(made)} if point.protocol == "roster" else {})
         for point in made.points.values()
     ]
     click.echo(json.dumps(listed, ensure_ascii=False))
+
+
+def _address(made: Plant, point: Point, gate: str | None) -> object:
+    """Where a client finds the point, in the terms of its protocol."""
+    match point.protocol:
+        case "opcua":
+            return node_name(made, point.name)
+        case "mqtt":
+            return topic(gate or gate_name(made))
+        case "roster":
+            return roster.address(point)
 
 
 @simulate.command("truth-of")
@@ -401,6 +281,7 @@ async def _serve(plant: Plant, ledger: Ledger, settings: Settings) -> None:
             "opcua": url,
             "nodes": server.node_ids,
             "mqtt": settings.broker is not None,
+            "rosters": str(settings.rosters) if settings.rosters else None,
             "ledger": str(ledger.path),
             "produced": ledger.count(),
             "live": settings.present_us is None,

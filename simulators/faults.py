@@ -16,7 +16,6 @@ import numpy as np
 from simulators.errors import SimulatorError
 from simulators.plants.base import Plant
 from simulators.points import Floats, Instants, Kind, Point
-from simulators.timeline import CADENCE_US
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
@@ -46,10 +45,14 @@ class Readings:
     def __len__(self) -> int:
         return len(self.time_us)
 
-    def between(self, slot_us: int) -> Readings:
-        """What was produced in the quarter-hour that ends at `slot_us`."""
-        first, end = np.searchsorted(self.produced_us, [slot_us - CADENCE_US, slot_us], side="right")
+    def between(self, after_us: int, until_us: int) -> Readings:
+        """What was produced after `after_us`, up to and including `until_us`."""
+        first, end = np.searchsorted(self.produced_us, [after_us, until_us], side="right")
         return self.take(np.arange(first, end))
+
+    def until(self, until_us: int) -> Readings:
+        """What was produced up to and including `until_us`."""
+        return self.take(self.produced_us <= until_us)
 
     def take(self, chosen: Instants | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Readings:
         """The readings at these indices, or where the mask is true."""
@@ -97,9 +100,17 @@ class Faults:
         for number, fault in enumerate(self.listed):
             if fault.point == point:
                 rng = np.random.default_rng([self.seed, number])
+                _refuse_on_paper(plant.points[point], fault)
                 readings = KINDS[fault.kind].disturb(readings, fault, _Context(plant, rng, fault.window_us(plant)))
                 readings = replace(readings, value=plant.points[point].sent(readings.value))
         return readings
+
+
+def _refuse_on_paper(point: Point, fault: Fault) -> None:
+    if point.protocol == "roster" and KINDS[fault.kind].needs_device:
+        possible = ", ".join(name for name, kind in KINDS.items() if not kind.needs_device)
+        why = "a roster has neither a clock nor a status"
+        raise SimulatorError(f"{fault.kind} cannot befall {point.name}: {why}; choose from: {possible}")
 
 
 class _Context(NamedTuple):
@@ -255,15 +266,15 @@ def _copied(readings: Readings, fault: Fault, context: _Context) -> Readings:
     A counter's copied steps are put on top of its count, so that the register looks whole.
     """
     values = readings.value.copy()
-    shift = round(fault.size * DAY_US / CADENCE_US)
-    chosen = np.flatnonzero(context.inside(readings))
-    chosen = chosen[chosen >= shift]
+    back_us = round(fault.size * DAY_US)
+    chosen = np.flatnonzero(context.inside(readings) & (readings.produced_us >= readings.produced_us[0] + back_us))
+    original = np.searchsorted(readings.produced_us, readings.produced_us[chosen] - back_us)
     point = context.plant.points[fault.point]
     if point.kind is not Kind.COUNTER:
-        values[chosen] = readings.value[chosen - shift]
+        values[chosen] = readings.value[original]
         return replace(readings, value=values)
     steps = _steps(readings, point)
-    steps[chosen] = steps[chosen - shift]
+    steps[chosen] = steps[original]
     return replace(readings, value=_register(readings.value[0], steps, point))
 
 
@@ -273,11 +284,14 @@ def _withheld(readings: Readings, _fault: Fault, context: _Context) -> Readings:
 
 
 class FaultKind(NamedTuple):
-    """How a fault disturbs, what its `size` means, and a size that is worth finding."""
+    """How a fault disturbs, what its `size` means, a size that is worth finding, and whether it needs a device's clock
+    or status.
+    """
 
     disturb: Disturb
     size_means: str
     default_size: float
+    needs_device: bool = False
 
 
 KINDS: Mapping[str, FaultKind] = {
@@ -291,12 +305,12 @@ KINDS: Mapping[str, FaultKind] = {
     "counter_reset": FaultKind(_reset, "(none)", 0.0),
     "rollover": FaultKind(_rollover, "modulus of the register", 1e6),
     "meter_replaced": FaultKind(_replaced, "ratio of the new meter to the old one's", 0.5),
-    "clock_step": FaultKind(_clock_step, "seconds", 3600.0),
-    "clock_skew": FaultKind(_clock_skew, "seconds a day", 20.0),
-    "year_2000": FaultKind(_year_2000, "(none)", 0.0),
+    "clock_step": FaultKind(_clock_step, "seconds", 3600.0, needs_device=True),
+    "clock_skew": FaultKind(_clock_skew, "seconds a day", 20.0, needs_device=True),
+    "year_2000": FaultKind(_year_2000, "(none)", 0.0, needs_device=True),
     "duplicates": FaultKind(_duplicates, "share of readings that are sent twice", 0.02),
     "out_of_order": FaultKind(_disorder, "share of readings that overtake another", 0.02),
-    "bad_status": FaultKind(_bad_status, "share of readings", 0.03),
+    "bad_status": FaultKind(_bad_status, "share of readings", 0.03, needs_device=True),
     "unit_change": FaultKind(_unit_change, "factor on the number", 0.001),
     "copied_days": FaultKind(_copied, "days back to the original", 30.0),
     "withheld": FaultKind(_withheld, "(none)", 0.0),

@@ -49,6 +49,15 @@ class Grid:
         return np.minimum(self.hour // SHIFT_H, 2).astype(np.int64)
 
     @property
+    def shift_starts_us(self) -> Instants:
+        """The instants at which a shift of any day begins [us]."""
+        return self.slots_us[np.flatnonzero(np.diff(3 * self.day + self.shift, prepend=-1))]
+
+    def ends_of_days_us(self, times_us: Instants) -> Instants:
+        """The midnight that ends the day of each instant [us]."""
+        return self.day_starts_us[np.searchsorted(self.day_starts_us, times_us, side="right")]
+
+    @property
     def weekday(self) -> Instants:
         """The day of the week of each local day, shape (d,): 0 is Monday."""
         noon_days = (self.day_starts_us[:-1] + 12 * 3_600_000_000) // 86_400_000_000

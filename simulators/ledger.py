@@ -4,8 +4,8 @@ An append-only CSV `point,time_us,value,status,produced_us` with that header; ti
 values as Python prints a float. time_us is what the source says, produced_us when it sent the reading: they differ
 where a clock is wrong. Rows stand in the order of sending. A row is in the file before any client can see its value,
 and is never written twice. The ledger is also what the servers serve history from, and so what carries the plant over
-a restart. Beside it lie `LEDGER.plant.json` (which plant this is: a ledger is never continued by another one) and
-`LEDGER.delivered` (how far the badge gate got its receipts).
+a restart. Beside it lie `LEDGER.plant.json` (which plant this is: a ledger is never continued by another one),
+`LEDGER.delivered` (how far the badge gate got its receipts) and `LEDGER.rosters` (how far the rosters are written).
 
 Holds against kill -9 of the simulator, not against power failure: rows are flushed to the operating system, not to the
 disk. The file grows by about 20 MB a day of live values at 1 Hz.
@@ -58,6 +58,7 @@ class Ledger:
         """Open or create the ledger at `path` for `plant`, a description that must be the same every time."""
         self.path = path
         self._delivered_path = path.with_name(path.name + ".delivered")
+        self._rosters_path = path.with_name(path.name + ".rosters")
         self._columns: dict[str, Column] = {}
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+", encoding="utf-8", newline="\n")
@@ -66,6 +67,7 @@ class Ledger:
             self._load()
             if self.count() == 0:
                 self._delivered_path.unlink(missing_ok=True)
+                self._rosters_path.unlink(missing_ok=True)
             self._settle_plant(plant)
         except BaseException:
             self._file.close()
@@ -128,13 +130,19 @@ class Ledger:
 
     def delivered(self) -> int:
         """How many of the badge gate's messages are known to be receipted, counted from the first without a hole."""
-        if not self._delivered_path.exists():
-            return 0
-        return int(self._delivered_path.read_text(encoding="ascii"))
+        return _number_in(self._delivered_path)
 
     def save_delivered(self, count: int) -> None:
         """Remember `count` for the next start, all or nothing."""
         _replace(self._delivered_path, f"{count}\n")
+
+    def rosters_us(self) -> int:
+        """Up to which midnight the rosters are known to be written [us]; 0: none is."""
+        return _number_in(self._rosters_path)
+
+    def save_rosters_us(self, midnight_us: int) -> None:
+        """Remember `midnight_us` for the next start, all or nothing."""
+        _replace(self._rosters_path, f"{midnight_us}\n")
 
     def _lock(self) -> None:
         try:
@@ -194,6 +202,11 @@ def read_plant(path: Path) -> dict[str, object] | None:
     except FileNotFoundError:
         return None
     return noted
+
+
+def _number_in(path: Path) -> int:
+    """The number that the file holds; 0 where there is no file."""
+    return int(path.read_text(encoding="ascii")) if path.exists() else 0
 
 
 def _plant_path(path: Path) -> Path:

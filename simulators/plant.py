@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from simulators.badge_gate import POINT as STAFF
 from simulators.badge_gate import BadgeGate, Broker
@@ -24,6 +25,7 @@ from simulators.ledger import Ledger, Row
 from simulators.link import Disturbance, Link, disturb
 from simulators.opcua_server import PlantServer
 from simulators.plants import Plant
+from simulators.roster import Rosters
 from simulators.timeline import CADENCE_US, micros
 
 NO_FAULTS = Faults()
@@ -41,6 +43,7 @@ class Settings:
     link: what befalls the network between the OPC UA server and its clients.
     renamed: points whose OPC UA nodes go by another name than their own.
     speed: how many times as fast as the clock its time runs on from present_us; 0: it stands still.
+    rosters: the folder into which its rosters are dropped; None: nobody writes any.
     """
 
     opcua_port: int
@@ -52,6 +55,7 @@ class Settings:
     faults: Faults = NO_FAULTS
     link: Disturbance | None = None
     renamed: Mapping[str, str] = field(default_factory=dict)
+    rosters: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a rate that this server cannot hold or that would never tick."""
@@ -74,19 +78,23 @@ def complete_history(
 ) -> None:
     """Write the quarter-hours produced up to and including `until_us` that the ledger lacks."""
     for point in points:
-        ledger.append(rows_of(point, produced(plant, point, faults), until_us=until_us))
+        ledger.append(rows_of(point, produced(plant, point, faults).until(until_us)))
 
 
 def produced(plant: Plant, point: str, faults: Faults) -> Readings:
-    """Every quarter-hourly reading of the point's whole life, faults and all; chance does not depend on the present."""
+    """Every reading of the point's whole life, quarter-hourly or one a shift, faults and all; chance does not depend on
+    the present. A roster is handed in when its day has ended.
+    """
     undisturbed = Readings.of(*plant.series_us(point, plant.first_us, plant.last_us))
-    return faults.disturb(plant, point, undisturbed)
+    readings = faults.disturb(plant, point, undisturbed)
+    if plant.points[point].protocol != "roster":
+        return readings
+    return replace(readings, produced_us=plant.grid.ends_of_days_us(readings.produced_us))
 
 
-def rows_of(point: str, readings: Readings, *, until_us: int) -> list[Row]:
-    """The readings produced up to and including `until_us`, as rows."""
-    past = readings.take(readings.produced_us <= until_us)
-    columns = (past.time_us, past.value, past.status, past.produced_us)
+def rows_of(point: str, readings: Readings) -> list[Row]:
+    """The readings as rows of the ledger."""
+    columns = (readings.time_us, readings.value, readings.status, readings.produced_us)
     return [Row(point, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
@@ -100,7 +108,7 @@ async def run_plant(
 ) -> None:
     """Serve the plant until `stop` is set; calls `ready` with the server and the address at which clients find it.
 
-    By then the history is complete and both devices are up.
+    By then the history is complete, its rosters are written, and the devices are up.
     """
     until_us = now_us() if settings.present_us is None else settings.present_us
     if until_us < plant.first_us:
@@ -108,19 +116,24 @@ async def run_plant(
             f"the plant starts on {plant.timeline.first_day}, after its present; choose an earlier day"
         )
     complete_history(plant, ledger, plant.point_names("opcua"), until_us, settings.faults)
-    gate = None
+    gate = rosters = None
     if settings.broker and plant.point_names("mqtt"):
         complete_history(plant, ledger, (STAFF,), until_us, settings.faults)
         gate = BadgeGate(settings.broker, ledger, settings.gate or gate_name(plant), plant.timeline.tz)
+    if settings.rosters:
+        rosters = Rosters(settings.rosters, plant, ledger)
+        complete_history(plant, ledger, rosters.points, until_us, settings.faults)
+        rosters.write()
     async with _served(plant, ledger, settings) as (server, url):
         try:
             if gate:
                 gate.start()
             ready(server, url)
+            devices = _Devices(server, gate, rosters)
             if settings.present_us is None:
-                await _live(plant, ledger, server, gate, settings, stop)
+                await _live(plant, ledger, devices, settings, until_us, stop)
             elif settings.speed:
-                await _fast(plant, ledger, server, gate, settings, stop)
+                await _fast(plant, ledger, devices, settings, stop)
             await stop.wait()
         finally:
             if gate:
@@ -143,52 +156,64 @@ async def _served(plant: Plant, ledger: Ledger, settings: Settings) -> AsyncIter
         trouble.cancel()
 
 
+@dataclass(frozen=True)
+class _Devices:
+    """Through what clients learn of a running plant's readings."""
+
+    server: PlantServer
+    gate: BadgeGate | None
+    rosters: Rosters | None
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The points that people write down."""
+        return self.rosters.points if self.rosters else ()
+
+    async def show(self, fresh: Sequence[Row]) -> None:
+        """Hand over rows that have just come into the ledger."""
+        elsewhere = {STAFF, *self.written}
+        await self.server.show([row for row in fresh if row.point not in elsewhere])
+        if self.gate and any(row.point == STAFF for row in fresh):
+            self.gate.wake()
+        if self.rosters and any(row.point in self.written for row in fresh):
+            self.rosters.write()
+
+
 async def _live(
-    plant: Plant,
-    ledger: Ledger,
-    server: PlantServer,
-    gate: BadgeGate | None,
-    settings: Settings,
-    stop: asyncio.Event,
+    plant: Plant, ledger: Ledger, devices: _Devices, settings: Settings, until_us: int, stop: asyncio.Event
 ) -> None:
-    """Produce readings at every tick. A tick that comes late is skipped, never back-dated."""
+    """Produce readings at every tick after the history's end. A tick that comes late is skipped, never back-dated."""
     period_us = round(1_000_000 / settings.rate_hz)
-    tick_us = _next_tick(now_us(), period_us)
+    written = {point: produced(plant, point, settings.faults) for point in devices.written}
+    before_us, tick_us = until_us, _next_tick(now_us(), period_us)
     while not await _stopped(stop, tick_us):
         rows = [Row.good(name, tick_us, plant.value_us(name, tick_us)) for name in plant.point_names("opcua")]
         minute_us = tick_us - tick_us % STAFF_PERIOD_US
-        if gate:
+        if devices.gate:
             rows.append(Row.good(STAFF, minute_us, plant.value_us(STAFF, minute_us)))
+        rows += _rows_between(written, before_us, tick_us)
         fresh = ledger.append(rows)
         if not fresh:
             log.warning("the clock stepped back; nothing is produced until it has caught up")
-        await server.show([row for row in fresh if row.point != STAFF])
-        if gate and any(row.point == STAFF for row in fresh):
-            gate.wake()
-        tick_us = _next_tick(max(tick_us, now_us()), period_us)
+        await devices.show(fresh)
+        before_us, tick_us = tick_us, _next_tick(max(tick_us, now_us()), period_us)
 
 
-async def _fast(
-    plant: Plant,
-    ledger: Ledger,
-    server: PlantServer,
-    gate: BadgeGate | None,
-    settings: Settings,
-    stop: asyncio.Event,
-) -> None:
+async def _fast(plant: Plant, ledger: Ledger, devices: _Devices, settings: Settings, stop: asyncio.Event) -> None:
     """Run through the quarter-hours after the present, each shown when the plant's own time reaches it."""
-    points = [*plant.point_names("opcua"), *([STAFF] if gate else [])]
+    points = [*plant.point_names("opcua"), *([STAFF] if devices.gate else []), *devices.written]
     readings = {point: produced(plant, point, settings.faults) for point in points}
     end_us = micros(plant.timeline.reporting_end)
     begun_us, present_us = now_us(), settings.present_us or plant.first_us
     slot_us = present_us + CADENCE_US
     while slot_us <= end_us and not await _stopped(stop, begun_us + round((slot_us - present_us) / settings.speed)):
-        rows = [row for point in points for row in rows_of(point, readings[point].between(slot_us), until_us=slot_us)]
-        fresh = ledger.append(rows)
-        await server.show([row for row in fresh if row.point != STAFF])
-        if gate and any(row.point == STAFF for row in fresh):
-            gate.wake()
+        await devices.show(ledger.append(_rows_between(readings, slot_us - CADENCE_US, slot_us)))
         slot_us += CADENCE_US
+
+
+def _rows_between(readings: Mapping[str, Readings], after_us: int, until_us: int) -> list[Row]:
+    """What each point's readings have between two instants of production, as rows."""
+    return [row for point, each in readings.items() for row in rows_of(point, each.between(after_us, until_us))]
 
 
 def _next_tick(after_us: int, period_us: int) -> int:

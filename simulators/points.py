@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Instants = NDArray[np.int64]
+Protocol = Literal["opcua", "mqtt", "roster"]
 
 
 class Kind(Enum):
@@ -25,6 +26,8 @@ class Kind(Enum):
 class Point:
     """One measuring point: its unit, what kind of number it is, the decimals its device shows, its protocol.
 
+    A point of protocol `roster` is what the leader of `team` writes down for each shift.
+
     `modulus` is where a counter's register rolls over to 0; None for a register that never does in a plant's life.
     `meter` is the instrument's name in the plan's register.
     """
@@ -33,9 +36,10 @@ class Point:
     unit: str
     kind: Kind
     decimals: int
-    protocol: Literal["opcua", "mqtt"] = "opcua"
+    protocol: Protocol = "opcua"
     modulus: float | None = None
     meter: str = ""
+    team: str = ""
 
     @property
     def is_whole(self) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 
 from simulators.errors import SimulatorError
 from simulators.grid import Grid
-from simulators.points import Floats, Instants, Point
+from simulators.points import Floats, Instants, Point, Protocol
 from simulators.timeline import Timeline, micros
 
 ALERT_FIRST_DAY = 40
@@ -105,12 +105,12 @@ class Plant(ABC):
         """The last instant that the plant knows [us]."""
         return int(self.grid.slots_us[-1])
 
-    def point_names(self, protocol: str) -> tuple[str, ...]:
-        """The points that reach a client over `protocol`: opcua or mqtt."""
+    def point_names(self, protocol: Protocol) -> tuple[str, ...]:
+        """The points that reach a client over `protocol`."""
         return tuple(name for name, point in self.points.items() if point.protocol == protocol)
 
     def series(self, point: str, start: datetime, end: datetime) -> tuple[Instants, Floats]:
-        """Quarter-hourly readings in [start, end], as (times [us], values).
+        """Readings in [start, end], as (times [us], values): quarter-hourly, of a roster at the start of each shift.
 
         Both ends belong to it: the energy of the last interval needs the register's reading at its end.
         """
@@ -118,8 +118,9 @@ class Plant(ABC):
 
     def series_us(self, point: str, start_us: int, end_us: int) -> tuple[Instants, Floats]:
         """Like `series`, with the bounds in microseconds since the epoch."""
-        grid = self.grid.slots_us
-        chosen = grid[np.searchsorted(grid, start_us) : np.searchsorted(grid, end_us, side="right")]
+        written = self.points[point].protocol == "roster"
+        due = self.grid.shift_starts_us if written else self.grid.slots_us
+        chosen = due[np.searchsorted(due, start_us) : np.searchsorted(due, end_us, side="right")]
         return chosen, self._read(point, chosen)
 
     def value(self, point: str, instant: datetime) -> float:

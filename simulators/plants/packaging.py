@@ -6,7 +6,8 @@ Relations, and where they come from:
 - The lines were manual before: a tenth of the rate, which is the factor in the public document.
 - A line that is down for the day (change-over, lack of bottles) does not run and makes no bottles; the hours of
   the lines that run are what a rate per line stands on.
-- People come by badge; the roster is what the shift leader wrote, badge plus the late and the forgotten.
+- People come by badge. Two teams of eight lines each write a roster besides: whom the leader counted at the start of
+  each shift, now and then a head too many or too few.
 
 Simplifications: all running lines share one day's pace; bottles that break are not counted.
 """
@@ -19,12 +20,13 @@ import numpy as np
 
 from simulators.grid import SLOT_H, ar1, counted, counted_pieces, streams
 from simulators.plants.base import Effect, Plant, Works
-from simulators.points import Floats, Kind, Point, by_name
+from simulators.points import Floats, Instants, Kind, Point, by_name
 
 LINES = 16
 SHIFT_HOURS = (8.0, 16.0)
 BREAK_HOURS = (12.0, 13.0)
 WEEKDAYS = 5
+TEAMS = {"roster_team1": "包装一班", "roster_team2": "包装二班"}
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class PackagingParameters(Works):
     heads_before: int = 300
     heads_after: int = 99
     absence_share: float = 0.04
+    miscount_share: float = 0.01
     line_down_share: float = 0.05
     pace_sd: float = 0.03
     pace_rho_daily: float = 0.5
@@ -53,6 +56,7 @@ class Packaging(Plant):
         Point("hall_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 1),
         Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
+        *(Point(name, "head", Kind.STATE, 0, protocol="roster", team=team) for name, team in TEAMS.items()),
         *(Point(f"line{number:02}_bottles", "piece", Kind.COUNTER, 0) for number in range(1, LINES + 1)),
     )
     parameters: PackagingParameters
@@ -77,7 +81,7 @@ class Packaging(Plant):
 
     def _draw(self) -> dict[str, Floats]:
         p, grid = self.parameters, self.grid
-        pace_rng, down_rng, people, pieces = streams(self.seed, 4)
+        pace_rng, down_rng, people, pieces, leaders = streams(self.seed, 5)
         workday = (grid.weekday < WEEKDAYS)[grid.day]
         on_shift = workday & (grid.hour >= SHIFT_HOURS[0]) & (grid.hour < SHIFT_HOURS[1])
         working = on_shift & ~((grid.hour >= BREAK_HOURS[0]) & (grid.hour < BREAK_HOURS[1]))
@@ -86,7 +90,8 @@ class Packaging(Plant):
         up = (down_rng.random((LINES, grid.days)) >= p.line_down_share)[:, grid.day] & working
         heads = np.rint(grid.stepped(p.heads_before, p.reached(p.heads_before, p.heads_after))).astype(np.int64)
         first_slot = np.searchsorted(grid.slots_us, grid.day_starts_us[:-1])
-        came = people.binomial(heads[first_slot], 1 - p.absence_share)[grid.day]
+        came = people.binomial(heads[first_slot], 1 - p.absence_share)
+        rosters = self._rosters(leaders, heads[first_slot], came)
         per_line = [counted_pieces(pieces, rate * SLOT_H * running) for running in up]
         bottles = np.sum(per_line, axis=0)
         raw = {
@@ -94,6 +99,16 @@ class Packaging(Plant):
             "lines_running": up.sum(axis=0).astype(np.float64),
             "hall_state": working.astype(np.float64),
             "energy": p.kwh_per_bottle * bottles + counted(np.full(len(grid.slots_us), p.standby_kw * SLOT_H)),
-            "staff_on_shift": np.where(on_shift, came, 0.0),
+            "staff_on_shift": np.where(on_shift, came[grid.day], 0.0),
         }
+        raw |= {name: np.where(on_shift, written[grid.day], 0.0) for name, written in rosters.items()}
         return raw | {f"line{number:02}_bottles": counter for number, counter in enumerate(per_line, start=1)}
+
+    def _rosters(self, rng: np.random.Generator, heads: Instants, came: Instants) -> dict[str, Instants]:
+        """What each team's leader writes of the day shift, shape (d,): who of the team came, or a miscount."""
+        first = rng.hypergeometric(heads // 2, heads - heads // 2, came)
+        share = self.parameters.miscount_share
+        return {
+            name: present + rng.binomial(present, share) - rng.binomial(present, share)
+            for name, present in zip(TEAMS, (first, came - first), strict=True)
+        }

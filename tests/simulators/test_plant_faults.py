@@ -130,7 +130,7 @@ def test_whatever_befalls_a_count_it_stays_a_whole_number(kind):
 def test_client_sees_of_a_disturbed_count_what_the_ledger_holds(kind, size, point):
     seen = disturbed(kind, point, size).take(np.arange((FIRST + DAYS) * 96))
     wire = variant_type(PLANT.points[point])
-    sent = [data_value(row, wire).Value.Value for row in rows_of(point, seen, until_us=PLANT.last_us)]
+    sent = [data_value(row, wire).Value.Value for row in rows_of(point, seen)]
     assert sent == seen.value.tolist()
     assert {type(value) for value in sent} == {int}
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import io
 
+import numpy as np
+
 from simulators.faults import Faults
 from simulators.plans import plan_text
 from simulators.plant import produced
@@ -13,6 +15,7 @@ from simulators.scenarios import Scenario, scenario
 from simulators.timeline import Timeline, from_micros, micros
 from verification.engine.result import Context, Result
 from verification.engine.verify import needed_points, verify
+from verification.model import RowFlag
 from verification.plan import Plan, parse_plan, plan_digest
 from verification.series.columns import Series
 from verification.table.read import read_table
@@ -45,7 +48,8 @@ def _metered(case: Scenario, seed: int) -> tuple[bytes, Plan, Plant, dict[str, S
     for point in needed_points(plan):
         found = produced(plant, point, Faults(case.faults, seed))
         found = found.take(found.produced_us <= micros(timeline.reporting_end))
-        readings[point] = Series.of(found.time_us, found.value, found.status)
+        flag = RowFlag.MANUAL if plant.points[point].protocol == "roster" else 0
+        readings[point] = Series.of(found.time_us, found.value, found.status, np.full(len(found), flag))
     return text, plan, plant, readings
 
 

@@ -264,6 +264,16 @@ def test_a_running_line_without_output_is_not_used():
     assert only(result).reporting.used == 119
 
 
+def test_people_at_a_line_that_stands_contradict_nothing():
+    tons = 656 + 40 * np.sin(np.arange(250) * 1.7)
+    tons[180] = 0.0
+    staff = msgspec.structs.replace(PLAN.points["line_state"], unit="head")
+    plan = changed(PLAN, points=PLAN.points | {"staff": staff})
+    result = judge(plan, readings=line(PLAN, output_t=tons) | {"staff": READINGS["line_state"]})
+    assert "ZERO_OUTPUT_WHILE_RUNNING" not in codes(result)
+    assert only(result).reporting.used == 120
+
+
 def test_bad_readings_duplicates_and_contradictions_are_named():
     energy = READINGS["ac_energy"]
     extra = Series.of(

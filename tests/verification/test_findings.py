@@ -12,7 +12,7 @@ from verification.texts import fill, names_of
 
 COUNTS = ("count", "n", "p", "days", "dates", "hours", "runs", "used", "expected")
 # Texts whose number stands beside no word that has two forms: `(2×)`, `18 of 40 dates`.
-COUNTED_ASIDE = {"COUNTER_ROLLOVER", "COUNTER_REPLACED", "BACKFILLED_SHARE", "MANUAL_SHARE"}
+COUNTED_ASIDE = {"COUNTER_ROLLOVER", "COUNTER_REPLACED", "BACKFILLED_SHARE", "MANUAL_SHARE", "MANUAL_CROSS_CHECK"}
 PLURALS = (
     "days intervals readings times values rows points gaps hours runs dates batches parameters shifts weeks "
     "months are were have lie carry share miss stand they those ones"

@@ -10,12 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulators.plans import plan_text
+from simulators.timeline import Timeline
 from tests.verification.lines import PLAN_BYTES, changed, codes, hengkang_plan, line, micros, only, with_point
 from verification.engine.verify import verify
+from verification.finding_catalogue import CATALOGUE
 from verification.model import PointKind, RowFlag
 from verification.plan import MeterChange, Plan, Point, Window, parse_plan
 from verification.plan.shape import Balance, Bill, Event, RunState
 from verification.quality.copied import find_copies
+from verification.quality.points import only_checking_points
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Series
@@ -44,11 +48,12 @@ NOISY = 50 + RNG.normal(0, 1, HOURS)
 COUNTER = np.cumsum(1000 + RNG.normal(0, 50, HOURS))
 
 
-def found(value, time_us=TIMES, *, plan=PLAN, flags=None) -> dict[str, dict]:
+def found(value, time_us=TIMES, *, plan=PLAN, flags=None, only_checks=False) -> dict[str, dict]:
     """What is found in readings of the baseline."""
     series = Series.of(time_us, value, flags=flags)
     calendar, later = Calendar.of(plan, "baseline"), Calendar.of(plan, "reporting")
-    findings = check_readings("x", plan.points["x"], [(calendar, series), (later, Series.of([], []))])
+    windows = [(calendar, series), (later, Series.of([], []))]
+    findings = check_readings("x", plan.points["x"], windows, only_checks=only_checks)
     return {finding.code: finding.data for finding in findings}
 
 
@@ -270,6 +275,33 @@ def test_backfilled_and_manual_readings_are_counted(flag: RowFlag, count: int, c
     flags = np.zeros(HOURS, dtype=np.uint8)
     flags[:count] = flag
     assert list(found(NOISY, flags=flags)) == ([code] if code else [])
+
+
+def test_manual_readings_are_a_warning_where_a_figure_stands_on_them_and_a_note_where_they_only_check():
+    flags = np.full(HOURS, RowFlag.MANUAL, dtype=np.uint8)
+    severities = {}
+    for only_checks in (False, True):
+        (code,) = found(NOISY, flags=flags, only_checks=only_checks)
+        severities[code] = CATALOGUE[code].severity
+    assert severities == {"MANUAL_SHARE": "warning", "MANUAL_CROSS_CHECK": "info"}
+
+
+MEASURED_BY_ROSTER = {"measures": {"staff": {"inputs": {"staff": "roster_team1"}}}}
+GATED_BY_ROSTER = {"run_state": {"point": "roster_team1", "gate": False}}
+
+
+@pytest.mark.parametrize(
+    ("amend", "checking"),
+    [
+        ({}, {"roster_team1", "roster_team2"}),
+        (MEASURED_BY_ROSTER, {"roster_team2"}),
+        (GATED_BY_ROSTER, {"roster_team2"}),
+        ({"balances": None}, set()),
+    ],
+)
+def test_point_only_checks_where_no_measure_and_no_run_state_reads_it(amend, checking):
+    text = plan_text("yangshao", "hall", Timeline(dt.date(2026, 1, 5)), amend)
+    assert only_checking_points(parse_plan(text.encode())) == checking
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from importlib import resources
+from pathlib import Path
 
 import pytest
+import yaml
 
 from simulators.scenarios import scenario, scenarios
 from tests.verification.scenarios import judged, judged_from_a_table
@@ -49,3 +52,33 @@ def test_fraud_on_one_meter_leaves_the_measures_of_other_meters_alone(name: str)
         "energy": "inconclusive",
         "so2": "met",
     }
+
+
+HEADCOUNT_FRAUDS = ["roster-understated", "badge-avoided"]
+
+
+@pytest.mark.parametrize("name", HEADCOUNT_FRAUDS)
+def test_fraud_on_the_headcount_is_seen_by_the_other_count_and_leaves_the_rate_alone(name: str):
+    result, _ = judged(name, seed=1)
+    assert {measure.name: measure.verdict.state for measure in result.measures} == {
+        "rate": "met",
+        "staff": "inconclusive",
+        "productivity": "inconclusive",
+    }
+
+
+@pytest.mark.parametrize("name", HEADCOUNT_FRAUDS)
+def test_without_the_balance_of_badge_and_roster_the_headcount_would_pass(name: str, tmp_path: Path):
+    """What the check is worth: an untrue saving of people, signed far from its truth."""
+    said = yaml.safe_load((resources.files("simulators.scenarios") / f"frauds/{name}.yaml").read_text("utf-8"))
+    said["amend"] = said.get("amend", {}) | {"balances": []}
+    path = tmp_path / "frauds" / f"{name}.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(said, allow_unicode=True), encoding="utf-8")
+    result, truth = judged(str(path), seed=1)
+    staff = next(measure for measure in result.measures if measure.name == "staff")
+    assert staff.verdict.state == "met"
+    assert abs(float(staff.effect.delta) - truth["staff"]) > 10 * float(staff.effect.expanded_uncertainty)
+    hall = scenario(name).parameters
+    present_before = hall.heads_before * (1 - hall.absence_share)
+    assert truth["staff"] > -0.6 * present_before, "in truth the limit of 60 % fewer is missed"

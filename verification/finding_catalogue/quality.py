@@ -82,6 +82,12 @@ ENTRIES = {
         "Read this point by an edge agent.",
         "改由边缘代理采集该测点。",
     ),
+    "MANUAL_CROSS_CHECK": Entry(
+        "info", None,
+        "{percent} % of the readings of {point} in the {window} window ({count}) were written by a person. No figure "
+        "stands on them: they only check other points.",
+        "{window}内测点 {point} 有 {percent} %（{count} 个）的读数为人工填报，仅用于核对其他测点，不参与任何数值计算。",
+    ),
     "IMPOSSIBLE_VALUES": Entry(
         "warning", None,
         "{count} {count:reading|readings} of {point} {count:lies|lie} outside {low} to {high} {unit}, first "

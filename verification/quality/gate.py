@@ -19,7 +19,7 @@ from verification.plan.resolve import adjustment_formula
 from verification.plan.shape import Plan
 from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
-from verification.quality.points import PointWindow
+from verification.quality.points import PointWindow, run_states
 from verification.quality.window import WindowData
 from verification.series.calendar import BY_DATE
 from verification.series.columns import Booleans, Integers
@@ -118,8 +118,7 @@ def _impossible(
             without = metered & metered_too & (numerator == 0) & (denominator > 0)
             marks.append(("STUCK_VALUES", spec.numerator.formula.text, without, {}))
         # In a batch process a short interval may well have no output, so only days and longer ones contradict.
-        states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
-        for name in states if plan.interval in BY_DATE and output.extent == "total" else []:
+        for name in run_states(plan) if plan.interval in BY_DATE and output.extent == "total" else []:
             contradicted = metered & (denominator == 0) & (window.points[name].value >= RUNNING)
             marks.append(("ZERO_OUTPUT_WHILE_RUNNING", output.text, contradicted, {"state": name}))
     excluded = np.logical_or.reduce([marked for _, _, marked, _ in marks] or [np.zeros(len(calendar), dtype=bool)])
@@ -244,7 +243,7 @@ def _productive_days(plan: Plan, window: PointWindow, data: WindowData, absent: 
     consumed = spec.activity == "denominator" and not spec.numerator.formula.points & set(absent)
     if calendar.label == "baseline" and consumed:
         return 0
-    states = [window.points[name] for name, point in plan.points.items() if point.kind is PointKind.STATE]
+    states = [window.points[name] for name in run_states(plan)]
     stood_still = any(state.present.any() and bool((state.value[state.present] < RUNNING).all()) for state in states)
     return 0 if stood_still else None
 

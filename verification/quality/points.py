@@ -20,6 +20,7 @@ from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Series, clean, empty_series
 from verification.series.intervals import IntervalValues, interval_values
+from verification.units import same_dimension
 
 HOUR_US = 3_600_000_000
 NO_CONSTANTS: Mapping[str, float] = {}
@@ -62,17 +63,26 @@ def needed_points(plan: Plan) -> list[str]:
     """The points whose readings a verification uses, in order of name: those of the measures and of their models'
     alternatives, of adjustments, bills and balances, and run states.
     """
-    balances = [side for balance in plan.balances for side in (balance.left, balance.right)]
     return sorted(
         {
-            *_states(plan),
+            *(name for name, point in plan.points.items() if point.kind is PointKind.STATE),
             *(name for spec in measure_specs(plan) for name in spec.points),
             *(name for spec in measure_specs(plan) for one in spec.alternatives for name in one.formula.points),
             *(name for each in plan.adjustments for name in adjustment_points(plan, each)),
-            *(bill.point for bill in plan.bills),
-            *(name for side in balances for name in plan_formula(plan, side).points),
+            *_check_points(plan),
         }
     )
+
+
+def only_checking_points(plan: Plan) -> frozenset[str]:
+    """The points of bills and balances on which no measure stands: they can withdraw a figure, and make none."""
+    return _check_points(plan).difference(*(grounds(plan, spec) for spec in measure_specs(plan)))
+
+
+def _check_points(plan: Plan) -> frozenset[str]:
+    """The points of bills and balances."""
+    sides = [side for balance in plan.balances for side in (balance.left, balance.right)]
+    return frozenset(bill.point for bill in plan.bills).union(*(plan_formula(plan, side).points for side in sides))
 
 
 def adjustment_points(plan: Plan, adjustment: Adjustment) -> frozenset[str]:
@@ -85,7 +95,7 @@ def grounds(plan: Plan, spec: MeasureSpec) -> frozenset[str]:
     that it is held against, of its signed adjustments, and the states that tell when the line ran.
     """
     alternatives = (one.formula.points for one in spec.alternatives)
-    return adjusting_points(plan, spec.name).union(spec.points, _states(plan), *alternatives)
+    return adjusting_points(plan, spec.name).union(spec.points, run_states(plan), *alternatives)
 
 
 def adjusting_points(plan: Plan, measure: str) -> frozenset[str]:
@@ -93,8 +103,13 @@ def adjusting_points(plan: Plan, measure: str) -> frozenset[str]:
     return frozenset[str]().union(*(adjustment_points(plan, one) for one in signed_formulas(plan, measure)))
 
 
-def _states(plan: Plan) -> list[str]:
-    return [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
+def run_states(plan: Plan) -> list[str]:
+    """The states that tell when the line ran: the plan's run state, and every state that counts nothing, such as
+    people, who may be there while the line stands.
+    """
+    gating = plan.run_state.point if plan.run_state else None
+    states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
+    return [name for name in states if name == gating or same_dimension(plan.points[name].unit, "1")]
 
 
 def calendars(plan: Plan) -> list[Calendar]:
@@ -122,13 +137,14 @@ def point_windows(plan: Plan, used: Mapping[str, Series]) -> tuple[dict[WindowNa
     values: list[dict[str, IntervalValues]] = [{} for _ in each]
     hangs: list[dict[str, Booleans]] = [{} for _ in each]
     findings: list[Finding] = []
+    only_checking = only_checking_points(plan)
     for name in sorted(used):
         cleaned, found = clean(name, used[name])
         findings += found
         cleaned, found = plausible(name, plan, cleaned)
         findings += found
         windows = [(calendar, cleaned.within([calendar.span_us])) for calendar in each]
-        findings += check_readings(name, plan.points[name], windows)
+        findings += check_readings(name, plan.points[name], windows, only_checks=name in only_checking)
         for index, (calendar, series) in enumerate(windows):
             values[index][name], found = interval_values(plan, name, series, calendar)
             findings += found

@@ -61,15 +61,19 @@ def _limits(plan: Plan, name: str) -> tuple[float, float]:
     )
 
 
-def check_readings(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
-    """Everything that is suspicious about the cleaned readings of a point in the plan's windows."""
+def check_readings(
+    name: str, point: Point, windows: Sequence[tuple[Calendar, Series]], *, only_checks: bool = False
+) -> list[Finding]:
+    """Everything that is suspicious about the cleaned readings of a point in the plan's windows. `only_checks`: no
+    figure stands on the point, others are held against it.
+    """
     findings: list[Finding] = []
     for calendar, series in windows:
         findings += _gaps(name, point, calendar, series)
         findings += _spikes(name, point, calendar, series)
         findings += _clock_steps(name, point, calendar, series)
         findings += _clock_skew(name, point, calendar, series)
-        findings += _sources(name, calendar, series)
+        findings += _sources(name, calendar, series, "MANUAL_CROSS_CHECK" if only_checks else "MANUAL_SHARE")
     return [*findings, *_unit_changes(name, point, windows), *_copies(name, point, windows)]
 
 
@@ -178,14 +182,14 @@ def _centred(time_us: Integers, cadence_us: int) -> Integers:
     return centred
 
 
-def _sources(name: str, calendar: Calendar, series: Series) -> list[Finding]:
+def _sources(name: str, calendar: Calendar, series: Series, manual: str) -> list[Finding]:
     """The share of readings that were fetched after the fact or written by a person."""
     if not len(series):
         return []
     findings = []
     for code, flag, limit in (
         ("BACKFILLED_SHARE", RowFlag.BACKFILLED, BACKFILLED_PERCENT),
-        ("MANUAL_SHARE", RowFlag.MANUAL, 0),
+        (manual, RowFlag.MANUAL, 0),
     ):
         count = int((series.flags & np.uint8(flag) != 0).sum())
         if count * 100 > limit * len(series):
