@@ -128,27 +128,57 @@ class TestServer:
         await self._obey_faults(order)
 
     async def _obey_faults(self, order: dict[str, Any]) -> None:
-        """tick, stop: values by themselves; forget_sent: no Republish; forget_sessions: as after a restart.
-
-        renumber: the next message of the only subscription has the number `next`, and after `last` comes 1; lose: the
-        next message is gone before it is sent.
-        """
+        """tick, stop: values by themselves; forget_sessions: as after a restart."""
         if "tick" in order:
             await self.tick(**order["tick"])
         if "stop" in order and self.ticking is not None:
             self.ticking.cancel()
-        if "forget_sent" in order:
-            for subscription in self.server.iserver.subscription_service.subscriptions.values():
-                subscription._not_acknowledged_results.clear()
         if "forget_sessions" in order:
             for session in list(self.server.iserver._external_sessions.values()):
                 await session.close_session(delete_subs=True)
+        self._obey_faults_of_messages(order)
+
+    def _obey_faults_of_messages(self, order: dict[str, Any]) -> None:
+        """forget_sent: no Republish of so many; lose: the next message is gone before it is sent.
+
+        Of the only subscription: renumber: its next message has the number `next`, and after `last` comes 1; garble: a
+        message breaks the encoding, however often it is sent, and so does the history from then on.
+        """
+        for subscription in self.server.iserver.subscription_service.subscriptions.values():
+            for number in list(subscription._not_acknowledged_results)[: order.get("forget_sent", 0)]:
+                del subscription._not_acknowledged_results[number]
+        if "garble" in order:
+            self.garble()
         if "renumber" in order:
             self.renumber(**order["renumber"])
         if "lose" in order:
             for subscription in self.server.iserver.subscription_service.subscriptions.values():
                 subscription._triggered_datachanges.clear()
                 subscription._notification_seq = subscription._notification_seq % self.last_number + 1
+
+    def garble(self) -> None:
+        """Replace what waits to be published, and all history, by something of the right type that no one can read."""
+        five_of_nothing = b"\x05\x00\x00\x00\xff"
+        (subscription,) = self.server.iserver.subscription_service.subscriptions.values()
+
+        def pop_garbage(result: ua.PublishResult) -> None:
+            kind = ua.FourByteNodeId(ua.ObjectIds.DataChangeNotification_Encoding_DefaultBinary)
+            result.NotificationMessage.NotificationData.append(ua.ExtensionObject(kind, five_of_nothing))
+            subscription._triggered_datachanges.clear()
+            del subscription._pop_triggered_datachanges
+
+        async def read_garbage(*_: object) -> ua.HistoryReadResult:
+            kind = ua.FourByteNodeId(ua.ObjectIds.HistoryData_Encoding_DefaultBinary)
+            return ua.HistoryReadResult(HistoryData=ua.ExtensionObject(kind, five_of_nothing))
+
+        subscription._pop_triggered_datachanges = pop_garbage
+
+        def republish(number: int) -> ua.NotificationMessage:
+            sent = subscription._not_acknowledged_results.get(number)  # the library itself would forget it here
+            return ua.NotificationMessage() if sent is None else sent.NotificationMessage
+
+        subscription.republish = republish
+        self.server.iserver.history_manager._read_history = read_garbage
 
     def renumber(self, next: int, last: int) -> None:  # noqa: A002 - the order's own word
         (subscription,) = self.server.iserver.subscription_service.subscriptions.values()

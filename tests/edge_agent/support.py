@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
@@ -153,22 +153,22 @@ class StandInIngest:
         return [(name, time_us, value) for name, time_us, value, _ in self.flagged_rows()]
 
     def flagged_rows(self) -> list[tuple[str, int, float, int]]:
+        return list(self.each_row())
+
+    def each_row(self) -> Iterator[tuple[str, int, float, int]]:
+        """Every reading that arrived, in order: name, source time, value and flags."""
         with self._lock:
             items = sorted(self.batches.items())
         names: dict[tuple[int, int], str] = {}
-        found = []
         for (epoch, _), data in items:
             match batch.read_payload(batch.open_batch(data)):
                 case Catalogue(points, first):
                     names |= {(epoch, first + i): point.name for i, point in enumerate(points)}
                 case Rows() as rows:
-                    found += [
-                        (names.get((epoch, point), "not named yet"), time_us, value, flags)
-                        for point, time_us, value, flags in zip(
-                            rows.point, rows.time_us, rows.value, rows.flags, strict=True
-                        )
-                    ]
-        return found
+                    for point, time_us, value, flags in zip(
+                        rows.point, rows.time_us, rows.value, rows.flags, strict=True
+                    ):
+                        yield names.get((epoch, point), "not named yet"), time_us, value, flags
 
     def repeated(self) -> list[str]:
         """Each reading (point, source time, value) that came more than once, with the batches and rows that hold it."""

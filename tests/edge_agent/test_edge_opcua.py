@@ -292,3 +292,26 @@ def test_a_slow_publishing_interval_of_a_point_or_a_group_gathers_its_values(mak
     assert quick >= 2 * max(own, grouped)
     for name in names:  # gathered, not thinned out
         assert [value for found, _, value in agent.ingest.rows() if found == name][-steps:] == [*range(1, steps + 1)]
+
+
+def test_a_message_and_a_history_that_nobody_can_read_are_a_signed_gap_and_the_rest_goes_on(make_agent, own_opcua):
+    """Also sent again it cannot be read, and the history that should mend it neither."""
+    own_opcua.server.tell(add={"p": False})
+    agent = make_agent(sources=opcua_source(own_opcua, "a", "p"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "a", "p"), "both are live")
+    before = {name: (name, now_us(), 1.0) for name in "ap"}
+    own_opcua.tell(write=[before["a"]], show=[(*before["p"], 0)])
+    wait_for(lambda: set(before.values()) <= set(agent.ingest.rows()), "the values before")
+    own_opcua.server.tell(write=[("a", now_us(), 2.0)], show=[("p", now_us(), 2.0, 0)], garble=True)
+    wait_for(lambda: agent.status().sources["line"].bad, "the message is counted")
+    after = {name: (name, now_us(), 3.0) for name in "ap"}
+    own_opcua.tell(write=[after["a"]], show=[(*after["p"], 0)])
+    wait_for(lambda: set(after.values()) <= set(agent.ingest.rows()), "the values after")
+    wait_for(lambda: len(agent.ingest.gaps()) == 2, "the gaps")
+    assert sorted((gap.points, gap.start_us, gap.end_us) for gap in agent.ingest.gaps()) == [
+        ((number,), before[name][1], after[name][1]) for number, name in enumerate("ap")
+    ]
+    assert "Traceback" not in agent.log
+    assert agent.running()

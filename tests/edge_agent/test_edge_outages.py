@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_agent.clock import now_us
 from tests.edge_agent.support import AgentProcess, NodeOpcUa, OpcUaProcess, ticking_points, wait_for
 from tests.support.proxy import Proxy
 
@@ -199,7 +200,7 @@ def test_what_the_server_cannot_send_again_is_inside_a_signed_gap(make_agent, pl
     wait_for(lambda: caught_up(agent, {"asyncua": 1}), "the server is read")
     plant.proxies["asyncua"].black_hole()
     time.sleep(1.5)  # it sends what there are publish requests for
-    plant.servers["asyncua"].tell(forget_sent=True)
+    plant.servers["asyncua"].tell(forget_sent=100)
     plant.proxies["asyncua"].cut()
     plant.proxies["asyncua"].mend()
     wait_for(agent.ingest.gaps, "the gaps")
@@ -215,3 +216,35 @@ def test_what_the_server_cannot_send_again_is_inside_a_signed_gap(make_agent, pl
         mine = sorted((time_us, int(value)) for name, time_us, value in rows if name == f"asyncua.t{number}")
         holes = {(one[0], other[0]) for one, other in pairwise(mine) if other[1] > one[1] + 1}
         assert {(gap.start_us, gap.end_us) for gap in gaps if gap.points == (number,)} == holes
+
+
+def test_what_is_lost_between_messages_that_are_sent_again_is_a_gap_in_its_place(make_agent, own_opcua):
+    """Of three messages sent into the void the server has forgotten the first; the gap lies before the second."""
+    own_opcua.server.tell(add={"p": False})
+    with Proxy(own_opcua.server.port).running() as proxy:
+        node = {"p": {"node": own_opcua.node("p"), "unit": "kWh", "kind": "counter"}}
+        source = {"opcua": f"opc.tcp://127.0.0.1:{proxy.port}/test", "security": "None", "sampling_ms": 0}
+        agent = make_agent(sources={"line": source | {"publishing_ms": 50, "points": node}})
+        agent.ingest.start()
+        agent.start()
+        rows = [("p", now_us(), 1.0)]
+        wait_for(agent.ingest.rows, "the server's first value")
+        own_opcua.tell(show=[(*rows[0], 0)])
+        wait_for(lambda: rows[0] in agent.ingest.rows(), "the value before")
+        proxy.black_hole()
+        for value in (2.0, 3.0, 4.0):
+            rows.append(("p", now_us(), value))
+            own_opcua.tell(show=[(*rows[-1], 0)])
+            time.sleep(0.3)  # a message of its own
+        own_opcua.server.tell(forget_sent=1)
+        proxy.cut()
+        proxy.mend()
+        wait_for(lambda: rows[-1] in agent.ingest.rows(), "what is sent again")
+        rows.append(("p", now_us(), 5.0))
+        own_opcua.tell(show=[(*rows[-1], 0)])
+        wait_for(lambda: rows[-1] in agent.ingest.rows(), "the value after")
+        wait_for(agent.ingest.gaps, "the gap")
+    assert [row for row in agent.ingest.rows() if row[2]] == [row for row in rows if row[2] != 2.0]
+    assert [(gap.start_us, gap.end_us, gap.reason) for gap in agent.ingest.gaps()] == [
+        (rows[0][1], rows[2][1], "outage")
+    ]

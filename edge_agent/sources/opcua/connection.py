@@ -7,15 +7,18 @@ library neither decodes nor acknowledges what is published, and nothing reconnec
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Sequence
 
 from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.client.ua_client import UASocketProtocol
 from asyncua.client.ua_session import UaSession
+from asyncua.common.utils import NotEnoughData
 from asyncua.ua.ua_binary import struct_from_binary
-from asyncua.ua.uaerrors import BadMessageNotAvailable
+from asyncua.ua.uaerrors import BadMessageNotAvailable, UaStructParsingError
 
+from edge_agent.sources.opcua.decode import UndecodableError
 from edge_agent.sources.opcua.record import SessionRecord
 
 REQUEST_TIMEOUT_S = 10.0
@@ -23,6 +26,8 @@ REQUEST_TIMEOUT_S = 10.0
 SESSION_TIMEOUT_MS = 20 * 60_000
 RENEW_AT = 0.75  # of the channel's lifetime (Part 4, 5.5.2.1)
 PRODUCT_URI = "urn:retroproof:edge"
+# What the library raises on bytes that break the encoding: what its parts raise.
+MALFORMED = (NotEnoughData, UaStructParsingError, struct.error, LookupError, ValueError, TypeError, AttributeError)
 
 
 class Connection(Client):
@@ -96,11 +101,16 @@ class Connection(Client):
         return bytes(await self._protocol.send_request(request, timeout=0))
 
     async def republish(self, subscription: int, sequence: int) -> ua.NotificationMessage | None:
-        """The message of that number if the server still has it. asyncua's server answers with another where not."""
+        """The message of that number if the server still has it. asyncua's server answers with another where not.
+
+        Raises UndecodableError.
+        """
         try:
             message = await self.session.republish(subscription, sequence)
         except BadMessageNotAvailable:
             return None
+        except MALFORMED as err:
+            raise UndecodableError(f"a message cannot be read: {type(err).__name__}: {err}") from err
         return message if message.SequenceNumber == sequence else None
 
     def abort(self) -> None:

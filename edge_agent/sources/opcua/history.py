@@ -20,6 +20,7 @@ from asyncua.client.ua_session import UaSession
 from asyncua.ua.uaerrors import BadContinuationPointInvalid
 
 from edge_agent import clock
+from edge_agent.sources.opcua.connection import MALFORMED
 from edge_agent.sources.opcua.item import Item, Seam, key_of
 from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading, to_datetime, to_us
 from edge_agent.spool import Spool
@@ -113,7 +114,10 @@ class HistoryReader:
             await self._session.history_read(self._request(item, clock.now_us(), continuation, release=True))
 
     async def _read_page(self, item: Item, start_us: int, continuation: bytes = b"") -> _Page:
-        (result,) = await self._session.history_read(self._request(item, start_us, continuation))
+        try:
+            (result,) = await self._session.history_read(self._request(item, start_us, continuation))
+        except MALFORMED as err:
+            raise HistoryError(f"the server's history cannot be read: {type(err).__name__}: {err}") from err
         if continuation and result.StatusCode.is_bad():
             raise BadContinuationPointInvalid
         if result.StatusCode.is_bad():

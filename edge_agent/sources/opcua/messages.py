@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from asyncua import ua
 from asyncua.ua.uaerrors import BadNoSubscription, BadTimeout, BadTooManyPublishRequests
 
 from edge_agent import clock
@@ -131,9 +132,8 @@ class Messages:
         except TimeoutError as err:
             raise SessionSilentError(f"the server has sent nothing for {silence_s:.0f} s") from err
         except UndecodableError as err:
-            # It counts as lost: the next message's number shows it, and what can be mended is mended then.
-            self._status.bad += 1
-            log.error("a message cannot be read: source=%s reason=%r", self._name, str(err))
+            # The next message's number shows that it is missing, and what can be mended is mended then.
+            self._count_unreadable(err)
             return None
 
     async def _handle(self, found: Publication) -> list[tuple[int, int]]:
@@ -168,11 +168,11 @@ class Messages:
         fetched: list[tuple[int, int]] = []
         lost = 0
         while (sequence := _following(subscription.last)) != before and len(fetched) + lost < MOST_REPUBLISHED:
-            message = await self._connection.republish(identifier, sequence)
+            message = await self._repeated(identifier, sequence)
             if message is None and subscription.last == EARLY_LAST_SEQUENCE:
                 if before == 1:
                     break
-                message = await self._connection.republish(identifier, 1)
+                message = await self._repeated(identifier, 1)
             if message is not None:
                 await self._take(subscription, from_message(identifier, message, clock.now_us(), self._elements))
                 fetched.append((identifier, message.SequenceNumber))
@@ -181,15 +181,28 @@ class Messages:
             else:
                 lost += 1
                 subscription.last = sequence
+                self._lose(subscription.record)  # before the next message is taken: the gap lies in front of that
         if before is not None and len(fetched) + lost == MOST_REPUBLISHED:
             lost += (before - _following(subscription.last)) % LAST_SEQUENCE
             subscription.last = (before - 2) % LAST_SEQUENCE + 1
-        if lost:
             self._lose(subscription.record)
         if lost or fetched:
             self._status.republished += len(fetched)
             log.info("after a break: source=%s republished=%d lost=%d", self._name, len(fetched), lost)
         return fetched
+
+    async def _repeated(self, subscription: int, sequence: int) -> ua.NotificationMessage | None:
+        """The message of that number if the server still has it and it can be read."""
+        try:
+            return await self._connection.republish(subscription, sequence)
+        except UndecodableError as err:
+            # It would be as unreadable the next time, and everything after it would wait.
+            self._count_unreadable(err)
+            return None
+
+    def _count_unreadable(self, why: UndecodableError) -> None:
+        self._status.bad += 1
+        log.error("a message cannot be read: source=%s reason=%r", self._name, str(why))
 
     def _check_silence(self, speaking: Subscription) -> None:
         """One subscription may fall silent while another goes on."""

@@ -20,7 +20,7 @@ from asyncua.ua.uaerrors import UaError
 from edge_agent.backoff import Backoff
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.sources.opcua import record as session_record
-from edge_agent.sources.opcua.connection import Connection
+from edge_agent.sources.opcua.connection import MALFORMED, Connection
 from edge_agent.sources.opcua.history import HistoryReader
 from edge_agent.sources.opcua.item import Item
 from edge_agent.sources.opcua.messages import SessionGoneError
@@ -78,6 +78,10 @@ class OpcUaSource:
                 reason = str(err) or type(err).__name__
                 log.warning("the source is down: source=%s reason=%r", self._name, reason)
                 self._status.now("disconnected", reason)
+            except MALFORMED as err:
+                # What one server answers against the encoding must not end the other sources.
+                log.exception("the server's answer cannot be read: source=%s", self._name)
+                self._status.now("disconnected", f"the server's answer cannot be read: {type(err).__name__}: {err}")
             await asyncio.sleep(backoff.next_s())
 
     async def _connected(self, backoff: Backoff) -> None:
