@@ -17,12 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
+from verification.engine.models.linear import gram
+
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
 NODES = 41  # of rho, over six standard deviations of its posterior on either side of the mode
 REACH_SDS = 6.0
 Z_LOWEST, Z_HIGHEST = -1.0, 4.15  # atanh of rho: -0.76 to 0.9995; beyond it a series is a random walk
+# The mode is searched on these, in atanh of rho: anywhere, then about the best.
+COARSE = np.arctanh([-0.5, -0.25, 0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.98, 0.99, 0.997])
+FINE = np.linspace(-0.25, 0.25, 9), np.linspace(-0.05, 0.05, 9)
 ONE_SIGMA = 0.682689492137086  # the two-sided level of one standard deviation of a normal distribution
 LOWEST_DOF, HIGHEST_DOF = 0.5, 1e6
 PRECISION = 1e-11  # of a half-width and of degrees of freedom, relative
@@ -85,16 +90,12 @@ def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int 
     if size == 0:
         return none
     moments = _moments(np.vstack([basis.T, residuals / size]), follows)
-    coarse = np.arctanh(
-        np.array([-0.5, -0.25, 0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.98, 0.99, 0.997])
-    )
     try:
-        mode = float(coarse[np.argmax(_log_density(coarse, moments, dof)[0])])
+        mode = float(COARSE[np.argmax(_log_density(COARSE, moments, dof)[0])])
     except np.linalg.LinAlgError:  # the residuals lie among the columns: they are rounding
         return none
-    for half_width in (0.25, 0.05):
-        fine = mode + np.linspace(-half_width, half_width, 9)
-        mode = float(fine[np.argmax(_log_density(fine, moments, dof)[0])])
+    for steps in FINE:
+        mode += float(steps[np.argmax(_log_density(mode + steps, moments, dof)[0])])
     mode = min(max(mode, Z_LOWEST), Z_HIGHEST)
     reach = REACH_SDS * math.cosh(mode) / math.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
     nodes = np.linspace(max(mode - reach, Z_LOWEST), min(mode + reach, Z_HIGHEST), NODES)
@@ -134,9 +135,11 @@ def _moments(rows: Floats, follows: Booleans) -> tuple[int, Floats, Floats, Floa
     The inverse of an AR(1) correlation matrix is tridiagonal: (1-rho^2) R^-1 = I + rho^2 (number of neighbours - 1) -
     rho (S+S'), where an observation without neighbours has 1 in R^-1.
     """
-    crossed = (rows[:, :-1] * follows) @ rows[:, 1:].T
-    neighbours = np.append(follows, 0) + np.append(0, follows)
-    return int(follows.sum()), rows @ rows.T, crossed + crossed.T, (rows * neighbours) @ rows.T
+    before, after = rows[:, :-1], rows[:, 1:]
+    if not follows.all():
+        before, after = before[:, follows], after[:, follows]
+    crossed = before @ after.T
+    return before.shape[1], gram(rows), crossed + crossed.T, gram(before) + gram(after)
 
 
 def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: float) -> tuple[Floats, Floats]:

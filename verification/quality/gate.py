@@ -21,7 +21,7 @@ from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
 from verification.quality.points import PointWindow, run_states
 from verification.quality.window import WindowData
-from verification.series.calendar import BY_DATE
+from verification.series.calendar import BY_DATE, Calendar
 from verification.series.columns import Booleans, Integers
 from verification.series.intervals import IntervalValues
 
@@ -235,8 +235,8 @@ def _productive_days(plan: Plan, window: PointWindow, data: WindowData, absent: 
     output = window.evaluate(shows.formula)
     metered = np.isfinite(output)
     if metered.any():
-        days_metered = len(np.unique(calendar.day_of[metered]))
-        productive = len(np.unique(calendar.day_of[metered & (output > 0)]))
+        days_metered = _days_of(calendar, metered)
+        productive = _days_of(calendar, metered & (output > 0))
         return productive if productive * 100 < MIN_PRODUCTIVE_PERCENT * days_metered else None
     if not shows.formula.points & set(absent):
         return None
@@ -248,11 +248,16 @@ def _productive_days(plan: Plan, window: PointWindow, data: WindowData, absent: 
     return 0 if stood_still else None
 
 
+def _days_of(calendar: Calendar, marked: Booleans) -> int:
+    """The number of days on which marked intervals begin."""
+    return int(np.count_nonzero(np.bincount(calendar.day_of[marked])))
+
+
 def _days_run(plan: Plan, window: PointWindow) -> int | None:
     """The number of days on which the plan's run state says that the line ran, where they are fewer than a tenth."""
     if plan.run_state is None:
         return None
     state, calendar = window.points[plan.run_state.point], window.calendar
-    days = len(np.unique(calendar.day_of[state.present]))
-    ran = len(np.unique(calendar.day_of[state.present & (state.value >= plan.run_state.at_least)]))
+    days = _days_of(calendar, state.present)
+    ran = _days_of(calendar, state.present & (state.value >= plan.run_state.at_least))
     return ran if ran * 100 < MIN_PRODUCTIVE_PERCENT * days else None

@@ -51,6 +51,6 @@ def term_p_values(model: BaselineModel, noise: Noise) -> Floats:
     """float64[p]: two-sided p of each coefficient, its error by the AR(1) noise instead of independent residuals."""
     fit = model.fit
     # beta = (X'X)^-1 X'y: the rows of inverse_root times the basis are how each y moves a coefficient.
-    weights = fit.basis @ fit.inverse_root.T
-    errors = np.array([standard_error(noise, column) for column in weights.T])
+    weights = fit.inverse_root @ fit.basis.T
+    errors = np.array([standard_error(noise, row) for row in weights])
     return two_sided_p(fit.coefficients, errors, max(noise.effective - fit.p, 1.0))
