@@ -25,5 +25,5 @@ def check(name: str, source: CsvSourceConfig) -> list[PointCheck]:
         if point in latest:
             found.value = figure(latest[point].value)
         elif not refused:
-            found.notes.append(f"none of the {len(waiting)} files in {source.files} has a value of it")
+            found.notes.append(f"none of the {len(waiting)} files that wait in {source.files} has a value of it")
     return list(checks.values())

@@ -16,7 +16,7 @@ import click
 from edge_agent import config
 from edge_agent.commission import check, draft, dry_run, pick, preview
 from edge_agent.commission.browse import MAX_NODES, Variable, Walk, walk
-from edge_agent.commission.findings import HEADS, remarks
+from edge_agent.commission.findings import HEADS, NOT_SEEN, remarks
 from edge_agent.commission.pick import Pick
 from edge_agent.commission.session import connected
 from edge_agent.config.edge import CERTIFICATES
@@ -152,7 +152,7 @@ def _walk(server: OpcUaSourceConfig, most: int, folder: Path) -> Walk:
             return await walk(connection.session, most=most)
 
     for place, problem in source_problems("", server):
-        raise ConfigError(f"{place.removeprefix('.')}: {problem}")
+        raise ConfigError(f"{place}: {problem}".lstrip(".: "))
     return asyncio.run(run())
 
 
@@ -254,9 +254,11 @@ def _tried_out(found: config.EdgeConfig, wait_s: float) -> bool:
     for address, problem in ways:
         click.echo(f"PROBLEM: uplink {address}: {problem}" if problem else f"uplink {address}: open")
     bad = [one for one in checks if one.problems]
+    unseen = [one for one in checks if one.verdict == NOT_SEEN]
     lost = [address for address, problem in ways if problem]
-    usable, open_ways = len(checks) - len(bad), len(ways) - len(lost)
-    click.echo(f"{usable} of {len(checks)} points can be used; {open_ways} of {len(ways)} ways are open")
+    usable, open_ways = len(checks) - len(bad) - len(unseen), len(ways) - len(lost)
+    also = f", {len(unseen)} were not seen" if unseen else ""
+    click.echo(f"{usable} of {len(checks)} points can be used{also}; {open_ways} of {len(ways)} ways are open")
     return not bad and not lost
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from edge_agent.commission.engineering_units import Unit
 from verification.units import same_dimension, scale_factor
 
+NOTHING, NOT_SEEN = "-", "not seen"
+
 
 @dataclass(slots=True)
 class PointCheck:
@@ -17,19 +19,25 @@ class PointCheck:
 
     source: str
     point: str
-    value: str = "-"
-    unit: str = "-"
-    status: str = "-"
-    skew: str = "-"
-    sampling: str = "-"
-    queue: str = "-"
+    value: str = NOTHING
+    unit: str = NOTHING
+    status: str = NOTHING
+    skew: str = NOTHING
+    sampling: str = NOTHING
+    queue: str = NOTHING
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
+    def verdict(self) -> str:
+        """In a word: a point of which nothing was read is neither a problem nor known to be well."""
+        if self.problems:
+            return "PROBLEM"
+        return NOT_SEEN if self.value == NOTHING else "ok"
+
+    @property
     def cells(self) -> tuple[str, ...]:
         """A line of the table."""
-        verdict = "PROBLEM" if self.problems else "ok"
         return (
             self.source,
             self.point,
@@ -39,7 +47,7 @@ class PointCheck:
             self.skew,
             self.sampling,
             self.queue,
-            verdict,
+            self.verdict,
         )
 
 

@@ -46,7 +46,8 @@ def guess(variable: Variable, name: str) -> Pick:
     quantity = next((one for one in measures if one in STATED), "")
     if variable.type in WHOLE_STATES and not unit:
         return Pick(variable, name, "1", PointKind.STATE, guesses=("unit", "kind"))
-    kind = PointKind.COUNTER if COUNTED & set(measures) and unit != "1" else PointKind.GAUGE
+    counts = COUNTED & set(measures) and "ratio" not in measures
+    kind = PointKind.COUNTER if counts else PointKind.GAUGE
     return Pick(variable, name, unit, kind, quantity, guesses=("kind",))
 
 

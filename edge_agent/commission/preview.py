@@ -28,9 +28,10 @@ def sealed(config: EdgeConfig, heard: Heard) -> list[SealedBatch]:
             indices = spool.catalogue(config.points)
             for start in range(0, len(heard.live), config.batch.max_rows):
                 spool.append(_rows(heard.live[start : start + config.batch.max_rows], indices))
-            for file, readings in heard.files:
-                spool.append(_rows(readings, indices), file=file)
             spool.seal_due(clock.clock_state(), everything=True)
+            for file, readings in heard.files:  # each sealed by itself, so that its first rows are seen
+                spool.append(_rows(readings, indices), file=file)
+                spool.seal_due(clock.clock_state(), everything=True)
             most = heard.readings + len(heard.files) + len(config.points) + 1
             return spool.pending((-1, -1), most)
         finally:

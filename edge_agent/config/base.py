@@ -49,6 +49,10 @@ def read_password(path: str) -> str:
             raise ConfigError(f"{path}: other users can read this password; mend it with: chmod 600 {path}")
         with file.open(encoding="utf-8") as stream:
             password = stream.read(MAX_PASSWORD_BYTES).split("\n", 1)[0].rstrip("\r")
+    except FileNotFoundError as err:
+        raise ConfigError(
+            f"{path}: is not there; write the password on its first line, then: chmod 600 {path}"
+        ) from err
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"{path}: cannot read the password: {err}") from err
     if not password:

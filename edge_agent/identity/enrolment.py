@@ -39,6 +39,11 @@ TIMEOUT_S = 20.0
 POLL_S = 5.0
 APPROVED, PENDING = 200, 202
 FIRST_SERVER_ERROR = 500
+# What it may mean that a server goes away without a word, by how it was addressed.
+HUNG_UP = {
+    "http": "Does it speak TLS? Then write https://",
+    "https": f"Does it want a certificate of this device? {tls.HOW_TO_GET_ONE.capitalize()}",
+}
 
 
 class EnrolmentRefusedError(RetroProofError):
@@ -69,10 +74,10 @@ class _Platform:
         except httpx.TransportError as err:
             if problem := tls.explained(err, ca_file=self.ca_file, option="--ca-file FILE"):
                 raise ConfigError(f"{url}: {problem}") from err
-            hint = f" Does it want a certificate of this device? {tls.HOW_TO_GET_ONE.capitalize()}." * _hung_up(
-                url, err
-            )
-            raise _Unreachable(f"no answer: {str(err) or type(err).__name__}{hint}") from err
+            reason = f"no answer: {str(err) or type(err).__name__}".rstrip(".")
+            if isinstance(err, httpx.RemoteProtocolError | httpx.ReadError):
+                reason += f". {HUNG_UP[url.scheme]}"
+            raise _Unreachable(reason) from err
         except ValueError as err:
             raise ConfigError(f"{url} does not answer as ingest does; is the address right?") from err
         if answer.status_code in (APPROVED, PENDING) and isinstance(said, dict):
@@ -153,11 +158,6 @@ def _until_decided(
         if time.monotonic() >= deadline_s:
             raise ConfigError(f"{problem}. Nothing is lost: run the same command again, it goes on from here")
         time.sleep(min(backoff.next_s(), max(0.0, deadline_s - time.monotonic())))
-
-
-def _hung_up(url: httpx.URL, err: httpx.TransportError) -> bool:
-    """Whether a server went away over TLS without a word, as some do where a client shows no certificate."""
-    return url.scheme == "https" and isinstance(err, httpx.RemoteProtocolError | httpx.ReadError)
 
 
 def _client(url: str, ca_file: Path | None) -> httpx.Client:

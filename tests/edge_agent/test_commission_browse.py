@@ -14,7 +14,7 @@ from edge_agent.cli import edge
 from edge_agent.commission import draft
 from edge_agent.commission.browse import Variable
 from edge_agent.commission.engineering_units import CEFACT_URI, COMMON_CODES, NO_UNIT, unit_of
-from edge_agent.commission.pick import chosen, picks
+from edge_agent.commission.pick import chosen, guess, picks
 from edge_agent.config.opcua import OpcUaSourceConfig
 from tests.edge_agent.odd_server import serving, unit_id
 from tests.edge_agent.support import free_port
@@ -176,6 +176,22 @@ def test_names_are_unique_and_allowed():
     paths = ["A/energy", "B/energy", "B/energy", "锅炉/能耗", "1/2", "x y/z!"]
     variables = [variable(path) for path in paths]
     assert [one.name for one in picks(variables)] == ["energy", "B.energy", "point_1", "point_2", "point_3", "z"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "kind"),
+    [
+        ("kWh", "counter"),
+        ("t", "counter"),
+        ("m3", "counter"),
+        ("kW", "gauge"),
+        ("%", "gauge"),
+        ("1", "gauge"),
+        ("", "gauge"),
+    ],
+)
+def test_the_kind_is_guessed_from_the_unit_and_a_share_is_nothing_that_counts_up(unit, kind):
+    assert guess(variable("a", unit=NO_UNIT._replace(ours=unit)), "a").kind == kind
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,7 @@ def test_a_device_that_is_silent_is_a_note(write, gate):
     code, shown = check(write({"gate": gate({"value": 1}, topic="badge/nobody")}), "--wait", 1)
     assert code == 0
     assert "note: gate.staff: nothing came within 1 s" in shown
+    assert "0 of 1 points can be used, 1 were not seen; 1 of 1 ways are open" in shown
 
 
 def test_a_dry_run_shows_the_batches_and_leaves_nothing(write, gate, make_opcua, tmp_path):
@@ -394,4 +395,5 @@ def test_a_folder_is_checked_by_the_files_that_wait_in_it(write, office, tmp_pat
         file.unlink()
     code, shown = check(path)
     assert code == 0
-    assert "note: office.staff: none of the 0 files in" in shown
+    assert "note: office.staff: none of the 0 files that wait in" in shown
+    assert "0 of 1 points can be used, 1 were not seen" in shown

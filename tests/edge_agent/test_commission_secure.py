@@ -142,7 +142,10 @@ def test_protection_is_never_given_up_for_a_server_that_has_none(open_server, bo
     [
         (("--security", "Basic256/Sign"), "is not a security; write None to read without protection, or one of"),
         ((*SIGNED, "--user", "reader"), "user and password_file go together"),
-        ((*SIGNED, "--user", "reader", "--password-file", "nowhere"), "cannot read the password"),
+        (
+            (*SIGNED, "--user", "reader", "--password-file", "nowhere"),
+            "nowhere: is not there; write the password on its first line",
+        ),
         ((*SIGNED, "--user-cert", "nowhere", "--user-key", "nowhere"), "there is no file nowhere"),
         ((*SIGNED, *LOGIN, "--user-cert", "plc.password", "--user-key", "plc.password"), "not with both"),
     ],

@@ -177,7 +177,7 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/office", office(delimiter=",,"), "write one character"),
         ("sources/office", office(pattern="../*.csv"), "without folders"),
         ("sources/office", office(encoding="latin1"), "is not one of"),
-        ("uplink/password_file", "none", "cannot read the password"),
+        ("uplink/password_file", "none", "write the password on its first line, then: chmod 600"),
         ("uplink/window", 0, "lies outside 1 to"),
         ("uplink/window", 1001, "lies outside 1 to"),
         ("batch/max_rows", 0, "lies outside 1 to 8000"),

@@ -140,3 +140,8 @@ def test_plain_http_is_refused_unless_it_stays_on_this_machine(token, tmp_path):
         assert f"{url}: the token would be readable on its way; write https://" in said
     said = enroll("http://127.0.0.1:9", token, tmp_path / "box", code=64)
     assert "no answer" in said  # it was tried
+
+
+def test_http_to_a_port_with_tls_is_said(serve, token, tmp_path):
+    said = enroll(serve().replace("https:", "http:"), token, tmp_path / "box", code=64)
+    assert "Does it speak TLS? Then write https://. Nothing is lost" in said
