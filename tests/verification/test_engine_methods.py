@@ -335,6 +335,43 @@ def test_an_event_that_was_left_out_is_put_back_to_see_whether_it_decides(kwh: f
     assert "事件 alert" in render(result, "zh")
 
 
+def test_an_exclusion_that_is_split_into_small_ones_is_put_back_as_a_whole():
+    """12 GWh in six days, each filed as an event of its own: none of them decides, all of them together do."""
+    days = [dt.date(2026, 7, 20) + dt.timedelta(days=index) for index in range(6)]
+    events = [Event(f"day-{index}", day, day + dt.timedelta(days=1), PLAN.title) for index, day in enumerate(days)]
+    result = judge(changed(PLAN, events=events), with_waste(6, 12e6))
+    assert result.verdict.state == "inconclusive"
+    assert [reason.code for reason in result.verdict.reasons] == ["EXCLUSIONS_FLIP"]
+    (row,) = [row for row in only(result).sensitivity if row.case == "with:all:events"]
+    whole = only(judge(changed(PLAN), with_waste(6, 12e6))).effect
+    assert float(row.delta) == pytest.approx(float(whole.delta), abs=1e-4)
+    assert "With what was left out of the windows (all events)" in render(result)
+    assert "计入各期间中被剔除的时段（全部事件）" in render(result, "zh")
+
+
+def test_two_days_of_an_event_that_cancel_are_said_and_turn_nothing():
+    """A batch of 8 GWh that slipped over midnight: either day alone would turn the verdict, the event does not."""
+    energy = READINGS["ac_energy"]
+    extra = np.zeros(len(energy))
+    start = (dt.date(2026, 7, 20) - PLAN.baseline.start).days * 96
+    extra[start + 1 : start + 97], extra[start + 97 : start + 193] = 8e6 / 96, -8e6 / 96
+    readings = {**READINGS, "ac_energy": Series.of(energy.time_us, (energy.value + np.cumsum(extra)) % 1e9)}
+    event = Event("late-batch", dt.date(2026, 7, 20), dt.date(2026, 7, 22), PLAN.title)
+    result = judge(changed(PLAN, events=[event], meters={}, points=unmetered()), readings)
+    assert result.verdict.state == "met"
+    (found,) = [each for each in result.all_findings if each.code == "EXCLUDED_INTERVAL_MATTERS"]
+    assert found.data["first"] == "2026-07-20"
+    assert "（event:late-batch）之一 2026-07-20" in found.text("zh")
+    (row,) = [row for row in only(result).sensitivity if row.case.startswith("with_one:")]
+    assert row.case == "with_one:reporting:event:late-batch:2026-07-20"
+    assert "the one that matters most (event late-batch 2026-07-20)" in render(result)
+
+
+def unmetered() -> dict[str, Point]:
+    """The plan's points without meters: no largest rate makes a reading of theirs impossible."""
+    return {name: msgspec.structs.replace(point, meter=None) for name, point in PLAN.points.items()}
+
+
 def test_stops_and_impossible_intervals_are_put_back_where_they_have_values():
     plan = changed(PLAN, run_state=RunState("line_state", gate=True))
     tons = 656 + 40 * np.sin(np.arange(250) * 1.7)

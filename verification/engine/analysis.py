@@ -34,6 +34,7 @@ from verification.engine.windows import (
     columns_with,
     model_spec,
     output_driver,
+    put_back,
     sample_of,
     standard_sample,
     temperatures,
@@ -118,15 +119,7 @@ def analyse(
         adjustment=adjusted.total / samples["reporting"].total_w,
         output=output_driver(spec),
         temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
-        put_back=[
-            (
-                name,
-                reason,
-                sample_of(dataclasses.replace(data, used=data.used | marked, stopped=None), columns[name], usable),
-            )
-            for name, data in windows.data.items()
-            for reason, marked in data.left_out.items()
-        ],
+        put_back=put_back(windows.data, columns, usable),
     )
     standard = spec.measure.standard
     conditions = standard_sample(spec, standard, case.baseline) if not isinstance(standard, str) else standard

@@ -22,9 +22,11 @@ from verification.engine.robustness.assumptions import Assumptions, assumptions
 from verification.engine.robustness.change_points import change_points
 from verification.engine.robustness.left_out import (
     Influence,
+    WithOne,
     WithoutMonth,
     WithPutBack,
     most_influential,
+    with_one,
     with_put_back,
     without_months,
 )
@@ -50,12 +52,15 @@ class Primary(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Turning:
-    """What can turn a verdict: other models, months and intervals left out, and what was left out put back."""
+    """What can turn a verdict: other models, months and intervals left out, and what was left out put back; what one
+    interval of it does alone is said.
+    """
 
     panel: list[Entry]
     months: list[WithoutMonth]
     influence: list[Influence]
     put_back: list[WithPutBack]
+    one_back: list[WithOne]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -143,6 +148,7 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
         months=without_months(model, primary.noise, case),
         influence=most_influential(model, case),
         put_back=with_put_back(model, primary.noise, case),
+        one_back=with_one(model, primary.noise, case, primary.estimate.delta),
     )
 
 

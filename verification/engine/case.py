@@ -16,6 +16,8 @@ from verification.engine.savings import Estimate, avoided, backcast, chained, no
 from verification.findings import Finding
 from verification.plan.shape import Method, WindowName
 
+ALL_EVENTS = "events"  # the reason of what was left out for any event, of every window
+
 
 class Projection(NamedTuple):
     """A window that the fitted model is projected on, and the sign with which its prediction counts in the change."""
@@ -25,13 +27,24 @@ class Projection(NamedTuple):
     sign: float
 
 
+class PutBack(NamedTuple):
+    """Windows as they would be with what was left out of them for a reason: one window, or all that events touch."""
+
+    reason: str
+    windows: Mapping[WindowName, Sample]
+
+    @property
+    def window(self) -> WindowName | Literal["all"]:
+        """Of which window it is."""
+        return next(iter(self.windows)) if self.reason != ALL_EVENTS else "all"
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Case:
     """Two windows and how they are to be compared; a chain has an `intermediate` one, too. `adjustment` [numerator per
     denominator of the reporting period] is added to what would have been; `output` names the driver that is the
-    metric's denominator, `temperatures` those that are temperatures. `put_back` has, by window and reason, the window
-    as it would be with what was left out for that reason. `own_noise`: the projected windows that err more than the
-    fitted one, and bring their own noise.
+    metric's denominator, `temperatures` those that are temperatures. `put_back` is what was left out of them.
+    `own_noise`: the projected windows that err more than the fitted one, and bring their own noise.
     """
 
     baseline: Sample
@@ -41,7 +54,7 @@ class Case:
     output: str | None = None
     temperatures: Sequence[str] = ()
     standard: Literal["both", "baseline", "reporting"] | Sample = "both"
-    put_back: Sequence[tuple[WindowName, str, Sample]] = ()
+    put_back: Sequence[PutBack] = ()
     own_noise: frozenset[WindowName] = frozenset()
     intermediate: Sample | None = None
 

@@ -90,8 +90,8 @@ class Step6:
         ]
 
     def sensitivity(self) -> list[SensitivityRow]:
-        """The change without each month, without the interval that matters most, with what was excluded, at like
-        load.
+        """The change without each month, without the interval that matters most, with what was excluded
+        and with the one interval of it that matters most, at like load.
         """
         found = self.analysis.robustness
         rows = [
@@ -109,6 +109,14 @@ class Step6:
         rows += [
             SensitivityRow(f"with:{each.window}:{each.reason}", self._figure(each.delta), None)
             for each in found.turning.put_back
+        ]
+        rows += [
+            SensitivityRow(
+                f"with_one:{each.window}:{each.reason}:{self._name(each.window, each.position)}",
+                self._figure(each.delta),
+                None,
+            )
+            for each in found.turning.one_back
         ]
         if found.matched is not None:
             expanded = coverage_factor(self.confidence, math.inf) * found.matched.u

@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from verification.engine.case import ALL_EVENTS, PutBack
 from verification.engine.models.family import ModelSpec
 from verification.engine.models.sample import Sample, side_by_side
 from verification.plan.measure import OUTPUT, MeasureSpec
-from verification.plan.shape import StandardConditions
+from verification.plan.shape import StandardConditions, WindowName
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
-from verification.series.columns import Floats
+from verification.series.columns import Booleans, Floats
 from verification.units import same_kind
 
 
@@ -116,6 +117,28 @@ def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] 
         slot=data.calendar.hour_of_week[used] if interval in ("15min", "hour") else None,
         day=data.calendar.day_of[used] if interval in ("15min", "hour", "shift") else None,
     )
+
+
+def put_back(
+    windows: Mapping[WindowName, WindowData],
+    columns: Mapping[WindowName, Columns],
+    alternatives: Collection[str] = (),
+) -> list[PutBack]:
+    """Each window with what was left out of it for each reason; and, of several events, all windows with all of them,
+    so that a decisive exclusion cannot be split into small ones.
+    """
+
+    def sample(name: WindowName, marked: Booleans) -> Sample:
+        data = windows[name]
+        return sample_of(dataclasses.replace(data, used=data.used | marked, stopped=None), columns[name], alternatives)
+
+    reasons = [(name, reason, marked) for name, data in windows.items() for reason, marked in data.left_out.items()]
+    found = [PutBack(reason, {name: sample(name, marked)}) for name, reason, marked in reasons]
+    events = [(name, marked) for name, reason, marked in reasons if reason.startswith("event:")]
+    if len(events) > 1:
+        of_events = {name: np.logical_or.reduce([marked for of, marked in events if of == name]) for name, _ in events}
+        found.append(PutBack(ALL_EVENTS, {name: sample(name, marked) for name, marked in of_events.items()}))
+    return found
 
 
 def standard_sample(spec: MeasureSpec, standard: StandardConditions, like: Sample) -> Sample:

@@ -84,6 +84,31 @@ ENTRIES = {
         "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
         "说明这些时段为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
     ),
+    "EXCLUSIONS_FLIP": Entry(
+        "error", "inconclusive",
+        "With the intervals of all events, which were left out, the change would be {delta} {unit}, on the other side "
+        "of the limit.",
+        "若计入全部事件中被剔除的时段，变化量为 {delta} {unit}，位于限值的另一侧。",
+        "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
+        "说明这些时段为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
+    ),
+    "EXCLUSION_FLIPS_SIGN": Entry(
+        "error", "inconclusive",
+        "With the intervals of {where} that were left out ({reason}) the change would be {delta} {unit}, in the other "
+        "direction.",
+        "若计入{where}中被剔除的时段（{reason}），变化量为 {delta} {unit}，方向相反。",
+        "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
+        "说明这些时段为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
+    ),
+    "EXCLUDED_INTERVAL_MATTERS": Entry(
+        "warning", None,
+        "With {first} of the {window} window alone, one of the intervals that were left out ({reason}), the change "
+        "would be {delta} {unit}, on the other side of the limit; with all of them it would not.",
+        "若仅计入{window}中被剔除的时段（{reason}）之一 {first}，变化量为 {delta} {unit}，位于限值的另一侧；"
+        "若全部计入则不会。",
+        "Find out whether the event has the right first and last interval.",
+        "核实该事件的起止时段是否正确。",
+    ),
     "DRIFT": Entry(
         "warning", None,
         "Both windows drift, apart from the step between them: between their middles it comes to {shift} {unit}, and "

@@ -199,11 +199,11 @@ def case_text(case: str, t: Words) -> str:
         window, _, what = rest.partition(":")
         key = "case_without" if _MONTH.fullmatch(case) else "case_most_influential"
         return t(key, what=what, window=t.or_same(f"in_{window}", window))
-    if kind == "with" and rest:
+    if kind in ("with", "with_one") and rest:
         window, _, reason = rest.partition(":")
-        why, _, name = reason.partition(":")
-        what = f"{t.or_same(f'left_out_{why}', why)} {name}".strip()
-        return t("case_with", what=what, window=t.or_same(f"in_{window}", window))
+        why, *names = reason.split(":", 2 if reason.startswith("event:") else 1)  # its id, and a time with colons
+        what = " ".join([t.or_same(f"left_out_{why}", why), *names])
+        return t(f"case_{kind}", what=what, window=t.or_same(f"in_{window}", window))
     return t.or_same(f"case_{case}", case)
 
 

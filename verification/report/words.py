@@ -171,6 +171,12 @@ REPORT: dict[str, Text] = {
         "Without {what} of the {window}, the interval that matters most", "剔除影响最大的时段（{window} {what}）"
     ),
     "case_with": Text("With what was left out of the {window} ({what})", "计入{window}中被剔除的时段（{what}）"),
+    "case_with_one": Text(
+        "With one interval alone of what was left out of the {window}, the one that matters most ({what})",
+        "仅计入{window}中被剔除的一个影响最大的时段（{what}）",
+    ),
+    "in_all": Text("windows", "各期间"),
+    "left_out_events": Text("all events", "全部事件"),
     "left_out_stops": Text("stops", "停机"),
     "left_out_impossible": Text("impossible values", "不可能的数值"),
     "left_out_event": Text("event", "事件"),

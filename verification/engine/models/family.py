@@ -53,6 +53,22 @@ class BaselineModel:
         """float64[n]: how much each y that was fitted moves the sum of the predictions for `sample`."""
         return self.fit.sum_weights(self._columns(sample))
 
+    def moved_by_each(self, added: Sample, sample: Sample) -> Floats:
+        """float64[k]: how far each interval of `added`, fitted beside those of the model, would move the sum of the
+        predictions for `sample`.
+
+        With one more observation the coefficients move by (X'X)^-1 x e / (1 + h), h = x'(X'X)^-1 x (Plackett 1950); a
+        ratio of means by e / (W + w).
+        """
+        misses = added.y - self.predict(added)
+        if self.spec.kind == "ratio":
+            fitted_w = float(self.fit.triangle[0, 0]) * math.sqrt(self.fit.n)
+            return misses * sample.total_w / (fitted_w + added.w)
+        rows = self.fit.rows_in_basis(self._columns(added))
+        moved: Floats = rows @ self.fit.total_in_basis(self._columns(sample))
+        moved *= misses / (1 + np.sum(rows**2, axis=1))
+        return moved
+
     def design_matrix(self, sample: Sample) -> Floats:
         """float64[m, p]: the rows whose product with the fit's solution is the prediction."""
         return self.fit.design_matrix(self._columns(sample))

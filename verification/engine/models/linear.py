@@ -205,9 +205,17 @@ class Fit:
 
     def sum_weights(self, columns: Floats) -> Floats:
         """float64[n]: how much each observation of y moves the sum of the predictions for `columns` float64[m, k]."""
-        total = self._total(columns)
-        weights: Floats = self.basis @ np.linalg.solve(self.triangle.T, total)
+        weights: Floats = self.basis @ self.total_in_basis(columns)
         return weights
+
+    def total_in_basis(self, columns: Floats) -> Floats:
+        """float64[p]: the sum of what `rows_in_basis` gives for `columns` float64[m, k]."""
+        return _back(self.triangle.T, self._total(columns))
+
+    def rows_in_basis(self, columns: Floats) -> Floats:
+        """float64[m, p]: the rows that `columns` float64[m, k] would add to the basis; those of the fit are its own."""
+        rows: Floats = _back(self.triangle.T, self.design_matrix(columns).T).T
+        return rows
 
     def _total(self, columns: Floats) -> Floats:
         """The sum of the rows of the design matrix."""

@@ -3,7 +3,7 @@
 Only a conclusive verdict can be turned: by an admissible model whose answer differs by more than chance explains, and
 whose own interval does not bear the verdict out (or excludes zero on the other side); by a month or an interval left
 out, where the change without it lies on the other side of the limit, because it then outweighs the whole interval of
-the change by itself; by what the plan left out, where the change with it lies on the other side.
+the change by itself; by what the plan left out, where the change with it lies on the other side of it, or of zero.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ WORST_CASE = 1.5  # of U: no driver of a metered line errs as badly as this boun
 DRIFT_P = 0.01
 SURE_DRIFT_P = 1e-6  # of one case in a million a conclusion may be withheld for nothing
 LARGEST_MONTH_SHARE = 1 / 4  # a month that is more of its window than this leaves too little to judge by
+DECIDES_NOTHING = ("impossible", "stops")  # reasons for which intervals are left out
 UNLIKELY = 0.01  # as many placebo claims on a steady line: from here on something changed within the baseline
 
 
@@ -150,6 +151,41 @@ def _of_drift(drift: Drift, standing: Standing | None, naming: Naming, expanded:
             yield Finding.of("DRIFT_NOT_EXCLUDED", bound=bound, unit=naming.unit)
 
 
+def _of_exclusions(found: Turning, standing: Standing, naming: Naming) -> Iterator[Finding]:
+    """What was left out for an event turns a verdict where the change with it lies on the other side of the limit, or,
+    where the interval excludes zero, of zero. What is impossible, and what the metric is not of (shifts that nobody
+    works), is shown but decides nothing. One interval of an event alone only warns: it has its cause in common with the
+    others, and a batch that slipped over midnight makes two large intervals that cancel.
+    """
+    decided: set[tuple[str, str]] = set()
+    for each in found.put_back:
+        if each.reason in DECIDES_NOTHING:
+            continue
+        where = {"window": each.window, "reason": each.reason}
+        shown = {"delta": naming.figure(each.delta), "unit": naming.unit}
+        if standing.passes(each.delta) != standing.met:
+            decided.add((each.window, each.reason))
+            yield (
+                Finding.of("EXCLUSIONS_FLIP", **shown)
+                if each.window == "all"
+                else Finding.of("EXCLUSION_FLIPS", **where, **shown)
+            )
+        elif standing.significant_sign and each.delta * standing.delta < 0:
+            decided.add((each.window, each.reason))
+            yield Finding.of("EXCLUSION_FLIPS_SIGN", where=f"in_{each.window}", reason=each.reason, **shown)
+    for one in found.one_back:
+        open_still = one.reason not in DECIDES_NOTHING and (one.window, one.reason) not in decided
+        if open_still and standing.passes(one.delta) != standing.met:
+            yield Finding.of(
+                "EXCLUDED_INTERVAL_MATTERS",
+                window=one.window,
+                reason=one.reason,
+                first=naming.interval(one.window, one.position),
+                delta=naming.figure(one.delta),
+                unit=naming.unit,
+            )
+
+
 def _of_fewer_data(found: Turning, standing: Standing, naming: Naming) -> Iterator[Finding]:
     for month in found.months:
         if month.share <= LARGEST_MONTH_SHARE and standing.passes(month.delta) != standing.met:
@@ -160,16 +196,7 @@ def _of_fewer_data(found: Turning, standing: Standing, naming: Naming) -> Iterat
                 delta=naming.figure(month.delta),
                 unit=naming.unit,
             )
-    # What is impossible, and what the metric is not of (shifts that nobody works), is shown but decides nothing.
-    for put_back in found.put_back:
-        if put_back.reason not in ("impossible", "stops") and standing.passes(put_back.delta) != standing.met:
-            yield Finding.of(
-                "EXCLUSION_FLIPS",
-                window=put_back.window,
-                reason=put_back.reason,
-                delta=naming.figure(put_back.delta),
-                unit=naming.unit,
-            )
+    yield from _of_exclusions(found, standing, naming)
     for each in found.influence:
         delta = standing.delta + each.change
         if standing.passes(delta) != standing.met:

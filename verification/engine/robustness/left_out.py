@@ -1,4 +1,5 @@
-"""Fewer data: the change without each month, without each single interval, and with what was left out put back.
+"""Fewer data and more: the change without each month, without each single interval, and with what was left out put
+back, together and each interval alone.
 
 A figure that rests on one month, or on one interval, is told apart from one that any of them could be spared for.
 """
@@ -6,18 +7,21 @@ A figure that rests on one month, or on one interval, is told apart from one tha
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Literal
 
 import numpy as np
 
 from verification.engine.autocorrelation import Noise
-from verification.engine.case import Case
+from verification.engine.case import ALL_EVENTS, Case
 from verification.engine.models.family import BaselineModel, refit, refit_part
-from verification.engine.models.sample import Floats, Sample
+from verification.engine.models.sample import Floats, Integers, Sample
 from verification.engine.savings import Estimate
 from verification.findings import Finding
 from verification.plan.shape import WindowName
 
 MONTHS_A_YEAR = 12
+FEW = 31  # intervals for which two models are fitted anew
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +46,22 @@ class Influence:
 
 @dataclasses.dataclass(frozen=True)
 class WithPutBack:
-    """The change with the intervals of one window that were left out for one reason."""
+    """The change with the intervals of one window, or of all, that were left out for one reason."""
+
+    window: WindowName | Literal["all"]
+    reason: str
+    delta: float
+
+
+@dataclasses.dataclass(frozen=True)
+class WithOne:
+    """The change with one interval put back (its position) of several that were left out of a window for one reason:
+    the one that moves it the most.
+    """
 
     window: WindowName
     reason: str
+    position: int
     delta: float
 
 
@@ -71,13 +87,67 @@ def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[Witho
 def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPutBack]:
     """The change with what was left out of each window for each reason, where it still has a model."""
     found = []
-    for window, reason, sample in case.put_back:
-        changed = case.with_window(window, sample)
-        other = model if changed.fitted is case.fitted else refit(model, sample)
-        estimate = _answer(other, noise, changed)
+    for each in case.put_back:
+        estimate = _answer_with(model, noise, case, each.windows)
         if estimate is not None:
-            found.append(WithPutBack(window, reason, estimate.delta))
+            found.append(WithPutBack(each.window, each.reason, estimate.delta))
     return found
+
+
+def with_one(model: BaselineModel, noise: Noise, case: Case, delta: float) -> list[WithOne]:
+    """Of several intervals that were left out of a window for one reason, the one that alone moves `delta` the most.
+
+    By updating the fit; a method with two models is computed anew, where the intervals are few.
+    """
+    found = []
+    for each in case.put_back:
+        for window, sample in each.windows.items() if each.reason != ALL_EVENTS else ():
+            left_out = np.flatnonzero(~np.isin(sample.position, case.window(window).position))
+            if len(left_out) < 2 or (case.method == "normalised" and len(left_out) > FEW):  # noqa: PLR2004 - of several
+                continue
+            if case.method == "normalised":
+                changes = _each_anew(model, noise, case, window, sample, left_out) - delta
+            else:
+                changes = _each_added(model, case, window, sample.take(left_out))
+            index = int(np.argmax(np.abs(np.nan_to_num(changes))))
+            found.append(WithOne(window, each.reason, int(sample.position[left_out[index]]), delta + changes[index]))
+    return found
+
+
+def _each_added(model: BaselineModel, case: Case, window: WindowName, added: Sample) -> Floats:
+    """How far each interval of `added` would move the change, were it of `window`."""
+    changes = np.zeros(len(added))
+    for name, projected, sign in case.projections:
+        if window == case.fitted_name:
+            changes += sign * model.moved_by_each(added, projected) / projected.total_w
+        elif window == name:
+            total = model.predict_sum(projected) - projected.total_y
+            more = total + model.predict(added) - added.y
+            changes += sign * (more / (projected.total_w + added.w) - total / projected.total_w)
+    return changes
+
+
+def _each_anew(
+    model: BaselineModel, noise: Noise, case: Case, window: WindowName, sample: Sample, left_out: Integers
+) -> Floats:
+    """The change with each interval put back, nan where it has no model then."""
+    used = np.isin(sample.position, case.window(window).position)
+    deltas = []
+    for index in left_out:
+        one = np.arange(len(sample)) == index
+        estimate = _answer_with(model, noise, case, {window: sample.take(used | one)})
+        deltas.append(np.nan if estimate is None else estimate.delta)
+    return np.array(deltas)
+
+
+def _answer_with(
+    model: BaselineModel, noise: Noise, case: Case, windows: Mapping[WindowName, Sample]
+) -> Estimate | None:
+    """What a case says with other windows, its model fitted anew where the fitted one is among them."""
+    changed = case
+    for window, sample in windows.items():
+        changed = changed.with_window(window, sample)
+    return _answer(model if changed.fitted is case.fitted else refit(model, changed.fitted), noise, changed)
 
 
 def _answer(model: BaselineModel | Finding, noise: Noise, changed: Case) -> Estimate | None:
