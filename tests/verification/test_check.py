@@ -346,7 +346,7 @@ def test_findings_of_one_kind_are_one_line_with_their_number() -> None:
     lines = report.text().splitlines()[2:]
     assert [line.partition("] ")[2][:20] for line in lines] == [
         "result.json: x repor",
-        "result.json: The bas",
+        "result.json: The rea",
         "a epoch 1: batches 1",
         "b epoch 1: batches 1",
     ]
