@@ -17,7 +17,7 @@ from verification.model import Rows
 
 LAG_WINDOW_US = 60_000_000
 COMMIT_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
-GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+GROUP_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 log = logging.getLogger(__name__)
 

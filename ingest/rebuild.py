@@ -20,7 +20,7 @@ from ingest.errors import IngestError
 from ingest.ledger import EpochKey, PointIds, read_catalogues
 from ingest.progress import Progress
 from ingest.retention import forget_horizon, horizon_of
-from ingest.rows import PG_EPOCH_US, READING_COLUMNS, Records, to_records
+from ingest.rows import PG_EPOCH_US, READING_COLUMNS, Encoded, Records, encode, join
 from ingest.writer import copy_readings
 from verification.batch import open_batch, read_payload
 from verification.model import NULL_TIME_US, Rows
@@ -50,7 +50,14 @@ class _Projection:
 
     batch_id: int
     place: str
-    records: Records
+    encoded: Encoded
+    point_ids: PointIds
+
+    def records(self, from_us: int) -> Records:
+        """Those from `from_us` on, in the order of the batch."""
+        made = join([(self.batch_id, self.encoded, self.point_ids)]).records
+        made = made[np.argsort(made["row"])]
+        return made[made["time"] >= from_us - PG_EPOCH_US]
 
 
 def compare(url: str, progress: Progress | None = None) -> Comparison:
@@ -74,11 +81,10 @@ def rebuild(url: str, progress: Progress | None = None) -> None:
         conn.execute("LOCK TABLE telemetry.batch IN SHARE MODE")
         conn.execute("TRUNCATE telemetry.reading, telemetry.point_total")
         progress.total = _count(conn)
-        for page in _pages(conn, NULL_TIME_US):
-            # Named anew, because numpy would turn the wire format's byte order into the machine's.
-            records = np.concatenate([one.records for one in page], dtype=page[0].records.dtype)
-            copy_readings(conn, records)
-            progress.add(len(records))
+        for page in _pages(conn):
+            readings = join([(one.batch_id, one.encoded, one.point_ids) for one in page])
+            copy_readings(conn, readings)
+            progress.add(len(readings.records))
         forget_horizon(conn)
 
 
@@ -91,18 +97,19 @@ def _walk(stored: Connection, derived: Connection, progress: Progress) -> Compar
     with derived.cursor(binary=True) as cursor:
         rows = cursor.stream(statement("readings_of_batches"), {"from_us": from_us})
         held = next(rows, None)
-        for page in _pages(stored, from_us):
+        for page in _pages(stored):
             for wanted in page:
-                columns = [wanted.records[name].tobytes() for name in _COMPARED]
-                if len(wanted.records):
+                records = wanted.records(from_us)
+                columns = [records[name].tobytes() for name in _COMPARED]
+                if len(records):
                     if held is None or held[0] != wanted.batch_id or list(held[1:]) != columns:
                         return Comparison(batches, readings, digest.hexdigest(), _where(held, wanted))
                     held = next(rows, None)
                 for column in columns:
                     digest.update(column)
                 batches += 1
-                readings += len(wanted.records)
-                progress.add(len(wanted.records))
+                readings += len(records)
+                progress.add(len(records))
     difference = None if held is None else f"in readings of the id {held[0]}, which no accepted batch has"
     return Comparison(batches, readings, digest.hexdigest(), difference)
 
@@ -119,8 +126,8 @@ def _count(conn: Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _pages(conn: Connection, from_us: int) -> Iterator[list[_Projection]]:
-    """The readings from `from_us` on of every accepted batch, in the order of their ids."""
+def _pages(conn: Connection) -> Iterator[list[_Projection]]:
+    """The readings of every accepted batch, in the order of their ids."""
     point_ids: dict[EpochKey, PointIds] = {}
     after = 0
     while page := conn.execute(statement("rebuild_page"), {"after": after, "page": PAGE}, binary=True).fetchall():
@@ -128,9 +135,8 @@ def _pages(conn: Connection, from_us: int) -> Iterator[list[_Projection]]:
         point_ids |= read_catalogues(conn, missing)[1]
         made = []
         for batch_id, data, device, epoch, sequence in page:
-            records = to_records([(batch_id, _rows(batch_id, data), point_ids[device, epoch])])
             place = f"batch {sequence} of epoch {epoch} of {device}"
-            made.append(_Projection(batch_id, place, records[records["time"] >= from_us - PG_EPOCH_US]))
+            made.append(_Projection(batch_id, place, encode(_rows(batch_id, data)), point_ids[device, epoch]))
         yield made
         after = page[-1][0]
 

@@ -2,12 +2,16 @@
 
 Every column has a fixed width, so a row is a fixed-width record: the count of fields, then for each field its length
 and its value, all big-endian (PostgreSQL documentation, COPY, "Binary Format").
+
+In two steps, because the first needs nothing from the database: `encode` turns a batch into records, point by point,
+and `join` puts those of a group together once the ids of batches and points are known.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -49,52 +53,102 @@ def _template() -> npt.NDArray[np.void]:
 
 
 _TEMPLATE = _template()
+RECORD = _TEMPLATE.dtype
 _PG_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
-def to_records(batches: Iterable[tuple[int, Rows, npt.NDArray[np.int32]]]) -> Records:
-    """The rows of these batches (batch id, rows, point id by catalogue index) as one array of records."""
-    todo = list(batches)
-    records = np.repeat(_TEMPLATE, sum(len(rows) for _, rows, _ in todo))
-    start = 0
-    for batch_id, rows, point_ids in todo:
-        part = records[start : start + len(rows)]
-        part["time"] = np.frombuffer(rows.time_us, np.int64) - PG_EPOCH_US
-        part["server_time"] = np.frombuffer(rows.server_time_us, np.int64) - PG_EPOCH_US
-        part["value"] = np.frombuffer(rows.value, np.float64)
-        part["status"] = np.frombuffer(rows.status, np.uint32)
-        part["batch_id"] = batch_id
-        part["point_id"] = point_ids[np.frombuffer(rows.point, np.uint16)]
-        part["row"] = np.arange(len(rows))
-        part["flags"] = np.frombuffer(rows.flags, np.uint8)
-        start += len(rows)
-    return records
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Records that lie point by point: of each point in turn where its run begins, how long it is, and its time span.
 
-
-def point_order(records: Records) -> Order:
-    """The indices that put the records point by point, those of one point in the order in which they were."""
-    return np.argsort(records["point_id"], kind="stable")
-
-
-def in_parts(records: Records, order: Order) -> Iterator[memoryview]:
-    """The bytes that COPY takes, in this order, a part at a time.
-
-    So the server works on one part while the next is put together, and none needs memory of its own.
+    points: the catalogue's indices or point ids; first_times, last_times: microseconds since 2000.
     """
-    for start in range(0, len(order), PART):
-        yield records.take(order[start : start + PART]).view(np.uint8).data
+
+    points: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+    counts: npt.NDArray[np.intp]
+    first_times: npt.NDArray[np.int64]
+    last_times: npt.NDArray[np.int64]
+
+    def __getitem__(self, chosen: Order) -> Runs:
+        """These runs, in this order."""
+        return Runs(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
 
-def totals(records: Records, order: Order) -> dict[str, list[Any]]:
-    """How many records each point has, and its first and last time, as columns; `order` is that of `point_order`."""
-    points, starts, counts = np.unique(records["point_id"][order], return_index=True, return_counts=True)
-    times = records["time"][order]
-    return {
-        "points": points.tolist(),
-        "readings": counts.tolist(),
-        "first_times": [_moment(time) for time in np.minimum.reduceat(times, starts).tolist()],
-        "last_times": [_moment(time) for time in np.maximum.reduceat(times, starts).tolist()],
-    }
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The readings of one batch, point by point, those of one point in their order; `join` fills in both ids."""
+
+    records: Records
+    runs: Runs
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The readings of a group, batch by batch; `order` puts them point by point, where `runs` describes them."""
+
+    records: Records
+    order: Order
+    runs: Runs
+
+    def in_parts(self) -> Iterator[memoryview]:
+        """The bytes that COPY takes, point by point, a part at a time.
+
+        So the server works on one part while the next is put together, and none needs memory of its own.
+        """
+        for start in range(0, len(self.order), PART):
+            yield self.records.take(self.order[start : start + PART]).view(np.uint8).data
+
+    def totals(self) -> dict[str, list[Any]]:
+        """How many records each point has, and its first and last time, as columns."""
+        points, begins = np.unique(self.runs.points, return_index=True)
+        return {
+            "points": points.tolist(),
+            "readings": np.add.reduceat(self.runs.counts, begins).tolist(),
+            "first_times": [_moment(t) for t in np.minimum.reduceat(self.runs.first_times, begins).tolist()],
+            "last_times": [_moment(t) for t in np.maximum.reduceat(self.runs.last_times, begins).tolist()],
+        }
+
+
+def encode(rows: Rows) -> Encoded:
+    """One batch, at least one reading, as records."""
+    index = np.frombuffer(rows.point, np.uint16)
+    order = np.argsort(index, kind="stable")
+    counts = np.bincount(index)
+    points = np.flatnonzero(counts)
+    counts = counts[points]
+    starts = np.cumsum(counts) - counts
+    time = np.frombuffer(rows.time_us, np.int64).take(order) - PG_EPOCH_US
+    records = np.repeat(_TEMPLATE, len(rows))
+    records["time"] = time
+    records["server_time"] = np.frombuffer(rows.server_time_us, np.int64).take(order) - PG_EPOCH_US
+    records["value"] = np.frombuffer(rows.value, np.float64).take(order)
+    records["status"] = np.frombuffer(rows.status, np.uint32).take(order)
+    records["row"] = order
+    records["flags"] = np.frombuffer(rows.flags, np.uint8).take(order)
+    spans = np.minimum.reduceat(time, starts), np.maximum.reduceat(time, starts)
+    return Encoded(records, Runs(points, starts, counts, *spans))
+
+
+def join(batches: Sequence[tuple[int, Encoded, npt.NDArray[np.int32]]]) -> Joined:
+    """The readings of these batches, at least one: of each its id, its records and the point ids by catalogue index."""
+    lengths = [len(encoded.records) for _, encoded, _ in batches]
+    offsets = np.cumsum(lengths) - lengths
+    # As bytes, because numpy copies records field by field and turns their byte order into the machine's.
+    records = np.concatenate([encoded.records.view(np.uint8) for _, encoded, _ in batches]).view(RECORD)
+    of_batches = [encoded.runs for _, encoded, _ in batches]
+    runs = Runs(
+        np.concatenate([point_ids[encoded.runs.points] for _, encoded, point_ids in batches]),
+        np.concatenate([runs.starts + offset for runs, offset in zip(of_batches, offsets, strict=True)]),
+        np.concatenate([runs.counts for runs in of_batches]),
+        np.concatenate([runs.first_times for runs in of_batches]),
+        np.concatenate([runs.last_times for runs in of_batches]),
+    )
+    records["batch_id"] = np.repeat([batch_id for batch_id, _, _ in batches], lengths)
+    records["point_id"] = np.repeat(runs.points, runs.counts)
+    runs = runs[np.argsort(runs.points, kind="stable")]
+    before = np.cumsum(runs.counts) - runs.counts
+    return Joined(records, np.arange(len(records)) + np.repeat(runs.starts - before, runs.counts), runs)
 
 
 def _moment(since_pg_epoch_us: int) -> dt.datetime:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from ingest import asked, migrate
 from ingest.admission import Code, Decision
+from ingest.ahead import ReadAhead
 from ingest.clock import SteadyClock
 from ingest.config import IngestConfig
 from ingest.database import Connection
@@ -25,8 +26,6 @@ from ingest.steady import SteadyDatabase
 from ingest.writer import Outcome, write_group
 from verification import ack
 
-MAX_GROUP = 64  # batches to a transaction: past this a larger one is no faster, and holds locks and memory longer
-MAX_GROUP_BYTES = 8 << 20
 POLL_S = 0.5
 QUIET_CODES = frozenset({Code.ACCEPTED, Code.DUPLICATE, Code.DEFERRED})
 
@@ -48,6 +47,7 @@ class Worker:
         self._stop = stop
         self._now_us = now_us or SteadyClock().now_us
         self._intake = intake
+        self._ahead = ReadAhead(intake)
         self._health = health
         health.metrics.waiting.set_function(lambda: len(intake))
         self._inbox = Inbox(config.broker, intake, health) if config.broker else None
@@ -64,12 +64,14 @@ class Worker:
             raise IngestError("the database lacks tables of this release; make them with: retroproof db migrate")
         if self._inbox is not None:
             self._inbox.start()
+        self._ahead.start()
         try:
             while not self._stop.is_set():
-                group = self._intake.take(wait_s=POLL_S, most=MAX_GROUP, most_bytes=MAX_GROUP_BYTES)
+                group = self._intake.take(wait_s=POLL_S)
                 if group:
                     self._handle(group)
         finally:
+            self._ahead.stop()
             if self._inbox is not None:
                 self._inbox.stop()
             self._database.close()
@@ -84,6 +86,7 @@ class Worker:
         if committed is None:
             return
         outcome, refusals = committed
+        self._ahead.learn(outcome.keys)
         acks = {(said.device, said.epoch): ack.sign(said, self._config.signing_key) for said in outcome.acks}
         for decision in outcome.decisions:
             _tell_of_refusal(decision)

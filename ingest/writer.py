@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ingest import register
 from ingest import rows as row_format
@@ -46,10 +47,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a group. `acks` are to be signed and sent."""
+    """What became of a group. `acks` are to be signed and sent; `keys` are those of its devices by key id."""
 
     decisions: tuple[Decision, ...]
     acks: tuple[Ack, ...]
+    keys: Mapping[bytes, Ed25519PublicKey]
 
 
 def write_group(
@@ -71,12 +73,15 @@ def _write_one_by_one(
 ) -> Outcome:
     """The slow way after the database refused a value somewhere in a group: only the batch that holds it suffers."""
     decisions: list[Decision] = []
+    keys: dict[bytes, Ed25519PublicKey] = {}
     for arrival in arrivals:
         try:
-            decisions += _write(conn, [arrival], received_at_us, ()).decisions
+            one = _write(conn, [arrival], received_at_us, ())
         except _VALUE_REFUSED as err:
-            decisions += _write(conn, [arrival], received_at_us, (), storage_error=err).decisions
-    return Outcome(tuple(decisions), _acknowledgements(conn, decisions, asked))
+            one = _write(conn, [arrival], received_at_us, (), storage_error=err)
+        decisions += one.decisions
+        keys |= one.keys
+    return Outcome(tuple(decisions), _acknowledgements(conn, decisions, asked), keys)
 
 
 def _write(
@@ -103,7 +108,8 @@ def _write(
             if _refuses(decision) and not decision.settles and _attributed(decision):
                 _quarantine(conn, decision, received_at)
         acks = _acknowledgements(conn, decisions, asked)
-    return Outcome(tuple(decisions), acks)
+    keys = {name: key.public_key for device in state.devices.values() for name, key in device.keys.items()}
+    return Outcome(tuple(decisions), acks, keys)
 
 
 def _store(
@@ -140,7 +146,9 @@ def _store_contents(conn: Connection, settled: list[tuple[Decision, int]], known
             case Catalogue() as catalogue:
                 point_ids[chain] = _insert_catalogue(conn, header, catalogue, point_ids.get(chain))
             case Rows() as rows:
-                readings.append((batch_id, rows, point_ids[chain]))
+                contents = decision.arrival.contents
+                encoded = contents.encoded if contents else None
+                readings.append((batch_id, encoded or row_format.encode(rows), point_ids[chain]))
             case Gaps() as gaps:
                 _insert_gaps(conn, batch_id, gaps, point_ids[chain])
             case KeyChange() as change:
@@ -149,7 +157,7 @@ def _store_contents(conn: Connection, settled: list[tuple[Decision, int]], known
                 detail = decision.detail[:MAX_DETAIL_CHARS]
                 conn.execute(statement("quarantine_settled"), {"batch_id": batch_id, "detail": detail})
     if readings:
-        copy_readings(conn, row_format.to_records(readings))
+        copy_readings(conn, row_format.join(readings))
 
 
 def _insert_batches(
@@ -223,21 +231,18 @@ def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointId
         )
 
 
-def copy_readings(conn: Connection, records: row_format.Records) -> None:
+def copy_readings(conn: Connection, readings: row_format.Joined) -> None:
     """One binary COPY of these rows into telemetry.reading, point by point, and their part in the totals.
 
     Two thirds of what a row costs the server is its entry in the index on (point, time). Rows of one point, one after
     the other, meet the same page of the index while it is at hand; and a window reads fewer pages of the table.
     """
-    if not len(records):
-        return
-    order = row_format.point_order(records)
     with conn.cursor() as cursor, cursor.copy(_COPY_READINGS) as copy:
         copy.write(row_format.SIGNATURE)
-        for part in row_format.in_parts(records, order):
+        for part in readings.in_parts():
             copy.write(part)
         copy.write(row_format.TRAILER)
-    conn.execute(statement("add_totals"), row_format.totals(records, order))
+    conn.execute(statement("add_totals"), readings.totals())
 
 
 def _quarantine(conn: Connection, decision: Decision, received_at: dt.datetime) -> None:

@@ -11,7 +11,7 @@ import time
 
 from ingest.admission import Arrival
 from ingest.database import Connection, connect
-from ingest.service import MAX_GROUP
+from ingest.intake import MAX_GROUP
 from ingest.writer import write_group
 from tests.bench.figure import Figure
 from tests.bench.ground import Ground

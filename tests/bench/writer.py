@@ -2,12 +2,14 @@
 
 All fill the same empty hypertable on the same durable server, in turns, from batches of 5,000 readings and then, with
 `_1000` in the name, of 1,000: an agent seals what one to five seconds bring, so small batches are the common case. The
-writer verifies, decompresses, keeps every batch and commits in the groups that the worker makes under load.
+writer is the worker of `ingest serve`, fed like by the broker: it verifies, decompresses, keeps every batch, and
+commits in the groups that it makes under load; the time is up when the last batch is answered.
 
 COPY: the server itself reads the rows, as they came, from a file in one transaction, and does none of that.
 Staging: what is usually done to get each row once: for each batch a transaction with a binary COPY into a temporary
 table, then INSERT ... ON CONFLICT DO NOTHING. For that the index on (point, time) is a unique one meanwhile.
-`writer_vs_staging_grouped` gives it the writer's groups, 64 batches to a transaction.
+Its rows come ready encoded. `writer_vs_staging_sealed` gives it the sealed batches instead, which it decompresses
+and encodes, but does not verify or keep; `writer_vs_staging_grouped` gives it groups too, 64 batches to a transaction.
 
 `copy_by_point` and `copy_without_index` are COPY too, of the rows in the writer's order, and into a table that has no
 index: they show where the time goes.
@@ -15,27 +17,34 @@ index: they show where the time goes.
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from ingest import rows as row_format
-from ingest.admission import Arrival, Code
 from ingest.database import Connection, connect
-from ingest.service import MAX_GROUP
-from ingest.writer import write_group
+from tests.bench.feed import Feed, worker
 from tests.bench.figure import Figure
 from tests.bench.ground import Ground
-from tests.bench.load import BATCHES, ROWS, seal_batches
+from tests.bench.load import BATCHES, POINTS, ROWS, seal_batches
+from verification.batch import open_batch, read_payload
+from verification.model import Rows
 
 ROUNDS = 5
 SMALL_BATCHES, SMALL_ROWS = 500, 1_000
+GROUPED = 64
 PLAIN_INDEX = "CREATE INDEX reading_point_time ON telemetry.reading (point_id, time)"
 UNIQUE_INDEX = "CREATE UNIQUE INDEX reading_point_time ON telemetry.reading (point_id, time)"
-INDEX = {"staging": UNIQUE_INDEX, "staging_grouped": UNIQUE_INDEX, "copy_without_index": ""}
+INDEX = {
+    "staging": UNIQUE_INDEX,
+    "staging_sealed": UNIQUE_INDEX,
+    "staging_grouped": UNIQUE_INDEX,
+    "copy_without_index": "",
+}
 COPY_STAGING = b"COPY staging FROM STDIN (FORMAT binary)"
 
 
@@ -57,29 +66,31 @@ class Load:
 def measure(ground: Ground) -> list[Figure]:
     """Fill the table in turns, each way the first every so often."""
     by_point = ground.copy_file.with_suffix(".by_point")
-    with connect(ground.database("bench_writer")) as conn:
+    url = ground.database("bench_writer")
+    with connect(url) as conn, worker(url) as feed:
         large = Load(BATCHES, ROWS, ground.copy_file, by_point)
-        taken = _rounds(conn, large)
+        taken = _rounds(conn, feed, large)
         figures = _figures(taken, large, "")
         for name in ("copy_by_point", "copy_without_index"):
             figures.append(_figure(name, taken, "copy", large, "COPY of the rows as they came, with the index"))
         small = Load(SMALL_BATCHES, SMALL_ROWS, ground.copy_file, by_point)
-        figures += _figures(_rounds(conn, small), small, f"_{SMALL_ROWS}")
+        figures += _figures(_rounds(conn, feed, small), small, f"_{SMALL_ROWS}")
     return figures
 
 
-def _rounds(conn: Connection, load: Load) -> dict[str, list[float]]:
+def _rounds(conn: Connection, feed: Feed, load: Load) -> dict[str, list[float]]:
     """Seconds by way, one for each round."""
-    _write_files(conn, load)
+    _write_files(conn, feed, load)
     taken: dict[str, list[float]] = {}
     for number in range(1, ROUNDS + 1):
         device = f"bench-{load.rows}-{number}"
-        sealed = _sealed(conn, device, load)
+        sealed = _sealed(conn, feed, device, load)
         ways: list[tuple[str, Callable[[], None]]] = [
-            ("writer", lambda device=device, sealed=sealed: _write(conn, device, sealed)),
+            ("writer", lambda device=device, sealed=sealed: feed.write(device, sealed)),
             ("copy", lambda: _copy(conn, load.as_they_came, load)),
-            ("staging", lambda: _stage(conn, load, batches_each=1)),
-            ("staging_grouped", lambda: _stage(conn, load, batches_each=MAX_GROUP)),
+            ("staging", lambda: _stage(conn, _from_file(load, batches_each=1), load)),
+            ("staging_sealed", lambda sealed=sealed: _stage(conn, map(_unsealed, sealed), load)),
+            ("staging_grouped", lambda: _stage(conn, _from_file(load, batches_each=GROUPED), load)),
             ("copy_by_point", lambda: _copy(conn, load.by_point, load)),
             ("copy_without_index", lambda: _copy(conn, load.as_they_came, load)),
         ]
@@ -89,19 +100,19 @@ def _rounds(conn: Connection, load: Load) -> dict[str, list[float]]:
     return taken
 
 
-def _write_files(conn: Connection, load: Load) -> None:
+def _write_files(conn: Connection, feed: Feed, load: Load) -> None:
     """The server's first time, and the files that it reads afterwards."""
     conn.execute("TRUNCATE telemetry.reading")
     device = f"bench-{load.rows}-0"
-    _write(conn, device, _sealed(conn, device, load))
+    feed.write(device, _sealed(conn, feed, device, load))
     for path, order in ((load.as_they_came, "batch_id, row"), (load.by_point, "point_id, batch_id, row")):
         conn.execute(f"COPY (TABLE telemetry.reading ORDER BY {order}) TO '{path}' (FORMAT binary)".encode())
 
 
-def _sealed(conn: Connection, device: str, load: Load) -> list[bytes]:
+def _sealed(conn: Connection, feed: Feed, device: str, load: Load) -> list[bytes]:
     """The batches of readings of a new device, whose catalogue is written already."""
     catalogue, *readings = seal_batches(conn, device, load.batches, rows=load.rows)
-    _write(conn, device, [catalogue])
+    feed.write(device, [catalogue])
     return readings
 
 
@@ -121,7 +132,8 @@ def _figures(taken: dict[str, list[float]], load: Load, suffix: str) -> list[Fig
     against = {
         "copy": f"COPY FROM file, {load.all_rows:,} rows",
         "staging": f"COPY + staging + ON CONFLICT, {load.rows:,} rows a transaction",
-        "staging_grouped": f"the same, {load.rows * MAX_GROUP:,} rows a transaction",
+        "staging_sealed": "the same from the sealed batches: decompressed and encoded, not verified or kept",
+        "staging_grouped": f"as staging, {load.rows * GROUPED:,} rows a transaction",
     }
     return [_figure("writer", taken, other, load, said, f"_vs_{other}{suffix}") for other, said in against.items()]
 
@@ -132,36 +144,42 @@ def _figure(way: str, taken: dict[str, list[float]], other: str, load: Load, aga
     return Figure(way + suffix, load.all_rows / statistics.median(taken[way]), "rows/s", against, ratio)
 
 
-def _write(conn: Connection, device: str, sealed: Sequence[bytes]) -> None:
-    for first in range(0, len(sealed), MAX_GROUP):
-        arrivals = [Arrival.of(device, data) for data in itertools.islice(sealed, first, first + MAX_GROUP)]
-        outcome = write_group(conn, arrivals, received_at_us=time.time_ns() // 1000)
-        if any(decision.code is not Code.ACCEPTED for decision in outcome.decisions):
-            raise RuntimeError("a batch of the bench was not accepted; what was measured is not the writer")
-
-
 def _copy(conn: Connection, copy_file: Path, load: Load) -> None:
     copied = conn.execute(f"COPY telemetry.reading FROM '{copy_file}' (FORMAT binary)".encode())
     _expect(copied.rowcount, load)
 
 
-def _stage(conn: Connection, load: Load, *, batches_each: int) -> None:
-    """The rows come ready encoded from a file, so that nothing but the database is measured on this side."""
-    size = batches_each * load.rows * row_format.to_records([]).itemsize
+def _stage(conn: Connection, transactions: Iterable[bytes], load: Load) -> None:
     inserted = 0
     conn.execute("CREATE TEMPORARY TABLE IF NOT EXISTS staging (LIKE telemetry.reading)")
+    for rows in transactions:
+        with conn.transaction():
+            with conn.cursor() as cursor, cursor.copy(COPY_STAGING) as copy:
+                copy.write(row_format.SIGNATURE)
+                copy.write(rows)
+                copy.write(row_format.TRAILER)
+            inserted += conn.execute("INSERT INTO telemetry.reading TABLE staging ON CONFLICT DO NOTHING").rowcount
+            conn.execute("TRUNCATE staging")
+    _expect(inserted, load)
+
+
+def _from_file(load: Load, *, batches_each: int) -> Iterator[bytes]:
+    """The rows ready encoded, so that nothing but the database is measured on this side."""
+    size = batches_each * load.rows * row_format.RECORD.itemsize
     with load.as_they_came.open("rb") as file:
         file.seek(len(row_format.SIGNATURE))
         while (rows := file.read(size)) not in {b"", row_format.TRAILER}:
-            with conn.transaction():
-                with conn.cursor() as cursor, cursor.copy(COPY_STAGING) as copy:
-                    copy.write(row_format.SIGNATURE)
-                    copy.write(rows.removesuffix(row_format.TRAILER) if len(rows) < size else rows)
-                    copy.write(row_format.TRAILER)
-                done = conn.execute("INSERT INTO telemetry.reading TABLE staging ON CONFLICT DO NOTHING")
-                inserted += done.rowcount
-                conn.execute("TRUNCATE staging")
-    _expect(inserted, load)
+            yield rows if len(rows) == size else rows.removesuffix(row_format.TRAILER)
+
+
+def _unsealed(data: bytes) -> bytes:
+    """The rows of a sealed batch, encoded under ids that are free: the table was emptied."""
+    batch = open_batch(data)
+    payload = read_payload(batch)
+    if not isinstance(payload, Rows):
+        raise TypeError("not a batch of readings")
+    point_ids = np.arange(POINTS, dtype=np.int32)
+    return row_format.join([(batch.header.sequence, row_format.encode(payload), point_ids)]).records.tobytes()
 
 
 def _expect(count: int, load: Load) -> None:
