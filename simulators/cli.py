@@ -7,7 +7,6 @@ import dataclasses
 import json
 import logging
 import signal
-import sys
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -16,6 +15,7 @@ import click
 
 from simulators import roster
 from simulators.badge_gate import Broker, topic
+from simulators.description import described, plants_page
 from simulators.errors import SimulatorError
 from simulators.faults import KINDS as FAULT_KINDS
 from simulators.ledger import Ledger, read_plant
@@ -57,18 +57,14 @@ def list_faults() -> None:
 @simulate.command("show")
 @of_a_plant
 def show(plant: PlantOptions) -> None:
-    """Show what SCENARIO is made of: its relations, points, parameters and true effects."""
-    made = plant.plant()
-    click.echo(str(sys.modules[type(made).__module__].__doc__).strip())
-    click.echo("\nPoints")
-    for point in made.points.values():
-        click.echo(f"  {point.name:<20} {point.kind.value:<8} {point.unit:<8} over {point.protocol}")
-    click.echo("\nParameters (--set NAME=VALUE)")
-    for field in dataclasses.fields(made.parameters):
-        click.echo(f"  {field.name:<30} {getattr(made.parameters, field.name)}")
-    click.echo("\nTrue effects, after minus before")
-    for measure, effect in made.truth().items():
-        click.echo(f"  {measure:<20} {effect.value:+.6g} {effect.unit}")
+    """Show what SCENARIO is made of: its relations, points, parameters, true effects, and what these rest on."""
+    click.echo(described(plant.scenario(), plant.plant()))
+
+
+@simulate.command("page")
+def page() -> None:
+    """Print docs/reference/plants.md: what is claimed of each plant, what is true, where it is measured."""
+    click.echo(plants_page(), nl=False)
 
 
 @simulate.command("run")

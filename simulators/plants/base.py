@@ -22,14 +22,40 @@ from simulators.timeline import Timeline, micros
 ALERT_FIRST_DAY = 40
 ALERT_LOAD = 0.6
 STOP_FIRST_DAY = 10
+REPLY = "Sanmenxia's reply to proposal 67, 2022-09-26"  # 三门峡市工业和信息化局, 第67号提案的答复
+PLAN_33 = "Luoyang's plan 洛政办〔2021〕33号"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What the works truly changed of one measure, after minus before, free of noise."""
+    """What the works truly changed of one measure, after minus before, free of noise; `before` is its level until then,
+    at the usual load and mix.
+    """
 
     value: float
     unit: str
+    before: float
+
+    @property
+    def percent(self) -> float:
+        """The change in percent of the level before."""
+        return 100 * self.value / self.before
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Where the figure of a measure comes from. said: what a public document says, empty where it has no figure;
+    source: where it says so, or what the figure stands on instead; noise: the parameters by which readings scatter.
+    """
+
+    said: str
+    source: str
+    noise: tuple[str, ...]
+
+
+def by_measure(**claims: Claim) -> Mapping[str, Claim]:
+    """The claims under the names of their measures."""
+    return claims
 
 
 @dataclass(frozen=True)
@@ -65,6 +91,7 @@ class Plant(ABC):
     """One line. Subclasses name their points and draw `_raw`; two processes with one seed agree on every value."""
 
     line: ClassVar[str]  # the object under which a control system shows the points
+    claims: ClassVar[Mapping[str, Claim]]  # by measure, as in `truth`
     points: Mapping[str, Point]
 
     def __init__(self, parameters: Works, seed: int, timeline: Timeline) -> None:

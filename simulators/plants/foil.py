@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulators.grid import SLOT_H, Grid, ar1, counted, daily_load, in_band, short_stops, streams
-from simulators.plants.base import Effect, Plant, Works
+from simulators.plants.base import REPLY, Claim, Effect, Plant, Works, by_measure
 from simulators.points import Floats, Kind, Point, by_name
 
 GRADES_UM = (6, 8, 12)
@@ -52,11 +52,21 @@ class Foil(Plant):
         *(Point(f"foil_{grade}um", "t", Kind.COUNTER, 3) for grade in GRADES_UM),
         Point("line_state", "1", Kind.STATE, 0),
     )
+    claims = by_measure(
+        energy=Claim(
+            "",
+            f"{REPLY}, II (3), names 432 retrofits without an energy figure; 350 kWh/t is ours",
+            ("energy_sd", "rho_daily", "load_sd", "mix_sd"),
+        )
+    )
     parameters: FoilParameters
 
     def truth(self) -> dict[str, Effect]:
-        """What each ton of any grade takes less."""
-        return {"energy": Effect(self.parameters.effect_share * self.parameters.effect_kwh_per_t, "kWh/t")}
+        """What each ton of any grade takes less; the level before is that of the mix before."""
+        p = self.parameters
+        by_grade = sum(share * kwh for share, kwh in zip(p.mix_before, p.energy_kwh_per_t, strict=True))
+        before = by_grade + p.base_load_kw / p.foil_t_per_h
+        return {"energy": Effect(p.effect_share * p.effect_kwh_per_t, "kWh/t", before)}
 
     def _draw(self) -> dict[str, Floats]:
         p, grid = self.parameters, self.grid

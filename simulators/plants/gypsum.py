@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulators.grid import SLOT_H, ar1, counted, counted_pieces, short_stops, streams
-from simulators.plants.base import Effect, Plant, Works
+from simulators.plants.base import REPLY, Claim, Effect, Plant, Works, by_measure
 from simulators.points import Floats, Kind, Point, by_name
 
 
@@ -47,15 +47,22 @@ class Gypsum(Plant):
         Point("energy", "kWh", Kind.COUNTER, 0),
         Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
     )
+    claims = by_measure(
+        first_pass_yield=Claim(
+            "product quality +20 % (产品质量提高20%)", f"{REPLY}, II (3)", ("yield_sd", "rho_daily", "pace_sd")
+        ),
+        staff=Claim("30 % less labour (减少人工30%)", f"{REPLY}, II (3)", ("absence_share",)),
+    )
     parameters: GypsumParameters
 
     def truth(self) -> dict[str, Effect]:
         """The yields, and the mean of the three shifts' rosters less the absent."""
         p = self.parameters
-        gone = sum(p.heads_after) / 3 - sum(p.heads_before) / 3
+        before, after = (sum(heads) / 3 * (1 - p.absence_share) for heads in (p.heads_before, p.heads_after))
+        gained = p.reached(p.yield_before, p.yield_after) - p.yield_before
         return {
-            "first_pass_yield": Effect((p.reached(p.yield_before, p.yield_after) - p.yield_before) * 100, "%"),
-            "staff": Effect(p.effect_share * gone * (1 - p.absence_share), "head"),
+            "first_pass_yield": Effect(gained * 100, "%", p.yield_before * 100),
+            "staff": Effect(p.reached(before, after) - before, "head", before),
         }
 
     def _draw(self) -> dict[str, Floats]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulators.grid import SLOT_H, ar1, counted, short_stops, streams
-from simulators.plants.base import Effect, Plant, Works
+from simulators.plants.base import REPLY, Claim, Effect, Plant, Works, by_measure
 from simulators.points import Floats, Kind, Point, by_name
 
 SLOTS_PER_DAY = 96
@@ -59,6 +59,18 @@ class Materials(Plant):
         Point("line_state", "1", Kind.STATE, 0),
         Point("energy", "kWh", Kind.COUNTER, 0),
     )
+    claims = by_measure(
+        auto_capture=Claim(
+            "over 90 % of the data captured automatically (90%以上生产数据、工艺数据、质量数据自动采集)",
+            f"{REPLY}, II (3)",
+            ("auto_share_sd", "rho_daily"),
+        ),
+        record_errors=Claim(
+            "errors in the data -82 % (数据出错率降低82%)", f"{REPLY}, II (3)", ("error_rate_sd", "rho_daily")
+        ),
+        rate=Claim("production efficiency +37 % (生产效率提升37%)", f"{REPLY}, II (3)", ("rate_sd", "rho_daily")),
+        labour_cost=Claim("labour cost -15 % (人工成本节约15%)", f"{REPLY}, II (3)", ("labour_sd", "rho_daily")),
+    )
     parameters: MaterialsParameters
 
     def truth(self) -> dict[str, Effect]:
@@ -71,7 +83,7 @@ class Materials(Plant):
             "labour_cost": (p.labour_before_cny_per_day, p.labour_after_cny_per_day, 1, "CNY/d"),
         }
         return {
-            name: Effect((p.reached(before, after) - before) * factor, unit)
+            name: Effect((p.reached(before, after) - before) * factor, unit, before * factor)
             for name, (before, after, factor, unit) in pairs.items()
         }
 

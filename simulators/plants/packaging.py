@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulators.grid import SLOT_H, ar1, counted, counted_pieces, streams
-from simulators.plants.base import Effect, Plant, Works
+from simulators.plants.base import REPLY, Claim, Effect, Plant, Works, by_measure
 from simulators.points import Floats, Instants, Kind, Point, by_name
 
 LINES = 16
@@ -59,6 +59,17 @@ class Packaging(Plant):
         *(Point(name, "head", Kind.STATE, 0, protocol="roster", team=team) for name, team in TEAMS.items()),
         *(Point(f"line{number:02}_bottles", "piece", Kind.COUNTER, 0) for number in range(1, LINES + 1)),
     )
+    claims = by_measure(
+        rate=Claim(
+            "1,800 bottles/h a line, efficiency ten times (每条生产线生产能力为1800瓶/小时，效率提高10倍)",
+            f"{REPLY}, II (3)",
+            ("pace_sd", "pace_rho_daily"),
+        ),
+        staff=Claim("67 % fewer people (人员减少67%)", f"{REPLY}, II (3)", ("absence_share",)),
+        productivity=Claim(
+            "", "follows from the two others", ("pace_sd", "pace_rho_daily", "line_down_share", "absence_share")
+        ),
+    )
     parameters: PackagingParameters
 
     def truth(self) -> dict[str, Effect]:
@@ -74,9 +85,9 @@ class Packaging(Plant):
             for rate, heads in ((p.rate_before, heads_before), (rate_after, heads_after))
         ]
         return {
-            "rate": Effect(rate_after - p.rate_before, "piece/h"),
-            "staff": Effect(heads_after - heads_before, "head"),
-            "productivity": Effect(productivity[1] - productivity[0], "piece/h/head"),
+            "rate": Effect(rate_after - p.rate_before, "piece/h", p.rate_before),
+            "staff": Effect(heads_after - heads_before, "head", heads_before),
+            "productivity": Effect(productivity[1] - productivity[0], "piece/h/head", productivity[0]),
         }
 
     def _draw(self) -> dict[str, Floats]:

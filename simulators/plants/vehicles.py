@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulators.grid import SLOT_H, ar1, counted, counted_pieces, streams
-from simulators.plants.base import Effect, Plant, Works
+from simulators.plants.base import PLAN_33, REPLY, Claim, Effect, Plant, Works, by_measure
 from simulators.points import Floats, Kind, Point, by_name
 
 FIRST_SHIFT_HOUR = 8.0
@@ -53,6 +53,16 @@ class Vehicles(Plant):
         Point("energy", "kWh", Kind.COUNTER, 0),
         Point("staff_on_shift", "head", Kind.STATE, 0, protocol="mqtt"),
     )
+    claims = by_measure(
+        rate=Claim(
+            "production efficiency more than three times (生产效率提升了3倍以上)",
+            f"{REPLY}, II (3)",
+            ("pace_sd", "pace_rho_daily"),
+        ),
+        staff=Claim(
+            "", f"no figure of this works; 20 % fewer is the target for 2025 of {PLAN_33}, I (2)", ("absence_share",)
+        ),
+    )
     parameters: VehicleParameters
 
     @property
@@ -68,8 +78,12 @@ class Vehicles(Plant):
         before, after = self.rates_per_h
         attendance = 1 - p.absence_share
         return {
-            "rate": Effect((after - before) * PRODUCTIVE_HOURS, "piece/shift"),
-            "staff": Effect((p.reached(p.heads_before, p.heads_after) - p.heads_before) * attendance, "head"),
+            "rate": Effect((after - before) * PRODUCTIVE_HOURS, "piece/shift", before * PRODUCTIVE_HOURS),
+            "staff": Effect(
+                (p.reached(p.heads_before, p.heads_after) - p.heads_before) * attendance,
+                "head",
+                p.heads_before * attendance,
+            ),
         }
 
     def _draw(self) -> dict[str, Floats]:

@@ -94,6 +94,21 @@ def test_plain_change_of_the_readings_is_the_true_effect_on_average(name, measur
     assert abs(np.mean(changes) - truth) < 4 * error + 0.002 * abs(truth)
 
 
+LEVELS = MEASURED | {
+    ("hengkang", "energy"): ratio("ac_energy", "metal_tapped"),
+    ("hengkang", "dc_energy"): ratio("dc_energy", "metal_tapped"),
+    ("huaxin", "energy"): ratio("energy", "foil"),
+    ("jinrong", "electricity"): ratio("electricity", "clinker"),
+    ("jinrong", "heat"): lambda made: counted(made, "coal") * 23_000 / counted(made, "clinker"),
+}
+
+
+@pytest.mark.parametrize(("name", "measure"), LEVELS, ids=lambda text: text)
+def test_level_before_the_works_is_the_one_that_the_truth_starts_from(name, measure):
+    before = np.mean([LEVELS[name, measure](plant(name, seed))[0] for seed in SEEDS])
+    assert before == pytest.approx(plant(name, 0).truth()[measure].before, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("name", "point", "per"),
     [("huaxin", "energy", "foil"), ("jinrong", "electricity", "clinker"), ("hengkang", "dc_energy", "metal_tapped")],

@@ -137,7 +137,10 @@ def test_list_names_every_scenario_with_the_verdict_that_it_deserves():
 def test_a_plant_shows_its_relations_points_parameters_and_truth(name):
     shown = command("show", name, "--first-day", "2026-01-05", *PERIODS)
     assert shown.exit_code == 0, shown.output
-    assert all(word in shown.output for word in ("Relations", "Points", "effect_share", "True effects"))
+    assert all(
+        word in shown.output
+        for word in ("Relations", "Points", "effect_share", "True effects", "source:", "drivers:", "noise:")
+    )
 
 
 def refusal(tmp_path: Path, *arguments: str) -> str:
