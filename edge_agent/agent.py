@@ -165,7 +165,7 @@ class Agent:
     async def _change_key(self) -> None:
         """Go on with a change of key that an operator began; what hinders it is shown, and tried again."""
         try:
-            if await self.spool.call(rotation.advance, self.config.key_store(), clock.clock_state()):
+            if await self.spool.call(rotation.advance, self.config.key_store(), self._clock_state()):
                 self.uplink.notify()
             problem = ""
         except RetroProofError as err:
@@ -233,7 +233,7 @@ def _assembled(config: EdgeConfig) -> Iterator[Agent]:
     )
     try:
         with suppress(KeyChangeDelayedError):  # the running agent tries again
-            asyncio.run(spool.call(rotation.advance, store, clock.clock_state()))
+            asyncio.run(spool.call(rotation.advance, store, clock.unmeasured()))
         yield Agent(config, spool, assembly.agent_status(config))
     finally:
         spool.close()

@@ -17,7 +17,10 @@ STA_NANO = 0x2000  # the offset is in nanoseconds
 
 @dataclass(frozen=True, slots=True)
 class ClockState:
-    """`state` as in a batch header; `offset_us` is this clock minus its reference, None where nobody measures it."""
+    """`state` as in a batch header; `offset_us` is this clock minus its reference, None where nobody measures it.
+
+    The reference is the kernel's where the kernel says it, and ingest's clock in a batch.
+    """
 
     state: str
     offset_us: int | None = None
@@ -35,6 +38,11 @@ class _Timex(ctypes.Structure):
         ("status", ctypes.c_int),
         ("rest", ctypes.c_char * 256),
     )
+
+
+def unmeasured() -> ClockState:
+    """As the kernel disciplines the clock, where its distance from ingest's clock is not known."""
+    return ClockState(clock_state().state)
 
 
 def now_us() -> int:

@@ -188,7 +188,7 @@ class MqttLink:
     def _on_subscribe(
         self, _client: Client, _data: object, _mid: int, codes: list[ReasonCode], _props: Properties | None
     ) -> None:
-        self._hand_over(_resolve, self._suback, codes)
+        self._hand_over(self._subscription_answered, codes)
 
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         properties = message.properties
@@ -227,6 +227,10 @@ class MqttLink:
             self._connack.set_exception(LinkError(f"the broker refuses us: {code}"))
         else:
             self._connack.set_result(session_present)
+
+    def _subscription_answered(self, codes: list[ReasonCode]) -> None:
+        if not self._suback.done():
+            self._suback.set_result(codes)
 
     def _connection_ended(self, reason: str) -> None:
         self._lost = reason
@@ -277,8 +281,3 @@ async def connected(
         yield link
     finally:
         await link._close()  # noqa: SLF001 - same module
-
-
-def _resolve(future: asyncio.Future[Any], value: object) -> None:
-    if not future.done():
-        future.set_result(value)

@@ -84,7 +84,7 @@ class Spool(SpoolBatches):
             with self._transaction():
                 for index, point in enumerate(part, first + start):
                     self._add_point(index, point)
-                self._seal(Catalogue(part, first + start), clock.ClockState("unknown"))
+                self._seal(Catalogue(part, first + start), clock.unmeasured())
         known |= {point: index for index, point in enumerate(new, first)}
         self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
         return {point.name: known[point] for point in points}
@@ -129,7 +129,7 @@ class Spool(SpoolBatches):
                 self._run("count_losses", dropped=0, filtered=filtered)
             if file is not None:
                 self._run("insert_file", sha256=file.sha256, read_us=self._now_us())
-                self._seal(Catalogue((), 0, (file,)), clock.ClockState("unknown"))
+                self._seal(Catalogue((), 0, (file,)), clock.unmeasured())
             if taken is not None:
                 self._db.execute(SQL["upsert_taken"], (taken.source, taken.subscription, taken.sequence))
                 if taken.session is not None:

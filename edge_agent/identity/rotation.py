@@ -64,6 +64,6 @@ def _advance_alone(config: EdgeConfig, store: KeyStore) -> None:
     with exclusive(config.spool_path):
         spool = open_spool(config.spool_path, config.device, store.current(), config.limits())
         try:
-            advance(spool, store, clock.clock_state())
+            advance(spool, store, clock.unmeasured())
         finally:
             spool.close()

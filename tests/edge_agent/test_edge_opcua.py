@@ -269,6 +269,27 @@ def test_a_full_spool_makes_the_source_wait_and_history_fills_in_what_it_missed(
     assert agent.ingest.gaps() == []
 
 
+def test_a_full_spool_leaves_the_values_of_a_node_without_history_at_its_server(make_agent, make_opcua):
+    server = make_opcua(points=["a"], plain=["p"])
+    noise = random.Random(2)
+    start = now_us() - 100_000 * 1_000_000
+    rows = [("a", start + i * 1_000_000 + noise.randrange(1_000_000), noise.random()) for i in range(80_000)]
+    server.tell(history=rows)
+    agent = make_agent(sources=opcua_source(server, "a", "p"), spool={"path": "spool.sqlite", "max_bytes": 1 << 20})
+    agent.ingest.mute = True
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: agent.status().sources["line"].state == "spool full", "a full spool")
+    live = [("p", now_us() + i, float(i + 1)) for i in range(50)]
+    server.tell(show=[(*row, 0) for row in live])
+    agent.ingest.mute = False
+    for epoch in {epoch for epoch, _ in agent.ingest.batches}:
+        agent.ingest.acknowledge(epoch)
+    wait_for(lambda: live[-1] in agent.ingest.rows(), "the last of the values that waited")
+    assert [row for row in agent.ingest.rows() if row[0] == "p" and row[2]] == live
+    assert agent.ingest.gaps() == []
+
+
 def test_a_slow_publishing_interval_of_a_point_or_a_group_gathers_its_values(make_agent, make_opcua):
     names = ("quick", "own", "grouped")
     server = make_opcua(plain=names)

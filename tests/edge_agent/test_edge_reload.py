@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from edge_agent.clock import now_us
-from tests.edge_agent.support import wait_for
+from tests.edge_agent.support import OpcUaProcess, ticking_points, wait_for
 from tests.edge_agent.test_edge_cli import run
 
 QUICK = {"sampling_ms": 20, "publishing_ms": 50}
@@ -76,6 +76,35 @@ def test_a_changed_source_misses_nothing_that_was_written_meanwhile(agent, lines
     values = [value for name, value in arrived(agent) if name == "a"]
     assert sorted(set(values)) == [float(number) for number in range(20)]
     assert agent.ingest.gaps() == []
+
+
+def test_a_reload_loses_and_doubles_no_value_of_nodes_without_history(make_agent, tmp_path):
+    """They count twenty times a second while their source gets a further point, and then a slower one."""
+    server = OpcUaProcess(tmp_path).start()
+    server.tell(tick={"count": 3, "interval_ms": 50})
+    points = ticking_points(3, 2)
+    line = {"opcua": server.url, "security": "None", **QUICK}
+
+    def sources(*names: str, **changes: object) -> dict[str, object]:
+        named = {name: points[name] | (changes if name == names[-1] else {}) for name in names}
+        return {"one": line | {"points": named}}
+
+    agent = make_agent(sources=sources("t0"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: live(agent, "one", "t0"), "the first point")
+    assert change(agent, sources=sources("t0", "t1")).startswith("0 taken: 2 points")
+    wait_for(lambda: live(agent, "one", "t1"), "the second point")
+    assert change(agent, sources=sources("t0", "t1", "t2", publishing_ms=1_000)).startswith("0 taken: 3 points")
+    wait_for(lambda: live(agent, "one", "t2"), "the third point")
+    count = server.tell(stop=True)["counted"]
+    last = {(name, float(count)) for name in points}
+    wait_for(lambda: last <= set(arrived(agent)), "the last values")
+    for name in ("t0", "t1"):
+        counted = sorted(value for found, value in arrived(agent) if found == name)
+        assert counted == [float(value) for value in range(int(counted[0]), count + 1)]
+    assert agent.ingest.gaps() == []
+    server.close()
 
 
 def test_a_source_that_is_gone_from_the_file_ends(agent, lines):

@@ -218,6 +218,24 @@ def test_a_spool_whose_oldest_batch_is_too_old_refuses(tmp_path, clock, age_us, 
     spool.close()
 
 
+def test_what_is_refused_for_the_age_of_what_waits_is_a_signed_gap(tmp_path, clock):
+    """Of size and of age the one rule: refuse, say so, go on once there is an acknowledgement."""
+    spool = open_at(tmp_path / "s.sqlite", clock, Limits(max_age_us=10_000_000))
+    spool.catalogue(POINTS)
+    clock.us += 10_000_001
+    lost = rows_of((0, clock.us, 1.0), (0, clock.us + 1, 2.0))
+    with pytest.raises(SpoolFullError, match="max_age_days"):
+        spool.append(lost)
+    spool.admit_loss(lost)
+    assert spool.seal_due(CLOCK) == 1
+    (gap,) = batch.read_payload(sealed(spool)[-1]).gaps
+    assert gap == Gap((0,), clock.us, clock.us + 1, SPOOL_FULL, 2)
+    assert sealed(spool)[-1].header.dropped == 2
+    spool.settle(ack_through(spool, 1))
+    spool.append(rows_of((0, clock.us + 2, 3.0)))
+    spool.close()
+
+
 def test_a_spool_of_another_device_is_refused(tmp_path, clock):
     open_at(tmp_path / "s.sqlite", clock).close()
     with pytest.raises(ConfigError, match="'device-1'"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+from contextlib import suppress
 
 import pytest
 
 from edge_agent.spool import SPOOL_FULL, Spool
-from edge_agent.spool_model import Settlement, SpoolDamagedError, SpoolFullError
+from edge_agent.spool_model import Limits, Settlement, SpoolDamagedError, SpoolFullError
 from edge_agent.spool_reserve import Reserve
 from edge_agent.spool_settlement import slices
 from tests.edge_agent.spools import (
@@ -22,6 +24,8 @@ from tests.edge_agent.spools import (
 from verification import batch
 from verification.batch import Gap, Gaps
 from verification.model import Rows
+
+MOST_LOG_BYTES = 16 << 20  # the pragma journal_size_limit
 
 
 class NoReserve:
@@ -159,3 +163,29 @@ def test_rows_that_changed_while_the_agent_ran_are_never_sealed(spool):
     flip(spool, "chunk", 1)
     with pytest.raises(SpoolDamagedError):
         spool.seal_due(CLOCK, everything=True)
+
+
+@pytest.mark.parametrize("rows_each", [1, 300])
+def test_what_lies_on_the_disk_stays_within_the_bound_whatever_the_size_of_the_batches(tmp_path, clock, rows_each):
+    """Counted is what a batch takes with its place in the tables, and the log is folded into the file as it grows."""
+    path, bound = tmp_path / "s.sqlite", 1 << 20
+    spool = open_at(path, clock, Limits(max_bytes=bound))
+    spool.catalogue(POINTS)
+    noise = random.Random(1)
+
+    def rows() -> Rows:
+        return rows_of(*((0, clock.us + i, noise.random()) for i in range(rows_each)))
+
+    with suppress(SpoolFullError):
+        while True:
+            clock.us += 1_000
+            spool.append(rows())
+            spool.seal_due(CLOCK, everything=True)
+    assert spool.depth().used_bytes > bound / 2
+    for _ in range(20):  # it goes on refusing for as many minutes
+        clock.us += 61_000_000
+        spool.admit_loss(rows())
+        spool.seal_due(CLOCK, everything=True)
+    assert path.stat().st_size <= 1.1 * bound
+    assert path.with_name(path.name + "-wal").stat().st_size <= MOST_LOG_BYTES
+    spool.close()

@@ -10,7 +10,7 @@ import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.pki.authority import Authority
-from edge_agent.clock import ClockState, now_us
+from edge_agent.clock import ClockState, clock_state, now_us
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from tests.edge_agent.http_ingest import HttpIngest
@@ -195,6 +195,18 @@ def test_the_clock_is_measured_against_ingest_and_goes_into_the_next_batch(agent
     assert shown.error_us < AHEAD_US // 10
     wait_for(lambda: offsets(agent), "a batch with the offset")
     assert all(abs(offset + AHEAD_US) < AHEAD_US // 10 for offset in offsets(agent))
+
+
+@pytest.mark.usefixtures("front")
+def test_every_batch_says_whether_the_clock_was_disciplined(agent):
+    """Also those that bring no readings: the catalogue and the signs of life."""
+    agent.config["uplink"] |= {"heartbeat_s": 1}
+    for file in agent.folder.glob("spool.sqlite*"):
+        file.unlink()  # what the fixture has filled in says nothing of the clock
+    agent.start()
+    wait_for(lambda: len(agent.ingest.batches) >= 3, "a catalogue and heartbeats")
+    states = {batch.open_batch(data).header.clock_state for data in list(agent.ingest.batches.values())}
+    assert states == {clock_state().state}
 
 
 def offsets(agent: AgentProcess) -> list[int]:
