@@ -138,6 +138,26 @@ def test_a_history_that_lags_behind_its_subscription_loses_nothing(make_agent, m
     assert_exactly(agent, rows)
 
 
+def test_what_a_history_does_not_show_in_time_is_inside_a_signed_gap(make_agent, own_opcua):
+    """It shows values a minute after they came; nobody waits for that after a break, so what is missing is admitted."""
+    rows = history("a", 20, start_us=now_us() - 3_600_000_000)
+    own_opcua.tell(history=rows)
+    agent = make_agent(sources=opcua_source(own_opcua, "a"))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent.kill()
+    own_opcua.forget_sessions()
+    own_opcua.server.tell(lag_s=60)
+    unseen = [("a", now_us() + i, 100.0 + i) for i in range(5)]
+    own_opcua.tell(write=unseen)
+    agent.start()
+    assert_exactly(agent, rows + unseen[-1:])
+    wait_for(agent.ingest.gaps, "the gap")
+    (gap,) = agent.ingest.gaps()
+    assert (gap.start_us, gap.end_us, gap.reason) == (rows[-1][1], unseen[-1][1], "outage")
+
+
 def test_two_samples_at_one_time_at_the_seam_are_both_kept(make_agent, make_opcua):
     server = make_opcua(points=["a"])
     moment = now_us() - 1_000_000

@@ -177,32 +177,40 @@ class Intake:
         for handle, found in breaks.items():
             item = self._items[handle]
             seam = Seam()
-            last = await self._spool.call(Spool.state, item.index)
             if not await self._mended(item, seam, reached_us[handle], deadline_s):
+                last = await self._spool.call(Spool.state, item.index)
                 gaps += [gap for before_us, one in found if (gap := _gap(item, last, before_us, one))]
             item.seam = seam if seam.known else None
         return gaps
 
     async def _mended(self, item: Item, seam: Seam, time_us: int, deadline_s: float) -> bool:
-        """Whether the history had what was missing; a node that has none, or no longer, is left with a gap."""
+        """Whether the history had what was missing; where it had not, or there is none, a gap is left."""
         if not item.historizing:
             return False
         try:
-            await self._read_history_until(item, seam, time_us, deadline_s)
+            return await self._read_history_until(item, seam, time_us, deadline_s)
         except HistoryError as err:
             item.historizing = item.status.historizing = False
             log.warning("no history: point=%s reason=%r", item.name, str(err))
             return False
-        return True
 
-    async def _read_history_until(self, item: Item, seam: Seam, time_us: int, deadline_s: float) -> None:
-        """Catch up until history has reached a live value; a history that stays behind is left where it is."""
+    async def _read_history_until(self, item: Item, seam: Seam, time_us: int, deadline_s: float) -> bool:
+        """Catch up until history has reached a live value; False for one that stays behind it.
+
+        What it shows later is never asked for. A value from a day ahead is in no history, and says nothing of it.
+        """
         while True:
             await self._history.catch_up(item, seam)
             state = await self._spool.call(Spool.state, item.index)
-            if (state is not None and state.time_us >= time_us) or time.monotonic() >= deadline_s:
-                return
+            if state is not None and state.time_us >= time_us:
+                return True
+            if time.monotonic() >= deadline_s:
+                break
             await asyncio.sleep(HISTORY_POLL_S)
+        if time_us > clock.now_us() + ODD_CLOCK_US:
+            return True
+        log.warning("history stays behind its subscription: point=%s", item.name)
+        return False
 
 
 def _points(values: Values) -> list[int]:
