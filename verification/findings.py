@@ -17,6 +17,8 @@ from verification.texts import fill, names_of
 
 __all__ = ["Finding", "Language", "Outcome", "Severity"]
 
+POINTS = "percentage points"
+
 Value = int | str
 
 
@@ -65,9 +67,15 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         template: str = getattr(entry, f"{part}_{language}")
         # A finding read back from a damaged or forged result may lack a number; its reader shall still see the text.
         shown = {name: str(self.data.get(name, "?")) for name in names_of(template)}
-        return fill(
-            template, {name: words.get(text, text) if name in WORD_FIELDS else text for name, text in shown.items()}
-        )
+        is_word = {name: name in WORD_FIELDS or text == POINTS for name, text in shown.items()}
+        return fill(template, {name: words.get(text, text) if is_word[name] else text for name, text in shown.items()})
+
+
+def unit_of_change(unit: str, of: str = "change") -> str:
+    """The unit in which a finding states a change of a figure in `unit`: that of a share is percentage points, lest it
+    be taken for a relative change. A limit or a claim may be `of` something else than the change.
+    """
+    return POINTS if (unit, of) == ("%", "change") else unit
 
 
 class _HasKind(Protocol):

@@ -22,25 +22,29 @@ WORDS: dict[Language, dict[str, str]] = {
         "smallest": "smallest provable change over the planned {intervals} {intervals:interval|intervals}: {change} "
         "{unit} ({percent} %)",
         "row": "  over {intervals:>5} intervals: {change:>12} {unit}",
-        "needed": "a change of {change} against the limit of {limit} {unit} needs {intervals} reporting "
+        "needed": "a change of {change} {unit} against {limit} needs {intervals} reporting "
         "{intervals:interval|intervals}",
-        "never": "a change of {change} against the limit of {limit} {unit} cannot be proven by any number of intervals",
+        "never": "a change of {change} {unit} against {limit} cannot be proven by any number of intervals",
         "class": "  and over the planned {intervals} {intervals:interval|intervals} meters of class {percent} or "
         "better",
         "no_class": "  and over the planned {intervals} {intervals:interval|intervals} no class of meter is enough",
         "budget": "  of the variance: {shares}",
-        "not_change": "measure {name}: its limit is on the {of}; the power is told for changes of {unit}",
+        "limit": "the limit of {limit} {unit}",
+        "no_change": "none",
+        "not_change": "measure {name}: its limit is on the {of}; what follows is about changes in {unit} against none",
     },
     "zh": {
         "head": "指标 {name} [{unit}]：基准期 {n} 个时段，相当于 {effective} 个独立时段（rho {rho}）",
         "smallest": "计划的 {intervals} 个报告时段内可证明的最小变化：{change} {unit}（{percent} %）",
         "row": "  {intervals:>5} 个时段：{change:>12} {unit}",
-        "needed": "相对限值 {limit} {unit} 证明变化 {change} 需要 {intervals} 个报告时段",
-        "never": "相对限值 {limit} {unit} 的变化 {change}，无论多少时段都无法证明",
+        "needed": "相对{limit}证明变化 {change} {unit} 需要 {intervals} 个报告时段",
+        "never": "相对{limit}的变化 {change} {unit}，无论多少时段都无法证明",
         "class": "  且在计划的 {intervals} 个时段内，仪表须为 {percent} 级或更优",
         "no_class": "  且在计划的 {intervals} 个时段内，任何等级的仪表都不够",
         "budget": "  方差构成：{shares}",
-        "not_change": "指标 {name}：其限值针对 {of}；此处按 {unit} 的变化量说明",
+        "limit": "限值 {limit} {unit} ",
+        "no_change": "无变化",
+        "not_change": "指标 {name}：其限值针对{of}；以下按 {unit} 的变化量与无变化相比说明",
     },
 }
 
@@ -73,29 +77,30 @@ def power(
     except ConfigError as err:
         raise UnusableFileError(str(err)) from err
     for one in found:
-        for line in _lines(one, WORDS[lang]):
+        for line in _lines(one, lang):
             click.echo(line)
+    findings = [*table.findings, *findings]
     for line in finding_texts(findings, lang):
         click.echo(line)
     ctx.exit(EXIT_INVALID_DATA if any(finding.blocks for finding in findings) else 0)
 
 
-def _lines(one: Power, words: dict[str, str]) -> Iterator[str]:
-    shown = {
-        "name": one.name,
-        "unit": one.unit,
-        "of": one.of,
-        "n": one.n,
-        "effective": one.effective,
-        "rho": one.rho,
-        "limit": one.limit,
-    }
+def _lines(one: Power, lang: Language) -> Iterator[str]:
+    from verification.report.read import source_text  # noqa: PLC0415
+    from verification.report.words import REPORT, Words  # noqa: PLC0415
+
+    words, t = WORDS[lang], Words(lang, REPORT)
+    shown = {"name": one.name, "unit": one.unit, "n": one.n, "effective": one.effective, "rho": one.rho}
+    shown["of"] = t(f"of_{one.of}")
+    shown["limit"] = fill(words["limit" if one.of == "change" else "no_change"], {"limit": one.limit, **shown})
     planned = {"intervals": one.planned, "percent": one.class_percent, **shown}
     yield fill(words["head"], shown)
     if one.of != "change":
         yield fill(words["not_change"], shown)
     yield fill(words["smallest"], {**planned, "change": one.smallest, "percent": one.smallest_percent})
-    yield fill(words["budget"], {"shares": ", ".join(f"{source} {share} %" for source, share in one.shares)})
+    yield fill(
+        words["budget"], {"shares": ", ".join(f"{source_text(source, t)} {share} %" for source, share in one.shares)}
+    )
     for intervals, smallest in one.table:
         yield fill(words["row"], {"intervals": intervals, "change": smallest, **shown})
     if one.change is None:

@@ -89,6 +89,38 @@ def test_it_moves_the_change_alike_by_every_method(method: str):
     assert moved == pytest.approx(-FAN_KWH / float(plain.reporting.denominator), abs=2e-4)
 
 
+@pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])
+def test_what_is_held_against_the_change_is_adjusted_alike(method: str):
+    """Like load, months left out, other models and generalised least squares: each beside the change that it checks."""
+    plan = changed(PLAN, method=method)
+    large = with_adjustment(plan=plan, formula="20 * hours(rated * load)")
+    plain, adjusted = measured(plan), measured(large)
+    moved = float(adjusted.effect.delta) - float(plain.effect.delta)
+    assert moved < -10 * float(plain.effect.expanded_uncertainty)
+    for rows, key in (("panel", "model"), ("sensitivity", "case"), ("cross_checks", "name")):
+        before, after = (
+            {getattr(row, key): float(row.delta) for row in getattr(measure, rows) if row.delta is not None}
+            for measure in (plain, adjusted)
+        )
+        both = [after[name] - before[name] for name in before if name in after]
+        assert both == pytest.approx([moved] * len(both), abs=1.0), rows
+    assert "MATCHED_LOAD_DIFFERS" not in codes(judge(large))
+
+
+def test_a_drift_is_said_beside_the_adjusted_change():
+    time = np.arange(len(READINGS["ac_energy"]))
+    energy = READINGS["ac_energy"]
+    steps = np.diff(energy.value, prepend=energy.value[0]) % 1e9
+    drifting = np.cumsum(steps * (1 - 0.02 * time / len(time))) % 1e9
+    readings = {**READINGS, "ac_energy": Series.of(energy.time_us, np.round(drifting))}
+    said = []
+    for plan in (PLAN, with_adjustment(formula="20 * hours(rated * load)")):
+        found = [one for one in measured(plan, readings).findings if one.code.startswith("DRIFT")]
+        said += [float(one.data["delta"]) for one in found if "delta" in one.data]
+    without, adjusted = said
+    assert adjusted - without == pytest.approx(-20 * FAN_KWH / float(measured(PLAN).reporting.denominator), abs=1.0)
+
+
 def test_its_own_uncertainty_comes_on_top_of_its_constants():
     [row] = measured(with_adjustment(uncertainty=30.0)).adjustments
     assert float(row.standard_uncertainty) == pytest.approx(

@@ -128,7 +128,9 @@ def test_a_mean_is_divided_by_its_intervals_and_a_share_changes_by_percentage_po
     assert "divided by 120 intervals = " in told
     assert re.search(r"Change: \S+ ± \S+ percentage points", render(result))
     assert "个百分点" in render(result, "zh")
-    assert "at least -1 %" in told
+    assert "change at least -1 percentage points" in told
+    assert re.search(r"The change of \S+ ± \S+ percentage points keeps .* at least -1 percentage points\.", told)
+    assert re.search(r"变化量 \S+ ± \S+ 个百分点", explain(result, "zh"))
 
 
 def test_the_constants_of_a_formula_are_told_with_their_edition():

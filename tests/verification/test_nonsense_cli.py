@@ -14,7 +14,7 @@ from retroproof import main
 from tests.verification.lines import PLAN_BYTES, PLAN_FILE, hengkang_plan, line
 from tests.verification.test_verify_command import as_csv
 
-EXIT_USAGE = 64
+EXIT_INVALID, EXIT_USAGE = 3, 64
 PLAN = PLAN_BYTES.decode()
 TARGET = "target: {at_most: -200, unit: kWh/t}"
 NORMALISED = "    method: normalised\n    standard: {drivers: {metal_tapped: %s}}\n"
@@ -132,6 +132,26 @@ def test_no_change_of_nonsense_is_planned_for(told, table: Path, nonsense: str):
     for option in ("--change", "--power"):
         code, _ = told("plan", "power", PLAN_FILE, "--readings", table, option, nonsense)
         assert code == EXIT_USAGE
+
+
+def test_the_power_is_not_told_from_a_table_in_two_time_zones_without_a_word(told, table: Path, tmp_path: Path):
+    lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+    mixed = tmp_path / "mixed.csv"
+    mixed.write_text("".join(lines[:3]) + lines[3].replace("+08:00", "+05:30") + "".join(lines[4:]), encoding="utf-8")
+    code, printed = told("plan", "power", PLAN_FILE, "--readings", mixed)
+    assert code == EXIT_INVALID
+    assert "MIXED_TIME_ZONES" in printed
+
+
+def test_the_power_is_told_against_no_change_where_the_limit_is_on_another_figure(told, table: Path, tmp_path: Path):
+    relative = plan_of(tmp_path, changed(TARGET, 'target: {of: relative, at_most: -1, unit: "%"}'))
+    _, printed = told("plan", "power", relative, "--readings", table)
+    assert "its limit is on the relative change; what follows is about changes in kWh/t against none" in printed
+    assert "a change of -260 kWh/t against none needs" in printed
+    _, printed = told("plan", "power", PLAN_FILE, "--readings", table)
+    assert "a change of -260 kWh/t against the limit of -200 kWh/t needs" in printed
+    _, printed = told("plan", "power", PLAN_FILE, "--readings", table, "--lang", "zh")
+    assert "方差构成：模型" in printed
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,17 @@ def test_a_table_in_chinese_reads_as_chinese_excel_saves_it(encoding: str):
     assert found(table)["POINTS_IGNORED"] == {"count": 1, "names": "备注"}
 
 
+def test_a_wide_table_may_have_a_point_called_value():
+    plan = with_point(PLAN, "metal_tapped", column="value")
+    text = "time,ac_energy,value\n2026-03-01T00:00:00+08:00,12.5,3\n"
+    table = read(text, plan)
+    assert {name: series.value.tolist() for name, series in table.readings.items()} == {
+        "ac_energy": [12.5],
+        "metal_tapped": [3],
+    }
+    assert "column 'point' is missing" in str(refusal(text.encode()))
+
+
 def test_a_point_must_not_come_under_two_names():
     plan = with_point(PLAN, "ac_energy", column="电量")
     with pytest.raises(FormatError, match="twice"):

@@ -210,7 +210,7 @@ def _cross_checks(
     checks = []
     model, noise, estimate = primary.model, primary.noise, primary.estimate
     if case.method == "avoided" and model.spec.kind not in LEVELS:
-        checks.append(ar1_gls(model, noise, case.fitted, case.reporting, confidence))
+        checks.append(ar1_gls(model, noise, case, confidence))
     if case.method == "avoided":
         checks.append(ashrae_fsu(model, noise, case.reporting, estimate.before, estimate.delta, confidence))
     other = math.fsum(row.u**2 for row in budget.rows if row.type == "B")

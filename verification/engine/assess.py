@@ -161,7 +161,7 @@ def robustness(primary: Primary, case: Case, confidence: float, days: Sequence[F
         placebo=placebo_dates(model, case.fitted, noise, confidence, MIN_EFFECTIVE),
         changes={name: _changes(model, window) for name, window in case.windows.items()},
         assumptions=assumptions(model, noise, case, days),
-        matched=matched_load(model, case.baseline, case.reporting, 1 / share) if _has_output(case) else None,
+        matched=matched_load(model, case, 1 / share) if _has_output(case) else None,
     )
 
 

@@ -15,6 +15,7 @@ from scipy.special import ndtri, stdtrit
 
 from verification.engine.autocorrelation import Noise, quadratic_form
 from verification.engine.budget import Budget, coverage_factor
+from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Booleans, Floats, Sample
 
@@ -33,13 +34,14 @@ class Check:
     expanded: float
 
 
-def ar1_gls(model: BaselineModel, noise: Noise, fitted: Sample, projected: Sample, confidence: float) -> Check:
-    """Generalised least squares at the mean rho: `V = q'(X'R^-1 X)^-1 q + 1'R 1`, times the marginal variance.
+def ar1_gls(model: BaselineModel, noise: Noise, case: Case, confidence: float) -> Check:
+    """The avoided change by generalised least squares at the mean rho: `V = q'(X'R^-1 X)^-1 q + 1'R 1`, times the
+    marginal variance.
 
     Each observation less rho times the one before it, the first of every run times sqrt(1-rho^2) (Prais and Winsten
     1954), has independent errors.
     """
-    rho = max(noise.rho_mean, 0.0)
+    rho, fitted, projected = max(noise.rho_mean, 0.0), case.fitted, case.reporting
     design, ahead = model.design_matrix(fitted), model.design_matrix(projected)
     x, y = (_whitened(columns, fitted.follows, rho) for columns in (design, fitted.y[:, np.newaxis]))
     basis, triangle = np.linalg.qr(x)
@@ -49,7 +51,7 @@ def ar1_gls(model: BaselineModel, noise: Noise, fitted: Sample, projected: Sampl
     parameters = innovation * float(np.sum(np.linalg.solve(triangle.T, total) ** 2))
     ones = projected.in_calendar(np.ones(len(projected)))
     metered = innovation / (1 - rho**2) * float(quadratic_form(ones, np.array([rho]))[0])
-    delta = (projected.total_y - float(total @ solution)) / projected.total_w
+    delta = (projected.total_y - float(total @ solution)) / projected.total_w - case.adjustment
     expanded = coverage_factor(confidence, noise.dof) * math.sqrt(parameters + metered) / projected.total_w
     return Check("ar1_gls", "change", delta, expanded)
 

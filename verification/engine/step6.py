@@ -28,7 +28,7 @@ from verification.engine.robustness.judge import Naming, Standing, assumption_fi
 from verification.engine.robustness.panel import Entry, label
 from verification.engine.rounding import fixed, significant
 from verification.engine.verdict import against
-from verification.findings import Finding
+from verification.findings import Finding, unit_of_change
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import WindowName
 from verification.quality.window import WindowData
@@ -48,7 +48,7 @@ class Step6:
 
     def findings(self, effect: Effect) -> list[Finding]:
         """What the checks found, and which of them forbid a conclusion."""
-        naming = Naming(self.spec.unit, self.spec.unit_scale, self._name)
+        naming = Naming(self._unit, self.spec.unit_scale, self._name)
         found = self.analysis.robustness
         return [
             *judge(found.turning, self._standing(effect), naming, self.analysis.case.output),
@@ -153,8 +153,13 @@ class Step6:
             others=math.sqrt(math.fsum(row.u**2 for row in self.analysis.budget.rows if row.type == "B")),
             confidence=self.confidence,
             limit=f"{Decimal(self.limit.value).normalize():f}",
-            limit_unit=self.limit.unit,
+            limit_unit=unit_of_change(self.limit.unit, self.limit.of),
         )
+
+    @property
+    def _unit(self) -> str:
+        """Of a change, in a finding."""
+        return unit_of_change(self.spec.unit)
 
     @property
     def _scale(self) -> float:
@@ -207,7 +212,7 @@ class Step6:
                 continue  # the interval of the change bears as much already
             shown = significant(shift * self.spec.unit_scale, SHOWN_DIGITS)
             first = self._name(window, position)
-            yield Finding.of("CHANGE_POINT", window=window, first=first, shift=shown, unit=self.spec.unit)
+            yield Finding.of("CHANGE_POINT", window=window, first=first, shift=shown, unit=self._unit)
 
     def _carried_findings(self) -> Iterator[Finding]:
         """Drivers other than the load and the weather to which more of the plain difference is put down than U."""
@@ -217,7 +222,7 @@ class Step6:
             if step.startswith("driver:") and step not in weather and abs(value) > expanded:
                 shown = significant(value * self.spec.unit_scale, SHOWN_DIGITS)
                 driver = step.removeprefix("driver:")
-                yield Finding.of("DRIVER_CARRIES", driver=driver, step=shown, unit=self.spec.unit)
+                yield Finding.of("DRIVER_CARRIES", driver=driver, step=shown, unit=self._unit)
 
     def _matched_findings(self) -> Iterator[Finding]:
         matched, budget = self.analysis.robustness.matched, self.analysis.budget
@@ -226,7 +231,7 @@ class Step6:
         reach = budget.expanded + coverage_factor(self.confidence, math.inf) * matched.u
         if abs(matched.delta - self.analysis.delta) > reach:
             shown = significant(matched.delta * self.spec.unit_scale, SHOWN_DIGITS)
-            yield Finding.of("MATCHED_LOAD_DIFFERS", delta=shown, unit=self.spec.unit)
+            yield Finding.of("MATCHED_LOAD_DIFFERS", delta=shown, unit=self._unit)
 
     def _figure(self, value: float) -> str:
         return f"{in_metric_unit(self.spec, value, self.spec.kernel_unit):f}"

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 
 from verification.engine.result import Assessment, ClaimAssessment, Effect, Limit, OverallVerdict, State, Verdict
 from verification.engine.rounding import reported, short, significant
-from verification.findings import Finding, Outcome
+from verification.findings import Finding, Outcome, unit_of_change
 from verification.metrics.catalogue import Better
 
 CHANGE_AT_MOST = {"met": "TARGET_MET", "not_met": "TARGET_NOT_MET", "inconclusive": "INTERVAL_STRADDLES_TARGET"}
@@ -42,7 +42,8 @@ def against(effect: Effect, limit: Limit) -> Verdict:
     keeps, breaks = (high <= bound, low > bound) if limit.side == "at_most" else (low >= bound, high < bound)
     state: State = "met" if keeps else "not_met" if breaks else "inconclusive"
     shown_value, shown_expanded = reported(value, expanded)
-    shown = {"limit": short(bound), "delta": shown_value, "uncertainty": shown_expanded, "unit": limit.unit}
+    shown = {"limit": short(bound), "delta": shown_value, "uncertainty": shown_expanded}
+    shown["unit"] = unit_of_change(limit.unit, limit.of)
     if state == "inconclusive":
         shown["needed"] = significant(float(abs(bound - value)), 2)
     if (limit.of, limit.side) == ("change", "at_most"):
@@ -91,4 +92,5 @@ def _interval(effect: Effect) -> tuple[Decimal, Decimal]:
 
 def _shown(effect: Effect, unit: str) -> dict[str, str]:
     """The change as a report states it."""
-    return {"delta": effect.reported_delta, "uncertainty": effect.reported_uncertainty, "unit": unit}
+    shown = {"delta": effect.reported_delta, "uncertainty": effect.reported_uncertainty}
+    return {**shown, "unit": unit_of_change(unit)}

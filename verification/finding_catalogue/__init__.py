@@ -64,6 +64,7 @@ WORDS: dict[str, dict[str, str]] = {
         "level": "改造后水平",
         "at_most": "不高于",
         "at_least": "不低于",
+        "percentage points": "个百分点",
         "lower": "越低越好",
         "higher": "越高越好",
         "15min": "个 15 分钟时段",

@@ -6,7 +6,7 @@ findings.
 
 from __future__ import annotations
 
-from verification.findings import Finding
+from verification.findings import Finding, unit_of_change
 from verification.plan.measure import MeasureSpec
 
 USUAL_SIDE = {"lower": "at_most", "higher": "at_least"}
@@ -16,13 +16,14 @@ def doubts(spec: MeasureSpec) -> list[Finding]:
     """What stands out in the limit and the claim of one measure."""
     target, claim = spec.measure.target, spec.measure.claim
     findings = []
-    limit = {"side": target.side, "limit": f"{target.value:g}", "unit": target.unit, "measure": spec.name}
+    limit = {"side": target.side, "limit": f"{target.value:g}", "measure": spec.name}
+    limit["unit"] = unit_of_change(target.unit, target.of)
     if target.side != USUAL_SIDE[spec.better]:
         findings.append(Finding.of("LIMIT_ON_OTHER_SIDE", better=spec.better, **limit))
     elif target.of != "level" and _worse(spec, target.value):
         findings.append(Finding.of("LIMIT_ALLOWS_WORSE", **limit))
     if claim is not None and _worse(spec, claim.value):
-        about = {"claim": f"{claim.value:g}", "unit": claim.unit, "measure": spec.name}
+        about = {"claim": f"{claim.value:g}", "unit": unit_of_change(claim.unit), "measure": spec.name}
         findings.append(Finding.of("CLAIM_OF_WORSE", better=spec.better, **about))
     return findings
 

@@ -25,7 +25,7 @@ from verification.finding_catalogue import (
 )
 from verification.findings import Finding, Language, alike_together
 from verification.report.explain_words import EXPLAIN, STEPS
-from verification.report.read import change_unit, quantity, source_name, step_name, unit_scale
+from verification.report.read import change_unit, quantity, source_name, step_name, unit_in_words, unit_scale
 from verification.report.text import (
     adjustment_lines,
     case_text,
@@ -316,7 +316,8 @@ def _verdict(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
     verdict, effect = measure.verdict, measure.effect
     if effect is not None:
         value, expanded = figure(effect, verdict.limit.of)
-        bounds = {"low": f"{value - expanded:f}", "high": f"{value + expanded:f}", "unit": verdict.limit.unit}
+        bounds = {"low": f"{value - expanded:f}", "high": f"{value + expanded:f}"}
+        bounds["unit"] = unit_in_words(verdict.limit.unit, verdict.limit.of, t)
         yield t("comparison", limit=limit_text(verdict.limit, t), state=t(verdict.state), **bounds)
     else:
         yield t.said(limit_text(verdict.limit, t), t(verdict.state))

@@ -14,7 +14,7 @@ from verification.findings import Language
 from verification.report import bars, coverage, gauge, scatter, time_plots
 from verification.report.axes import FRAMES, Frame
 from verification.report.numbers import number
-from verification.report.read import metric_title, subject_of
+from verification.report.read import metric_title, subject_of, unit_in_words
 from verification.report.subject import Subject
 from verification.report.svg import Drawing
 from verification.report.words import REPORT, Words
@@ -64,20 +64,20 @@ def gauges(measure: MeasureResult, t: Words) -> list[Drawing]:
 def _reading(measure: MeasureResult, value: Decimal, expanded: Decimal, t: Words) -> gauge.Reading:
     limit, before = measure.verdict.limit, measure.baseline.ratio
     target, (shown, uncertainty) = number(short(Decimal(limit.value))), reported(value, expanded)
-    of_level = limit.of == "level"
+    of_level, unit = limit.of == "level", unit_in_words(limit.unit, limit.of, t)
     title = t(
         "gauge_title",
         figure=t(f"of_{limit.of}"),
         value=number(shown),
         uncertainty=number(uncertainty),
-        unit=limit.unit,
-        target=f"{t(limit.side)} {target} {limit.unit}",
+        unit=unit,
+        target=f"{t(limit.side)} {target} {unit}",
     )
     return gauge.Reading(
         value=float(shown),
         uncertainty=float(uncertainty),
         target=float(limit.value),
-        target_text=f"{target} {limit.unit}",
+        target_text=f"{target} {unit}",
         at_least=limit.side == "at_least",
         claim=float(measure.claim.value) if measure.claim and limit.of == "change" else None,
         reference=(float(before) if before else None) if of_level else 0.0,

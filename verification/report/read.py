@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from verification.engine.result import BridgeRow, BudgetRow, IntervalRow, MeasureResult, ModelStatistics, WindowTotals
 from verification.engine.rounding import round_to_sum, short, significant
+from verification.findings import POINTS, unit_of_change
 from verification.metrics.catalogue import catalogue
 from verification.report.numbers import number
 from verification.report.subject import Amount, Interval, Span, Subject, WindowName
@@ -52,8 +53,13 @@ def metric_title(metric_id: str, measure: str, t: Words) -> str:
 
 
 def change_unit(measure: MeasureResult, t: Words) -> str:
-    """The unit of a change: that of a share is percentage points, lest it be taken for a relative change."""
-    return t("points") if measure.metric.unit == "%" else measure.metric.unit
+    """The unit of a change: that of a share is percentage points."""
+    return unit_in_words(measure.metric.unit, "change", t)
+
+
+def unit_in_words(unit: str, of: str, t: Words) -> str:
+    """The unit of a change, a relative change or a level as people say it."""
+    return t("points") if unit_of_change(unit, of) == POINTS else unit
 
 
 def quantity(value: str, unit: str, *, grouped: bool = False) -> str:
@@ -87,8 +93,13 @@ def bridge_amounts(measure: MeasureResult, t: Words) -> list[Amount]:
 
 
 def source_name(row: BudgetRow, t: Words) -> str:
-    """What a row of the budget is about: `meter:numerator` as `Meter of the numerator`."""
-    kind, _, of = row.source.partition(":")
+    """What a row of the budget is about."""
+    return source_text(row.source, t)
+
+
+def source_text(source: str, t: Words) -> str:
+    """A source of uncertainty in words: `meter:numerator` as `Meter of the numerator`."""
+    kind, _, of = source.partition(":")
     if of:
         return t.or_same(f"source_{kind}_{of}", f"{t.or_same(f'source_{kind}', kind)} {of}")
     return t.or_same(f"source_{kind}", kind)

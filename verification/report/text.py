@@ -13,7 +13,7 @@ from verification.engine.result import Limit, MeasureResult, Placebo, Result, Wi
 from verification.engine.rounding import reported, short, significant
 from verification.findings import Finding, Language, alike_together
 from verification.report.numbers import number
-from verification.report.read import change_unit, metric_title, quantity, source_name, step_name
+from verification.report.read import change_unit, metric_title, quantity, source_name, step_name, unit_in_words
 from verification.report.words import REPORT, Words
 
 DIGEST_CHARACTERS = 12
@@ -80,7 +80,7 @@ def limit_text(limit: Limit, t: Words) -> str:
 
 def target_text(of: str, side: str, value: str, unit: str, t: Words) -> str:
     """A limit in words: `change at most -200 kWh/t`."""
-    figure = t(f"of_{of}")
+    figure, unit = t(f"of_{of}"), unit_in_words(unit, of, t)
     return t.pick(f"{figure} {t(side)} {value} {unit}", f"{figure}{t(side)} {value} {unit}")
 
 

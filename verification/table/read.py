@@ -110,7 +110,7 @@ def _check_header(header: list[str], plan: Plan, name: str) -> None:
         refuse(name, "TABLE_COLUMNS", f"a column appears twice in the header: {shown}")
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         refuse(name, "TABLE_COLUMNS", "columns are separated by semicolons or tabs; use commas")
-    if "point" in header or "value" in header:
+    if "point" in header or ("value" in header and "value" not in called):
         missing = [column for column in REQUIRED_LONG if column not in header]
     else:
         missing = [column for column in ("time",) if column not in header]

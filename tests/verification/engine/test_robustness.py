@@ -285,7 +285,7 @@ def test_the_most_influential_interval_is_found_by_leaving_each_out(method):
 
 def test_matched_loads_find_the_change_without_a_model_of_the_load():
     baseline, reporting = line(7, 400)
-    found = matched_load(answer(OLS, baseline, reporting).model, baseline, reporting, 1.0)
+    found = matched_load(answer(OLS, baseline, reporting).model, Case(baseline, reporting), 1.0)
     assert found is not None
     assert abs(found.delta + 260) < 3 * found.u < 60
     assert found.matched_percent > 95
@@ -294,8 +294,8 @@ def test_matched_loads_find_the_change_without_a_model_of_the_load():
 def test_loads_without_a_like_are_not_compared():
     baseline, reporting = line(7, 100, load=500)
     model = answer(OLS, baseline, reporting).model
-    assert matched_load(model, baseline, reporting, 1.0) is None
-    assert matched_load(model, *line(7, 20), 1.0) is None
+    assert matched_load(model, Case(baseline, reporting), 1.0) is None
+    assert matched_load(model, Case(*line(7, 20)), 1.0) is None
 
 
 def test_a_month_or_a_day_that_decides_alone_turns_a_verdict():

@@ -131,7 +131,7 @@ def drift(model: BaselineModel, case: Case, days: Sequence[Floats]) -> Drift | N
     return Drift(
         shift=float(slope) * distance * per,
         u_shift=of_slope.u * distance * per,
-        delta=float(level) * per,
+        delta=float(level) * per - case.adjustment,
         u_delta=of_level.u * per,
         dof=of_slope.dof,
         p=float(two_sided_p(np.array([slope]), np.array([of_slope.u]), of_slope.dof)[0]),

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
+from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel
-from verification.engine.models.sample import Sample
 
 BINS = 10
 SMALLEST_BIN = 3  # baseline intervals
@@ -30,10 +30,11 @@ class MatchedLoad:
     matched_percent: float
 
 
-def matched_load(model: BaselineModel, baseline: Sample, reporting: Sample, inflation: float) -> MatchedLoad | None:
+def matched_load(model: BaselineModel, case: Case, inflation: float) -> MatchedLoad | None:
     """The change among like loads; `inflation` is n/n' of the baseline. None where fewer than half of the reporting
     intervals have a like, or the load does not vary.
     """
+    baseline, reporting = case.baseline, case.reporting
     expected, met = model.predict(baseline), model.predict(reporting)
     missed, missed_after = baseline.y - expected, reporting.y - met
     edges = np.unique(np.quantile(expected, np.linspace(0, 1, BINS + 1)))
@@ -54,4 +55,4 @@ def matched_load(model: BaselineModel, baseline: Sample, reporting: Sample, infl
     if matched * 2 < len(reporting) or total <= 0:
         return None
     u = math.sqrt(float(variance[like] @ (became + became**2 / was)) * inflation) / total
-    return MatchedLoad(float(saved[like].sum()) / total, u, 100 * matched / len(reporting))
+    return MatchedLoad(float(saved[like].sum()) / total - case.adjustment, u, 100 * matched / len(reporting))
