@@ -19,7 +19,7 @@ from edge_agent.clock import now_us
 from edge_agent.commission.cli import browse, check_config, init, try_out
 from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
-from edge_agent.table import figure, size, table
+from edge_agent.table import figure, printable, size, table
 from verification.errors import ConfigError, RetroProofError
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
@@ -42,7 +42,7 @@ class _Edge(click.Group):
         try:
             return super().invoke(ctx)
         except RetroProofError as err:
-            raise _Refusal(str(err)) from err
+            raise _Refusal("\n".join(map(printable, str(err).splitlines()))) from err
 
 
 @click.group(cls=_Edge)
@@ -127,7 +127,7 @@ def _show(last: AgentStatus, *, running: bool) -> None:
     acknowledged = f"last ack {_age(uplink.last_ack_us)} ago" if uplink.last_ack_us else "no ack yet"
     click.echo(
         f"uplink  {uplink.state}, {acknowledged}, {uplink.in_flight} under way, {uplink.sent} sent, "
-        f"{uplink.resent} sent again, {uplink.settled} settled. {uplink.message}".rstrip()
+        f"{uplink.resent} sent again, {uplink.settled} settled. {printable(uplink.message)}".rstrip()
     )
     if uplink.alarm:
         click.echo(f"        ALARM ({uplink.alarms}): {uplink.alarm}")
@@ -144,7 +144,7 @@ def _show(last: AgentStatus, *, running: bool) -> None:
 def _show_source(name: str, source: SourceStatus) -> None:
     click.echo(
         f"source  {name}: {source.state}, {source.endpoint}, {source.connects} connects, {source.doubles} doubles "
-        f"left out, {source.bad} unreadable, {source.dropped} lost. {source.message}".rstrip()
+        f"left out, {source.bad} unreadable, {source.dropped} lost. {printable(source.message)}".rstrip()
     )
     rows = [_point_row(point_name, point) for point_name, point in source.points.items()]
     _table(("POINT", "STATE", "LAST", "VALUE", "STATUS", "ROWS", "SAMPLING", "QUEUE", "REMARK"), rows)

@@ -34,6 +34,14 @@ KEEP_ALIVE_S = 15
 SESSION_EXPIRY_S = 86_400
 MAX_EVENTS = 10_000
 MAX_OUTBOUND = 2_000
+LOGIN_MEND = "; look at the user in the address and at its password_file, or the certificate; does the broker know it?"
+HUNG_UP = " before the broker let us in; does it want TLS (mqtts://), or a certificate of ours (cert_file)?"
+# What to do about a refusal to connect (MQTT v5, 3.2.2.2; paho gives the codes of 3.1.1 the same numbers).
+MENDS = {
+    0x84: '; a source may say version: "3.1.1", the way to ingest needs a broker of version 5',
+    0x86: LOGIN_MEND,
+    0x87: LOGIN_MEND,
+}
 FAILURE = 0x80  # MQTT v5, section 2.4: reason codes from here on are failures
 NO_MATCHING_SUBSCRIBERS = 0x10
 
@@ -224,7 +232,8 @@ class MqttLink:
         if self._connack.done():
             return
         if code.is_failure:
-            self._connack.set_exception(LinkError(f"the broker refuses us: {code}"))
+            mend = MENDS.get(code.value, "")
+            self._connack.set_exception(LinkError(f"the broker refuses us: {code}{mend}"))
         else:
             self._connack.set_result(session_present)
 
@@ -233,6 +242,8 @@ class MqttLink:
             self._suback.set_result(codes)
 
     def _connection_ended(self, reason: str) -> None:
+        if not self._connack.done():
+            reason += HUNG_UP
         self._lost = reason
         for waiting in (self._connack, self._suback):
             if not waiting.done():

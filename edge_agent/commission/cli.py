@@ -21,7 +21,7 @@ from edge_agent.commission.pick import Pick
 from edge_agent.commission.session import connected
 from edge_agent.config.edge import CERTIFICATES
 from edge_agent.config.opcua import NO_SECURITY, OpcUaSourceConfig, source_problems
-from edge_agent.table import size, table
+from edge_agent.table import printable, size, table
 from verification import keys
 from verification.errors import ConfigError, RetroProofError
 from verification.model import PointKind
@@ -188,7 +188,8 @@ def _ask(variables: Sequence[Variable]) -> list[Pick]:
 
 
 def _correct(guessed: Pick) -> Pick:
-    click.echo(f"\n{guessed.variable.path} ({guessed.variable.type}, {guessed.variable.value or 'empty'})")
+    variable = guessed.variable
+    click.echo(f"\n{printable(variable.path)} ({variable.type}, {printable(variable.value) or 'empty'})")
     kinds = [str(kind) for kind in PointKind]
     return replace(
         guessed,
@@ -273,7 +274,7 @@ def try_out(file: Path, seconds: float, rows: int) -> None:
     for line in preview.told(preview.sealed(found, heard), rows):
         click.echo(line)
     for trouble in heard.troubles:
-        click.echo(f"PROBLEM: {trouble}")
+        click.echo(f"PROBLEM: {printable(trouble)}")
     if silent := heard.silent(found):
         click.echo(f"note: nothing came of {', '.join(silent)}")
     click.echo(f"{heard.readings} readings in {seconds:g} s; nothing was sent")

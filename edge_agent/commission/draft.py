@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from edge_agent.commission.pick import Pick
 from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.identity import enrolment
+from edge_agent.table import printable
 from verification.errors import ConfigError
 
 LOGIN_FILES = ("password_file", "user_cert", "user_key")
@@ -129,4 +130,4 @@ def _guessed(pick: Pick, key: str, choice: str = "") -> str:
 
 def _comment(text: str) -> str:
     """A server's text on one line, so that it cannot leave its comment."""
-    return "".join(sign if sign.isprintable() else " " for sign in " ".join(text.split()))
+    return printable(" ".join(text.split()))

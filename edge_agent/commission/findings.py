@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge_agent.commission.engineering_units import Unit
+from edge_agent.table import printable
 from verification.units import same_dimension, scale_factor
 
 NOTHING, NOT_SEEN = "-", "not seen"
@@ -73,7 +74,7 @@ def remarks(checks: list[PointCheck]) -> list[str]:
     for check in checks:
         for kind, texts in (("PROBLEM", check.problems), ("note", check.notes)):
             for text in texts:
-                told.setdefault((kind, text), []).append(f"{check.source}.{check.point}")
+                told.setdefault((kind, printable(text)), []).append(f"{check.source}.{check.point}")
     ordered = sorted(told.items(), key=lambda item: item[0][0] != "PROBLEM")
     return [f"{kind}: {_shortened(points)}: {text}" for (kind, text), points in ordered]
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from edge_agent import tls
 from edge_agent.config.uplink import Way
 from edge_agent.mqtt_link import LinkError
 from edge_agent.spool_model import SealedBatch
@@ -54,8 +55,9 @@ class _Response:
 class HttpsChannel:
     """See `channel.Channel`."""
 
-    def __init__(self, client: httpx.AsyncClient, sign_question: SignQuestion) -> None:
+    def __init__(self, client: httpx.AsyncClient, sign_question: SignQuestion, ca_file: str) -> None:
         self._client = client
+        self._ca_file = ca_file
         self._sign_question = sign_question
         self._requests: asyncio.Queue[_Request] = asyncio.Queue()
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -95,7 +97,8 @@ class HttpsChannel:
             while True:
                 await self._make(await self._requests.get())
         except httpx.HTTPError as err:
-            self._lost = f"cannot reach {self._client.base_url}: {str(err) or type(err).__name__}"
+            problem = tls.explained(err, ca_file=self._ca_file, option="ca_file") or str(err) or type(err).__name__
+            self._lost = f"cannot reach {self._client.base_url}: {problem}"
         finally:
             self._lost = self._lost or "the sender has ended"
             self.nudge()
@@ -136,7 +139,7 @@ async def https_channel(way: Way, sign_question: SignQuestion) -> AsyncIterator[
     async with httpx.AsyncClient(
         base_url=base_url, verify=await asyncio.to_thread(tls_context, way), timeout=timeout
     ) as client:
-        channel = HttpsChannel(client, sign_question)
+        channel = HttpsChannel(client, sign_question, way.ca_file)
         worker = asyncio.create_task(channel.work())
         try:
             yield channel

@@ -11,8 +11,11 @@ import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
 from edge_agent.spool import Spool
+from tests.edge_agent.commissioning import gate, hall, office, write_config
 from tests.edge_agent.spools import POINTS, Clock, open_at
 from tests.edge_agent.support import AgentProcess, Line, OpcUaProcess
+
+__all__ = ["gate", "hall", "office", "write_config"]  # fixtures from elsewhere
 
 _numbers = itertools.count(1)
 

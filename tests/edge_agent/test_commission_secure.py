@@ -79,7 +79,7 @@ def test_a_wrong_password_is_said_to_be_one_and_no_fault_of_the_network(server, 
     (box / "plc.password").write_text("guessed\n")
     said = run("browse", server.url, *SIGNED, *LOGIN, code=64)
     assert "the server does not let reader log in" in said
-    assert "a slip in the name and in the password in plc.password" in said
+    assert "a slip in user and in the password" in said
     assert "firewall" not in said
     assert "guessed" not in said
 
@@ -117,7 +117,7 @@ def test_a_certificate_of_a_user_whom_the_server_does_not_know_is_refused(box):
     try:
         trust(wary, *BY_CERTIFICATE)
         said = run("browse", wary.url, *SIGNED, *BY_CERTIFICATE, code=64)
-        assert "the server does not let the owner of user.der log in (BadIdentityTokenRejected)" in said
+        assert "the server does not let the owner of user_cert log in (BadIdentityTokenRejected)" in said
     finally:
         wary.kill()
 

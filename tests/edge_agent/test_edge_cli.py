@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from edge_agent.cli import edge
+from edge_agent.table import table
 from tests.edge_agent.support import wait_for
 from verification import keys
 
@@ -89,6 +90,14 @@ def test_status_shows_a_running_agent_and_its_end(make_agent, make_opcua):
     ended = run("status", "--config", agent.config_path)
     assert ended.exit_code == 1
     assert "NOT RUNNING" in ended.output
+
+
+def test_a_strangers_text_cannot_move_the_terminals_cursor(tmp_path):
+    """Names and values come from servers that are not ours."""
+    assert list(table(("NAME", "N"), [("\x1b[2Ja\r\nb", "1")])) == ["NAME      N", " [2Ja  b  1"]
+    refused = run("check-config", tmp_path / "a\x1b[31m.yaml")
+    assert refused.exit_code == 64
+    assert "\x1b" not in refused.output
 
 
 def test_the_edge_loads_nothing_heavy():

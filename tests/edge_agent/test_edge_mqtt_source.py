@@ -403,7 +403,11 @@ def test_without_trust_or_a_certificate_nothing_is_read_and_the_reason_shows(tls
         (tmp_path / "edge.pem").write_text("this is no certificate")
         gate["cert_file"] = str(tmp_path / "edge.pem")
     tls_agent.start()
-    reasons = {"trust": "is not the authority that signed it", "certificate": "", "sense": "certificates of mqtts://"}
+    reasons = {
+        "trust": "is not the authority that signed it",
+        "certificate": "a certificate of ours (cert_file)",
+        "sense": "certificates of mqtts://",
+    }
     wait_for(lambda: gate_status(tls_agent).state == "disconnected", "it is not let in")
     assert reasons[missing] in gate_status(tls_agent).message
     assert tls_agent.running()

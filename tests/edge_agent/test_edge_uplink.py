@@ -206,7 +206,7 @@ def test_a_broker_that_speaks_3_1_1_only_is_no_way_to_ingest(agent):
     agent.config["uplink"] |= {"mqtt": f"mqtt://{agent.device}@127.0.0.1:{old.getsockname()[1]}"}
     agent.start()
     broker.join(40)
-    wait_for(lambda: "Unsupported protocol version" in agent.status().uplink.message, "the reason shows")
+    wait_for(lambda: "needs a broker of version 5" in agent.status().uplink.message, "the reason shows with its mend")
     assert spooled(agent) == 1 + ROWS // 10
     old.close()
 

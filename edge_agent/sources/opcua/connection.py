@@ -16,18 +16,30 @@ from asyncua.client.ua_client import UASocketProtocol
 from asyncua.client.ua_session import UaSession
 from asyncua.common.utils import NotEnoughData
 from asyncua.ua.ua_binary import struct_from_binary
-from asyncua.ua.uaerrors import BadMessageNotAvailable, UaStructParsingError
+from asyncua.ua.uaerrors import (
+    BadIdentityTokenInvalid,
+    BadIdentityTokenRejected,
+    BadMessageNotAvailable,
+    BadUserAccessDenied,
+    UaStructParsingError,
+)
 
 from edge_agent.sources.opcua.decode import UndecodableError
 from edge_agent.sources.opcua.record import SessionRecord
+from verification.errors import RetroProofError
 
 REQUEST_TIMEOUT_S = 10.0
 # How long the server keeps the session of an agent that is gone; it may grant less.
 SESSION_TIMEOUT_MS = 20 * 60_000
 RENEW_AT = 0.75  # of the channel's lifetime (Part 4, 5.5.2.1)
 PRODUCT_URI = "urn:retroproof:edge"
+LOGIN_REFUSED = (BadIdentityTokenInvalid, BadIdentityTokenRejected, BadUserAccessDenied)
 # What the library raises on bytes that break the encoding: what its parts raise.
 MALFORMED = (NotEnoughData, UaStructParsingError, struct.error, LookupError, ValueError, TypeError, AttributeError)
+
+
+class LoginRefusedError(RetroProofError):
+    """The server is there and does not take our login; says whose it was and what to do."""
 
 
 class Connection(Client):
@@ -57,9 +69,17 @@ class Connection(Client):
         await self.open_secure_channel()
 
     async def begin_session(self) -> None:
-        """Create a session and log in."""
+        """Create a session and log in. Raises LoginRefusedError."""
         await self.create_session()
-        await self._log_in()
+        try:
+            await self._log_in()
+        except LOGIN_REFUSED as err:
+            who, mend = "anybody without a login", "give one: user and password_file, or user_cert and user_key"
+            if self._username:
+                who, mend = self._username, "look for a slip in user and in the password, or ask its administrator"
+            elif self.user_certificate:
+                who, mend = "the owner of user_cert", "have its administrator let this certificate log in"
+            raise LoginRefusedError(f"the server does not let {who} log in ({type(err).__name__}); {mend}") from err
 
     async def resume_session(self, record: SessionRecord, endpoint: ua.EndpointDescription) -> None:
         """Log in to a session that the server still has (Part 4, 6.7). Raises UaError where it has not.

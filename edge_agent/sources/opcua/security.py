@@ -37,6 +37,7 @@ from edge_agent.sources.opcua.connection import Connection
 from verification.errors import RetroProofError
 
 CERTIFICATE_DAYS = 3_650
+MAX_REJECTED = 100  # the newest stay
 # A certificate that lies in the trust folder itself is pinned: only its dates and its owner's name are left to check.
 PINNED_CHECKS = CertificateValidatorOptions.TIME_RANGE | CertificateValidatorOptions.URI
 SIGNED_CHECKS = CertificateValidatorOptions.TRUSTED_VALIDATION
@@ -255,8 +256,12 @@ def _fingerprint(certificate: x509.Certificate) -> str:
 
 
 def _keep_rejected(folder: Folder, fingerprint: str, der: bytes) -> Path:
+    """Lay a certificate where a person finds it; whoever shows a new one each time must not fill the disk."""
     folder.rejected.mkdir(parents=True, exist_ok=True)
     kept = folder.rejected / f"{fingerprint.removeprefix('sha256:')[:16]}.der"
+    others = sorted(set(folder.rejected.glob("*.der")) - {kept}, key=lambda path: path.stat().st_mtime_ns)
+    for oldest in others[: max(0, len(others) + 1 - MAX_REJECTED)]:
+        oldest.unlink()
     kept.write_bytes(der)
     return kept
 
