@@ -134,6 +134,43 @@ def test_a_level_that_stays_is_no_spike():
     assert "SPIKES" not in spiked(18.0, readings=100)
 
 
+# A level that jumps for good.
+
+
+def jumped(size: float, at: int = 200, until: int = HOURS, base: np.ndarray = NOISY, **about) -> dict[str, dict]:
+    value = base.copy()
+    value[at:until] += size
+    return found(value, plan=plan_of(**about))
+
+
+@pytest.mark.parametrize(("size", "named"), [(480.0, False), (580.0, True), (1e7, True), (-700.0, True)])
+def test_a_level_that_jumps_for_good_by_ten_times_its_own_size_is_named(size: float, *, named: bool):
+    assert ("LEVEL_JUMP" in jumped(size)) == named
+    assert ("LEVEL_JUMP" in jumped(size, kind=PointKind.INTERVAL_TOTAL, unit="kWh")) == named
+
+
+def test_a_jump_says_where_it_is_and_how_far():
+    data = jumped(1e7)["LEVEL_JUMP"]
+    assert data["first"] == "2026-03-09"
+    assert (data["before"], data["after"]) == (f"{np.median(NOISY[:200]):.6g}", f"{np.median(NOISY[200:] + 1e7):.6g}")
+
+
+def test_levels_that_change_by_right_are_no_jump():
+    assert "LEVEL_JUMP" not in jumped(1e7, at=200, until=300)  # it came back
+    assert "LEVEL_JUMP" not in jumped(23.0, base=np.zeros(HOURS), unit="head")  # a line that stood, and was manned
+    assert "LEVEL_JUMP" not in jumped(-12.0, base=np.full(HOURS, 24.0), unit="head")  # fewer people
+    assert "LEVEL_JUMP" not in jumped(40.0, base=NOISY * np.linspace(0.1, 1, HOURS))  # a level that rises, and a step
+    assert "LEVEL_JUMP" not in jumped(1e7, at=HOURS - 2)  # two readings
+
+
+def test_what_the_retrofit_changed_between_the_windows_is_no_jump():
+    calendars = [Calendar.of(PLAN, label) for label in ("baseline", "reporting")]
+    times = TIMES, TIMES + DAYS * 24 * HOUR_US
+    levels = NOISY, NOISY / 40
+    windows = [(each, Series.of(*pair)) for each, pair in zip(calendars, zip(times, levels, strict=True), strict=True)]
+    assert "LEVEL_JUMP" not in {finding.code for finding in check_readings("x", PLAN.points["x"], windows)}
+
+
 # Clock steps.
 
 

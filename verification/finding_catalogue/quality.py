@@ -26,6 +26,17 @@ ENTRIES = {
         "Check the sensor; give the point's minimum and maximum in the plan to leave impossible values out.",
         "检查传感器；可在方案中给出该测点的 minimum 和 maximum 以排除不可能的值。",
     ),
+    "LEVEL_JUMP": Entry(
+        "warning", None,
+        "In the {window} window {point} jumps from {before} to {after} {unit} at {first} and stays there: more than "
+        "{limit} times as far as its readings vary before or after. They were used.",
+        "{window}内测点 {point} 在 {first} 由 {before} 跳至 {after} {unit} 且不再恢复："
+        "超过其前后读数变化范围的 {limit} 倍。这些读数已计入。",
+        "Find out what changed: the sensor, its scale or where it is mounted. Give the two parts names of their own, "
+        "or give the point's minimum and maximum in the plan to leave impossible values out.",
+        "查明发生了什么变化：传感器、量程或安装位置。可将两段数据分为不同测点，"
+        "或在方案中给出该测点的 minimum 和 maximum 以排除不可能的值。",
+    ),
     "CLOCK_STEPS": Entry(
         "warning", None,
         "The rhythm of {point} is shifted {count} {count:time|times} in the {window} window, first {first} by "

@@ -28,6 +28,7 @@ BACKFILLED_PERCENT = 10
 STUCK_READINGS, STUCK_US, STUCK_CADENCES = 24, 6 * HOUR_US, 3  # a run of one value as long as all of these
 SPIKE_SIGMAS, SPIKE_IQRS = 10, 3  # a single reading this far from its neighbours' median; CalTRACK flags 3 IQR
 SPIKE_WINDOW = 5
+JUMP_TIMES, JUMP_READINGS = 10, 3  # fewer than three readings apart from the others are spikes
 CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
 SKEW_S_A_DAY, SKEW_SHARE = 10, 0.01  # a crystal errs by a second or two a day; steps that are steady to this share
 UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh; J and kWh
@@ -71,6 +72,7 @@ def check_readings(
     for calendar, series in windows:
         findings += _gaps(name, point, calendar, series)
         findings += _spikes(name, point, calendar, series)
+        findings += _level_jump(name, point, calendar, series)
         findings += _clock_steps(name, point, calendar, series)
         findings += _clock_skew(name, point, calendar, series)
         findings += _sources(name, calendar, series, "MANUAL_CROSS_CHECK" if only_checks else "MANUAL_SHARE")
@@ -131,6 +133,26 @@ def _spikes(name: str, point: Point, calendar: Calendar, series: Series) -> list
     example = f"{float(value[middle][marked][0]):.6g}"
     where = {"point": name, "window": calendar.label, "first": calendar.name_at(first)}
     return [Finding.of("SPIKES", count=int(marked.sum()), example=example, **where)]
+
+
+def _level_jump(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
+    """One step inside a window that sets all readings before it apart from all after it, by JUMP_TIMES what either side
+    spans and what the lower side comes to: another scale, source or place. A line that stands reads zeros, and a change
+    that goes on between the windows is the retrofit's.
+    """
+    if point.kind not in (PointKind.GAUGE, PointKind.INTERVAL_TOTAL) or len(series) < 2 * JUMP_READINGS:
+        return []
+    at = int(np.argmax(np.abs(np.diff(series.value)))) + 1
+    sides = series.value[:at], series.value[at:]
+    if min(map(len, sides)) < JUMP_READINGS:
+        return []
+    (low, low_end), (high_start, high) = sorted((float(side.min()), float(side.max())) for side in sides)
+    size = min(float(np.abs(side).max()) for side in sides)
+    if size == 0 or high_start - low_end <= JUMP_TIMES * max(low_end - low, high - high_start, size):
+        return []
+    before, after = (f"{float(np.median(side)):.6g}" for side in sides)
+    where = {"point": name, "window": calendar.label, "first": calendar.name_at(int(series.time_us[at]))}
+    return [Finding.of("LEVEL_JUMP", before=before, after=after, limit=JUMP_TIMES, unit=point.unit, **where)]
 
 
 def _clock_steps(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
