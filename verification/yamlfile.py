@@ -26,6 +26,10 @@ Position = dict[Place, int]
 
 MAX_PLACES = 100_000  # keys and items: a few anchors can stand for more of them than a file could hold
 ANY_KEY = "..."  # stands for every key of a mapping in msgspec's paths
+NUMBER_TAGS = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
+DECIMAL = re.compile(
+    r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", re.IGNORECASE
+)
 MAX_FILE_BYTES = 1 << 20  # a plan or a configuration is a page or two; more is a mistake or an attack
 
 
@@ -95,10 +99,15 @@ def read_document(text: str, *, name: str) -> Document:
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader of plain values that says where a value cannot be (30 February)."""
+    """A loader of plain values that says where a value cannot be (30 February), or is a number to YAML 1.1 alone: 010
+    would be 8, 0x10 16, 16:00 960 and 1_0 10.
+    """
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - yaml's signature
         """The value of a node. Raises YAMLError with its line."""
+        if node.tag in NUMBER_TAGS and isinstance(node.value, str) and not DECIMAL.fullmatch(node.value):
+            problem = f"{node.value} is not a plain decimal number; write it as one, or in quotes where it is text"
+            raise yaml.constructor.ConstructorError(problem=problem, problem_mark=node.start_mark)
         try:
             return super().construct_object(node, deep)
         except (ValueError, OverflowError) as err:

@@ -67,6 +67,11 @@ def changed(old: str, new: str) -> str:
         (changed("confidence: 0.95", "confidence: 0"), ":30: confidence: 0.0 is not between 0.5 and 0.9999"),
         (changed("confidence: 0.95", "confidence: 0.9999999999999999"), "is not between 0.5 and 0.9999"),
         (changed("confidence: 0.95", "confidence: .nan"), "is not between 0.5 and 0.9999"),
+        (changed("class_percent: 0.2", "class_percent: 010"), ":15: not valid YAML: 010 is not a plain decimal number"),
+        (changed("class_percent: 0.2", "class_percent: 0x1"), "0x1 is not a plain decimal number; write it as one"),
+        (changed("class_percent: 0.2", "class_percent: 1_0"), "1_0 is not a plain decimal number"),
+        (changed("class_percent: 0.2", "class_percent: 1:30"), "1:30 is not a plain decimal number"),
+        (changed("class_percent: 0.2", "class_percent: 1:30.5"), "or in quotes where it is text"),
         (changed("interval: day", "interval: Day"), ":27: 'Day' is not one of 15min, day, hour"),
         (changed("kind: counter", "kind: counters"), "did you mean 'counter'?"),
         (changed("start: 2026-03-01", "start: 2026/03/01"), ":28: is not a date; write it as 2026-03-01"),
@@ -125,6 +130,56 @@ def test_a_claim_is_overstated_on_the_side_that_is_better(told, table: Path, tmp
         path = plan_of(tmp_path, inverted.replace("value: -260", f"value: {value}"))
         _, printed = told("verify", path, "--readings", table)
         assert finding in printed
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (
+            lambda text: "Report 2026,,,\n" + text,
+            "the first line must name the columns, 'time' among them; it is: Report",
+        ),
+        (lambda text: "sep=,\n" + text, "the first line must name the columns"),
+        (lambda text: text.replace("time", "TIME"), "'time' among them; it is: point, TIME, value"),
+        (lambda text: text.replace(",", ";"), "columns are separated by semicolons or tabs; use commas"),
+        (lambda text: text.encode("utf-16"), "it is UTF-16 text; save it as 'CSV UTF-8'"),
+        (lambda text: text.encode("utf-16-le"), "it is UTF-16 text or no text at all; save it as 'CSV UTF-8'"),
+        (lambda text: text.encode("utf-16-be"), "it is UTF-16 text or no text at all"),
+        (lambda text: text.replace("point,time,value", "point,time,time"), "appears twice in the header"),
+        (lambda text: text.replace("point,time,value", "point,time,values"), "column 'value' is missing"),
+        (lambda _: "", "it is empty; a header and readings are needed"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_with_what_to_do(told, table: Path, tmp_path: Path, damage, message: str):
+    damaged, path = damage(table.read_text(encoding="utf-8")[:40_000]), tmp_path / "damaged.csv"
+    path.write_bytes(damaged if isinstance(damaged, bytes) else damaged.encode())
+    code, printed = told("verify", PLAN_FILE, "--readings", path)
+    assert code == EXIT_INVALID
+    assert message in printed
+
+
+@pytest.mark.parametrize(
+    ("damage", "finding"),
+    [
+        (lambda cells: [cells[0], "46023.5", cells[2]], "UNREADABLE_TIMES"),  # a spreadsheet's serial date
+        (lambda cells: [cells[0], "1767196800", cells[2]], "UNREADABLE_TIMES"),
+        (lambda cells: [cells[0], "01/03/2026 00:00", cells[2]], "UNREADABLE_TIMES"),
+        (lambda cells: [cells[0], cells[1][:19], cells[2]], "NAIVE_TIMES"),
+        (lambda cells: [cells[0], cells[1], f'"{cells[2]},5"'], "NON_NUMERIC_CELLS"),  # a decimal comma
+        (lambda cells: [cells[0], cells[1], f"{cells[2]} kWh"], "NON_NUMERIC_CELLS"),
+        (lambda cells: [cells[0], cells[1], "9" * 400], "NON_NUMERIC_CELLS"),
+        (lambda cells: [cells[0], cells[1], "1e308"], "IMPOSSIBLE_VALUES"),
+        (lambda cells: [cells[0], cells[1], "#REF!"], "NON_NUMERIC_CELLS"),
+        (lambda cells: [cells[0], cells[1], "0x10"], "NON_NUMERIC_CELLS"),
+    ],
+)
+def test_cells_of_nonsense_are_named_and_give_no_figure(told, table: Path, tmp_path: Path, damage, finding: str):
+    head, *rows = table.read_text(encoding="utf-8").splitlines()
+    path = tmp_path / "damaged.csv"
+    path.write_text("\n".join([head, *(",".join(damage(row.split(","))) for row in rows)]), encoding="utf-8")
+    code, printed = told("verify", PLAN_FILE, "--readings", path)
+    assert code == EXIT_INVALID, printed
+    assert finding in printed
 
 
 @pytest.mark.parametrize("nonsense", ["nan", "inf", "1e308", "-1e308", "a lot"])

@@ -124,6 +124,7 @@ def test_a_wide_table_may_have_a_point_called_value():
         "metal_tapped": [3],
     }
     assert "column 'point' is missing" in str(refusal(text.encode()))
+    assert "must name the columns, 'time' among them" in str(refusal(text.replace("time", "when").encode()))
 
 
 def test_a_point_must_not_come_under_two_names():
@@ -315,15 +316,15 @@ def assert_alike(one: Table, other: Table) -> None:
     [
         (b"", "TABLE_EMPTY", "empty"),
         (b" \r\n \n", "TABLE_EMPTY", "empty"),
-        (b"\xef\xbb\xbf", "TABLE_COLUMNS", "'time' is missing"),
+        (b"\xef\xbb\xbf", "TABLE_COLUMNS", "'time' among them"),
         ((HEADER + ROW).encode("utf-16"), "TABLE_NOT_UTF8", "UTF-16"),
         (b"PK\x03\x04[Content_Types].xml", "TABLE_NOT_UTF8", "an Excel workbook"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "TABLE_NOT_UTF8", "an Excel workbook of 1997-2003"),
         (b"point,time,value\n\xff\xff\xff\xff", "TABLE_NOT_UTF8", "neither"),
-        (b"point,value\nac_energy,1\n", "TABLE_COLUMNS", "'time' is missing"),
+        (b"point,value\nac_energy,1\n", "TABLE_COLUMNS", "'time' among them"),
         (b"point,time\n", "TABLE_COLUMNS", "'value' is missing"),
         (b"time,foo\n", "TABLE_COLUMNS", "no column is a point of the plan"),
-        (b"ac_energy,metal_tapped\n1,2\n", "TABLE_COLUMNS", "'time' is missing"),
+        (b"ac_energy,metal_tapped\n1,2\n", "TABLE_COLUMNS", "'time' among them"),
         (b"time,ac_energy,status\n", "TABLE_COLUMNS", "no status"),
         (b"time,ac_energy,ac_energy\n", "TABLE_COLUMNS", "twice"),
         (b"point;time;value\n", "TABLE_COLUMNS", "semicolons"),

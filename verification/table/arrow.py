@@ -19,6 +19,7 @@ from verification.table.cells import NUMBER, PLAIN_TIME, SECONDS, Column, Proble
 from verification.table.errors import refuse
 from verification.table.grid import Grid
 
+WORTH_THREADS_BYTES = 8 << 20  # below it threads cost more than they bring, and may still end when the program does
 MAX_CELLS = 100_000_000  # a small file may declare any number of rows: a decompression bomb is refused before it opens
 
 
@@ -75,7 +76,9 @@ def plain_columns(utf8: bytes, width: int) -> list[Column] | None:
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(utf8),
-            read_options=pa_csv.ReadOptions(column_names=names, skip_rows=1),
+            read_options=pa_csv.ReadOptions(
+                column_names=names, skip_rows=1, use_threads=len(utf8) > WORTH_THREADS_BYTES
+            ),
             parse_options=pa_csv.ParseOptions(quote_char=False, ignore_empty_lines=False),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False

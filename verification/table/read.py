@@ -31,6 +31,7 @@ MAX_TABLE_BYTES = 256 << 20  # two years of ten points at 15 minutes are 30 MB; 
 MAX_NAMES_SHOWN = 10
 MAX_NAME_CHARACTERS = 64
 PARQUET_MAGIC = b"PAR1"
+FIRST_BYTES = 4096
 NO_TEXT = {  # how files begin that are often taken for tables
     b"PK\x03\x04": "an Excel workbook or another zip archive",
     b"\xd0\xcf\x11\xe0": "an Excel workbook of 1997-2003",
@@ -88,6 +89,8 @@ def _in_utf8(data: bytes, name: str) -> tuple[bytes, list[Finding]]:
     for beginning, what in NO_TEXT.items():
         if data.startswith(beginning):
             refuse(name, "TABLE_NOT_UTF8", f"it is {what}; {SAVE_AS_CSV}")
+    if b"\0" in data[:FIRST_BYTES]:  # UTF-16 need not begin with its mark
+        refuse(name, "TABLE_NOT_UTF8", f"it is UTF-16 text or no text at all; {SAVE_AS_CSV}")
     try:
         data.decode()
     except UnicodeDecodeError as err:
@@ -105,21 +108,21 @@ def _in_utf8(data: bytes, name: str) -> tuple[bytes, list[Finding]]:
 def _check_header(header: list[str], plan: Plan, name: str) -> None:
     shown = ", ".join(_short(column) for column in header[:MAX_NAMES_SHOWN])
     called = _points_by_column(plan)
+    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
+        refuse(name, "TABLE_COLUMNS", "columns are separated by semicolons or tabs; use commas")
+    if "time" not in header:
+        refuse(name, "TABLE_COLUMNS", f"the first line must name the columns, 'time' among them; it is: {shown}")
     names = [called.get(column, column) for column, _, _ in map(_declared, header)]
     if len(set(names)) < len(names):
         refuse(name, "TABLE_COLUMNS", f"a column appears twice in the header: {shown}")
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        refuse(name, "TABLE_COLUMNS", "columns are separated by semicolons or tabs; use commas")
     if "point" in header or ("value" in header and "value" not in called):
         missing = [column for column in REQUIRED_LONG if column not in header]
-    else:
-        missing = [column for column in ("time",) if column not in header]
-        if "status" in header:
-            refuse(name, "TABLE_COLUMNS", "a wide table has no status; use the columns point, time, value, status")
-        if not missing and not set(names) & set(plan.points):
-            refuse(name, "TABLE_COLUMNS", f"no column is a point of the plan ({', '.join(plan.points)}): {shown}")
-    if missing:
-        refuse(name, "TABLE_COLUMNS", f"column {missing[0]!r} is missing; the header has: {shown}")
+        if missing:
+            refuse(name, "TABLE_COLUMNS", f"column {missing[0]!r} is missing; the header has: {shown}")
+    elif "status" in header:
+        refuse(name, "TABLE_COLUMNS", "a wide table has no status; use the columns point, time, value, status")
+    elif not set(names) & set(plan.points):
+        refuse(name, "TABLE_COLUMNS", f"no column is a point of the plan ({', '.join(plan.points)}): {shown}")
 
 
 def _points_by_column(plan: Plan) -> dict[str, str]:
