@@ -15,9 +15,11 @@ import pytest
 from tests.verification.lines import changed, drop, hengkang_plan, line, micros, only
 from verification.engine.result import Result
 from verification.engine.verify import verify
+from verification.fields import Text
 from verification.findings import Language
 from verification.model import PointKind
 from verification.plan import Model, Point, Target
+from verification.plan.shape import InlineMetric
 from verification.report import gauge, words
 from verification.report.axes import FRAMES
 from verification.report.coverage import coverage as coverage_map
@@ -294,3 +296,14 @@ def test_a_bent_model_of_one_driver_is_drawn_against_what_it_expects_and_not_as_
     result = verify(plan, "0" * 64, {**readings, "outdoor": Series.of(time_us, degrees)})
     assert len(only(result).model.coefficients) == 2
     assert (subject_of(only(result), Words("en")).line is not None) == straight
+
+
+def test_a_metric_that_divides_nothing_has_means_and_no_ratios():
+    metric = InlineMetric(numerator="ac_energy", better="lower")
+    target = Target(at_most=0, unit="kWh")
+    plan = changed(
+        PLAN, model=Model("mean"), metric=metric, unit="kWh", boundary=Text("line", "产线"), target=target, claim=None
+    )
+    subject = subject_of(only(verify(plan, "0" * 64, line(PLAN))), Words("en"))
+    assert [span.mean_text.split()[0] for span in subject.spans] == ["mean", "mean"]
+    assert [span.mean_text.split()[:2] for span in subject_of(MEASURE, Words("en")).spans] == [["plain", "ratio"]] * 2

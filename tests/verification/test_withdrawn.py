@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.verification.lines import PLAN_BYTES, codes, hengkang_plan, line, micros, with_point
+from tests.verification.scenarios import judged
 from verification.engine.verify import verify
 from verification.model import PointKind
 from verification.plan import Plan, Point, Window, parse_plan
@@ -161,3 +162,12 @@ def test_a_bill_ends_where_an_interval_does(day: int, *, fits: bool):
         return
     with pytest.raises(PlanError, match="must begin and end where a week"):
         check_plan(plan)
+
+
+@pytest.mark.parametrize("name", ["unit-change", "copied-month"])
+def test_an_analyser_that_cannot_be_believed_leaves_the_energy_alone(name: str):
+    result, truth = judged(name, seed=1)
+    found = {measure.name: measure.verdict.state for measure in result.measures}
+    assert found == {"energy": "met", "so2": "invalid_data"}
+    energy = result.measures[0]
+    assert abs(float(energy.effect.delta) - truth["energy"]) <= float(energy.effect.expanded_uncertainty)

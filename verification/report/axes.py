@@ -225,7 +225,7 @@ def windows(subject: Subject, plane: Plane, t: Words, *, means: bool) -> Drawing
             label(t(f"window_{span.name}"), at, above - (16 if means else 0), f"window-name {span.name}", anchor)
         )
         if means and span.mean is not None:
-            parts.append(label(f"{t('plain_ratio')} {span.mean_text}", at, above, f"mean-name {span.name}", anchor))
+            parts.append(label(span.mean_text, at, above, f"mean-name {span.name}", anchor))
     for before, after in pairwise(subject.spans):
         parts += _works(plane.x(days_of(before.end)), plane.x(days_of(after.start)), plane, t)
     return group(parts)

@@ -40,7 +40,7 @@ def coverage(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawi
         return None
     months = sorted({date.replace(day=1) for date in days})
     names = {month: f"{month.year}-{month.month:02d}" for month in months}
-    left = max(map(text_width, names.values())) + 10
+    left = max(map(text_width, names.values())) + 16  # digits are wider than letters in many fonts
     cell = (frame.width - left - frame.right) / MONTH_DAYS
     key, height = _key([span.name for span in subject.spans], t, frame)
     top = height + DAY_NUMBERS

@@ -29,7 +29,7 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
         unit=metric.unit,
         change_unit=change_unit(measure, t),
         numerator_unit=metric.numerator_unit,
-        spans=tuple(_span(name, totals) for name, totals in measure.windows.items()),
+        spans=tuple(_span(name, totals, t) for name, totals in measure.windows.items()),
         intervals=tuple(_intervals(measure)),
         spread=float(model.residual_sd) * float(factor) if model and factor else None,
         driver_name=model.coefficients[1].name if model and line else None,
@@ -131,9 +131,10 @@ def _short(value: str) -> str:
     return number(significant(float(value), UNCERTAINTY_DIGITS))
 
 
-def _span(name: WindowName, totals: WindowTotals) -> Span:
+def _span(name: WindowName, totals: WindowTotals, t: Words) -> Span:
     mean = None if totals.ratio is None else float(totals.ratio)
-    text = "" if mean is None else number(significant(mean, MEAN_DIGITS))
+    shown = "" if mean is None else number(significant(mean, MEAN_DIGITS))
+    text = t("plain_mean" if totals.denominator is None else "plain_ratio", value=shown)
     return Span(name, _midnight(totals.start), _midnight(totals.end), mean, text)
 
 

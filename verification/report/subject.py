@@ -57,7 +57,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One window (`end` exclusive) with the plain ratio over all of it, as a number and as text."""
+    """One window (`end` exclusive) with its plain ratio, or its mean where nothing is divided, as number and text."""
 
     name: WindowName
     start: dt.datetime
