@@ -59,6 +59,7 @@ def backup(url: str, folder: Path, *, pg_bin: Path | None = None, progress: Prog
     if folder.exists():
         raise IngestError(f"{folder} exists; a backup goes into a folder of its own, for example named by the day")
     folder.parent.mkdir(parents=True, exist_ok=True)
+    pg_dump = _find("pg_dump", pg_bin)
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with connect(url, statement_timeout_s=0) as conn:
@@ -66,7 +67,7 @@ def backup(url: str, folder: Path, *, pg_bin: Path | None = None, progress: Prog
             with conn.transaction():
                 row = conn.execute("SELECT pg_export_snapshot()").fetchone()
                 dump = ["--format=custom", f"--snapshot={row[0] if row else ''}", f"--file={draft / DUMP}"]
-                _run(url, "pg_dump", [*dump, "--no-owner", "--no-privileges"], pg_bin, draft / DUMP, progress)
+                _run(url, pg_dump, [*dump, "--no-owner", "--no-privileges"], draft / DUMP, progress)
                 manifest = describe(conn)
         (draft / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
         draft.rename(folder)
@@ -85,11 +86,19 @@ def restore(url: str, folder: Path, *, pg_bin: Path | None = None) -> Manifest:
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError) as err:
-        raise IngestError(f"{folder} is no backup of ours: {err}") from err
+        raise IngestError(
+            f"{folder} is no backup of ours: {err}; name the folder that retroproof db backup made"
+        ) from err
+    pg_restore = _find("pg_restore", pg_bin)
     with connect(url, statement_timeout_s=0) as conn:
         _prepare(conn, manifest)
     options = ["--no-owner", "--no-privileges", "--exit-on-error"]
-    _run(url, "pg_restore", [*options, f"--dbname={_name(url)}", str(folder / DUMP)], pg_bin)
+    try:
+        _run(url, pg_restore, [*options, f"--dbname={_name(url)}", str(folder / DUMP)])
+    except IngestError as err:
+        raise IngestError(
+            f"{err}; what the database holds now is incomplete: drop it, and restore into a new one (createdb)"
+        ) from err
     with connect(url, statement_timeout_s=0) as conn:
         if manifest.timescaledb:
             conn.execute("SELECT timescaledb_post_restore()")
@@ -149,22 +158,22 @@ def _prepare(conn: Connection, manifest: Manifest) -> None:
     conn.execute("SELECT timescaledb_pre_restore()")
 
 
-def _run(
-    url: str,
-    program: str,
-    arguments: list[str],
-    pg_bin: Path | None,
-    growing: Path | None = None,
-    progress: Progress | None = None,
-) -> None:
-    """Run one of PostgreSQL's programs on the database; `progress` hears how `growing` grows."""
+def _find(program: str, pg_bin: Path | None) -> Path:
+    """One of PostgreSQL's programs. Raises IngestError where it is not."""
     found = shutil.which(program, path=pg_bin)
     if found is None:
         where = f"in {pg_bin}" if pg_bin else "on the PATH; name its folder with --pg-bin"
         raise IngestError(f"there is no {program} {where}")
+    return Path(found)
+
+
+def _run(
+    url: str, program: Path, arguments: list[str], growing: Path | None = None, progress: Progress | None = None
+) -> None:
+    """Run one of PostgreSQL's programs on the database; `progress` hears how `growing` grows."""
     with (
         tempfile.TemporaryFile() as complaint,
-        subprocess.Popen([found, *arguments], env=_environment(url), stderr=complaint) as process,
+        subprocess.Popen([program, *arguments], env=_environment(url), stderr=complaint) as process,
     ):
         seen = 0
         while process.poll() is None:
@@ -176,7 +185,7 @@ def _run(
         complaint.seek(0)
         said = complaint.read().decode(errors="replace").strip()
     if process.returncode != 0:
-        raise IngestError(f"{program} ended with {process.returncode}: {said}")
+        raise IngestError(f"{program.name} ended with {process.returncode}: {said}")
 
 
 def _environment(url: str) -> dict[str, str]:

@@ -94,6 +94,79 @@ def test_a_backup_of_hypertables_is_refused_by_a_server_without_them(template, p
         restore(plain_database, tmp_path / "backup", pg_bin=pg_bin)
 
 
+def change_manifest(folder, **changes):
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | changes))
+
+
+def holds_nothing(url):
+    with connect(url) as conn:
+        return conn.execute("SELECT to_regnamespace('telemetry') IS NULL").fetchone() == (True,)
+
+
+@pytest.fixture
+def of_hypertables(template, database, pg_bin, tmp_path):
+    """A backup of the server with TimescaleDB, and an empty database there."""
+    server, name = template("timescale")
+    backup(server.url(name), tmp_path / "backup", pg_bin=pg_bin)
+    return tmp_path / "backup", database
+
+
+def test_a_backup_of_the_community_tier_is_refused_by_one_of_the_apache_licence(of_hypertables, pg_bin, monkeypatch):
+    folder, empty = of_hypertables
+    change_manifest(folder, tier="community")
+    monkeypatch.setattr("ingest.backup.detect", lambda _conn: Tier.APACHE)
+    with pytest.raises(IngestError, match=r"need TimescaleDB's Community licence; restore on such a server"):
+        restore(empty, folder, pg_bin=pg_bin)
+    assert holds_nothing(empty)
+
+
+def test_a_backup_of_another_timescaledb_is_refused_with_the_version_to_install(of_hypertables, pg_bin):
+    folder, empty = of_hypertables
+    change_manifest(folder, timescaledb="9.9.9")
+    with pytest.raises(IngestError, match=r"needs TimescaleDB 9\.9\.9, .* install that version"):
+        restore(empty, folder, pg_bin=pg_bin)
+    assert holds_nothing(empty)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [
+        (None, "No such file"),
+        ("a photo", "malformed"),
+        ("{}", "missing required field"),
+        ('{"postgres": "17", "timescaledb": null, "tier": "gold", "tables": {}}', "Invalid enum value 'gold'"),
+    ],
+)
+def test_a_folder_that_is_no_backup_is_refused_with_the_reason(plain_database, pg_bin, tmp_path, manifest, reason):
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(IngestError, match=rf"is no backup of ours: .*{reason}.*; name the folder that retroproof"):
+        restore(plain_database, tmp_path, pg_bin=pg_bin)
+    assert holds_nothing(plain_database)
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("damage", ["cut off", "another file", "missing"])
+def test_a_dump_that_cannot_be_read_says_so_and_what_to_do(migrated, empty, pg_bin, tmp_path, damage):
+    backup(migrated, tmp_path / "backup", pg_bin=pg_bin)
+    dump = tmp_path / "backup" / "database.dump"
+    if damage == "missing":
+        dump.unlink()
+    else:
+        dump.write_bytes(dump.read_bytes()[:5000] if damage == "cut off" else b"a photo")
+    with pytest.raises(IngestError, match=r"(?s)pg_restore ended with 1: .*restore into a new one \(createdb\)"):
+        restore(empty, tmp_path / "backup", pg_bin=pg_bin)
+
+
+def test_a_restore_without_its_program_touches_nothing(of_hypertables, tmp_path):
+    folder, empty = of_hypertables
+    with pytest.raises(IngestError, match="there is no pg_restore in"):
+        restore(empty, folder, pg_bin=tmp_path)
+    with connect(empty) as conn:
+        assert tier.detect(conn) is Tier.PLAIN
+
+
 def test_a_failed_backup_leaves_nothing_and_says_why(migrated, tmp_path):
     with pytest.raises(IngestError, match="no pg_dump in"):
         backup(migrated, tmp_path / "backup", pg_bin=tmp_path)

@@ -7,6 +7,7 @@ database.md) this compares the Community tier, its compressed chunks and its con
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import io
 import random
 
@@ -17,11 +18,16 @@ from ingest.admission import Arrival
 from ingest.buckets import BUCKET_US, counter_deltas, coverage_by_day
 from ingest.database import Connection, connect
 from ingest.export import Format, export
+from ingest.gateway.config import GatewayFile, PointFile
+from ingest.gateway.messages import Kept, Reading
+from ingest.gateway.read import load_window
+from ingest.gateway.store import register as register_gateways
+from ingest.gateway.store import store
 from ingest.tier import Tier
 from ingest.writer import write_group
 from tests.ingest.builders import POINTS, START_US, Device, now_us
 from verification import batch
-from verification.model import Rows
+from verification.model import PointKind, Rows
 
 DAYS = 40
 WINDOW = START_US, START_US + DAYS * 96 * BUCKET_US
@@ -95,6 +101,25 @@ def test_every_tier_gives_the_same_answers(template, request):
         assert answer == found["plain"][question], question
     assert found["plain"]["rebuild"].readings == 300 * 80
     assert len(found["plain"]["reading_15min"]) > 1000
+
+
+def test_what_gateways_repeat_after_a_chunk_was_compressed_is_stored_once_on_every_tier(db):
+    """QoS 1 may repeat a message weeks later; compressed chunks must know what they hold."""
+    point = PointFile("kW", PointKind.GAUGE, topic="p")
+    ids = register_gateways(db, {"gw": GatewayFile("hengkang", {"p": point})})
+    received_at = dt.datetime.now(dt.UTC)
+    sent = [Reading("gw", "p", START_US + n * BUCKET_US, n / 4, 0) for n in range(3_000)]
+    assert store(db, Kept(readings=sent), ids, received_at) == 3_000
+    if tier.detect(db) is Tier.COMMUNITY:
+        assert db.execute(
+            "SELECT count(compress_chunk(c)) FROM show_chunks('telemetry.transport_reading') AS c"
+        ).fetchone() == (5,)
+    late = Reading("gw", "p", START_US + 1, 7.0, 0)
+    other_value = Reading("gw", "p", START_US, -1.0, 0)
+    assert store(db, Kept(readings=[*sent[::100], late, other_value]), ids, received_at) == 2
+    columns = load_window(db, "gw", ["p"])["p"]
+    wanted = sorted((one.time_us, one.value) for one in [*sent, late, other_value])
+    assert list(zip(columns.time_us.tolist(), columns.value.tolist(), strict=True)) == wanted
 
 
 @pytest.mark.parametrize("kind", ["timescale", "plain"])
