@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -60,7 +61,9 @@ class Broker:
 
 
 def topic(name: str) -> str:
-    """Where the gate called `name` publishes."""
+    """Where the gate called `name` publishes. Raises SimulatorError for a name that is no single level of a topic."""
+    if not re.fullmatch(r"[^/#+\s\0]+", name):
+        raise SimulatorError(f"a badge gate cannot be called {name!r}; leave out blanks and the signs / # +")
     return f"badge/{name}/{POINT}"
 
 

@@ -73,9 +73,19 @@ class Fault:
     days: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a kind that is not known."""
+        """Refuse a kind that is not known, a size that means nothing, and days that are none."""
         if self.kind not in KINDS:
             raise SimulatorError(f"no fault is called {self.kind!r}; there are: {', '.join(KINDS)}")
+        low, high = KINDS[self.kind].sizes
+        if not low <= self.size <= high:
+            raise SimulatorError(
+                f"{self.kind} on {self.point} has size {self.size:g}; choose one from {low:g} to {high:g} "
+                f"({KINDS[self.kind].size_means})"
+            )
+        if self.first_day < 0 or (self.days is not None and self.days < 1):
+            raise SimulatorError(
+                f"{self.kind} on {self.point}: its first day counts from 0, and it lasts a day or more"
+            )
 
     def window_us(self, plant: Plant) -> tuple[int, int]:
         """The half-open span of production in which the fault lasts."""
@@ -284,34 +294,35 @@ def _withheld(readings: Readings, _fault: Fault, context: _Context) -> Readings:
 
 
 class FaultKind(NamedTuple):
-    """How a fault disturbs, what its `size` means, a size that is worth finding, and whether it needs a device's clock
-    or status.
+    """How a fault disturbs, what its `size` means, a size that is worth finding, whether it needs a device's clock or
+    status, and which sizes it can have.
     """
 
     disturb: Disturb
     size_means: str
     default_size: float
     needs_device: bool = False
+    sizes: tuple[float, float] = (-1e12, 1e12)
 
 
 KINDS: Mapping[str, FaultKind] = {
-    "dropouts": FaultKind(_dropouts, "share of readings that are never sent", 0.03),
+    "dropouts": FaultKind(_dropouts, "share of readings that are never sent", 0.03, sizes=(0, 0.5)),
     "stuck": FaultKind(_stuck, "(none)", 0.0),
     "forced": FaultKind(_forced, "the value that is written", 1.0),
     "spikes": FaultKind(_spikes, "factor on one reading in a thousand", 10.0),
-    "noise": FaultKind(_noise, "relative SD", 0.02),
-    "drift": FaultKind(_drift, "relative change of scale in 30 days", 0.005),
-    "scaled": FaultKind(_scaled, "factor on what is metered", 0.97),
+    "noise": FaultKind(_noise, "relative SD", 0.02, sizes=(0, 10)),
+    "drift": FaultKind(_drift, "relative change of scale in 30 days", 0.005, sizes=(-0.5, 0.5)),
+    "scaled": FaultKind(_scaled, "factor on what is metered", 0.97, sizes=(0, 1000)),
     "counter_reset": FaultKind(_reset, "(none)", 0.0),
-    "rollover": FaultKind(_rollover, "modulus of the register", 1e6),
-    "meter_replaced": FaultKind(_replaced, "ratio of the new meter to the old one's", 0.5),
-    "clock_step": FaultKind(_clock_step, "seconds", 3600.0, needs_device=True),
-    "clock_skew": FaultKind(_clock_skew, "seconds a day", 20.0, needs_device=True),
+    "rollover": FaultKind(_rollover, "modulus of the register", 1e6, sizes=(1, 1e15)),
+    "meter_replaced": FaultKind(_replaced, "ratio of the new meter to the old one's", 0.5, sizes=(0, 1000)),
+    "clock_step": FaultKind(_clock_step, "seconds", 3600.0, needs_device=True, sizes=(-1e9, 1e9)),
+    "clock_skew": FaultKind(_clock_skew, "seconds a day", 20.0, needs_device=True, sizes=(-3600, 3600)),
     "year_2000": FaultKind(_year_2000, "(none)", 0.0, needs_device=True),
-    "duplicates": FaultKind(_duplicates, "share of readings that are sent twice", 0.02),
-    "out_of_order": FaultKind(_disorder, "share of readings that overtake another", 0.02),
-    "bad_status": FaultKind(_bad_status, "share of readings", 0.03, needs_device=True),
+    "duplicates": FaultKind(_duplicates, "share of readings that are sent twice", 0.02, sizes=(0, 1)),
+    "out_of_order": FaultKind(_disorder, "share of readings that overtake another", 0.02, sizes=(0, 1)),
+    "bad_status": FaultKind(_bad_status, "share of readings", 0.03, needs_device=True, sizes=(0, 1)),
     "unit_change": FaultKind(_unit_change, "factor on the number", 0.001),
-    "copied_days": FaultKind(_copied, "days back to the original", 30.0),
+    "copied_days": FaultKind(_copied, "days back to the original", 30.0, sizes=(1, 3650)),
     "withheld": FaultKind(_withheld, "(none)", 0.0),
 }

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
+from simulators.errors import SimulatorError
+
 PIECE_BYTES = 16 * 1024
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger
+SHORTEST_S, LONGEST_S = 0.01, 86_400
 SLOW_S = 0.05  # before each piece of 16 KiB: about 2.6 Mbit/s
 
 Trouble = Literal["cut", "black_hole", "slow"]
@@ -28,6 +31,14 @@ class Disturbance:
     kind: Trouble
     every_s: float
     for_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse a trouble that never comes or has no length."""
+        if not (SHORTEST_S <= self.every_s <= LONGEST_S and SHORTEST_S <= self.for_s <= LONGEST_S):
+            raise SimulatorError(
+                f"a link that is disturbed every {self.every_s:g} s for {self.for_s:g} s: both must be {SHORTEST_S} to "
+                f"{LONGEST_S} s"
+            )
 
 
 class Link:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -60,26 +61,41 @@ class PlantOptions:
         return made
 
 
-def _parameter(chosen: Scenario, change: str) -> tuple[str, float | bool]:
-    """`NAME=VALUE` as typed; a switch of the plant takes true or false."""
+def _parameter(chosen: Scenario, change: str) -> tuple[str, object]:
+    """`NAME=VALUE` as typed; a switch of the plant takes true or false, a parameter of several numbers as many."""
     name, _, text = change.partition("=")
-    usual = getattr(chosen.parameters, name, None)
+    usual = getattr(type(chosen.parameters)(), name, 0.0)
     try:
-        value = {"true": True, "false": False}[text] if isinstance(usual, bool) else float(text)
+        if isinstance(usual, tuple):
+            return name, tuple(_number(part, each) for part, each in zip(text.split(","), usual, strict=True))
+        return name, {"true": True, "false": False}[text] if isinstance(usual, bool) else _number(text, usual)
     except (KeyError, ValueError) as err:
-        raise SimulatorError(f"--set {change}: write NAME=NUMBER, or NAME=true for a switch") from err
-    return name, value
+        raise SimulatorError(
+            f"--set {change}: write NAME=NUMBER, a whole one for a count, NAME=true for a switch, NAME=A,B for "
+            f"several; usual is {usual}"
+        ) from err
+
+
+def _number(text: str, usual: float) -> float:
+    """A finite number, whole where the usual one is."""
+    number = int(text) if isinstance(usual, int) else float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
 
 
 def _fault(chosen: Scenario, text: str) -> Fault:
     """`KIND[:POINT[:SIZE[:FIRST_DAY[:DAYS]]]]` as typed; what is left out has a default."""
     kind, *rest = text.split(":")
-    point, size, first_day, days = (*rest, "", "", "", "")[:4]
+    point, size, first_day, days, *more = (*rest, "", "", "", "")
     points = KINDS[chosen.kind].plant.points
     if point and point not in points:
         raise SimulatorError(f"--fault {text}: {chosen.name} has no point {point!r}; there are: {', '.join(points)}")
     if kind not in FAULT_KINDS:
         raise SimulatorError(f"--fault {text}: no fault is called {kind!r}; there are: {', '.join(FAULT_KINDS)}")
+    how = SimulatorError(f"--fault {text}: write KIND:POINT:SIZE:FIRST_DAY:DAYS, the last three as numbers")
+    if any(more):
+        raise how
     try:
         return Fault(
             kind,
@@ -89,9 +105,7 @@ def _fault(chosen: Scenario, text: str) -> Fault:
             int(days) if days else None,
         )
     except ValueError as err:
-        raise SimulatorError(
-            f"--fault {text}: write KIND:POINT:SIZE:FIRST_DAY:DAYS, the last three as numbers"
-        ) from err
+        raise how from err
 
 
 def disturbance(text: str) -> Disturbance:
@@ -127,6 +141,8 @@ def of_a_plant(command: Command) -> Command:
             command(PlantOptions(**chosen), **given)  # type: ignore[arg-type]  # click has converted them
         except SimulatorError as err:
             raise click.ClickException(str(err)) from err
+        except OSError as err:
+            raise click.ClickException(f"{err.filename or 'the plant'}: {err.strerror}; choose another place") from err
 
     decorated: Command = wrapped
     for decorate in (

@@ -58,9 +58,16 @@ class Settings:
     rosters: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a rate that this server cannot hold or that would never tick."""
+        """Refuse a rate that this server cannot hold or that would never tick, and faults that would end unsaid."""
         if not 0.01 <= self.rate_hz <= 100:  # noqa: PLR2004 - the bounds are in the message
             raise SimulatorError(f"a rate of {self.rate_hz} Hz is outside 0.01 to 100")
+        if not self.speed >= 0:
+            raise SimulatorError(f"a speed of {self.speed} is none; write how many times as fast as the clock")
+        if self.present_us is None and self.faults.listed:
+            raise SimulatorError(
+                "faults befall the history and the time that --speed runs through, not live readings: run it with "
+                "--until baseline --speed 900, which is a reading a second"
+            )
 
 
 def gate_name(plant: Plant) -> str:

@@ -20,6 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CADENCE_S = 900
 CADENCE_US = CADENCE_S * 1_000_000
 AFTER_DAYS = 800
+FIRST_YEAR, LAST_YEAR = 1971, 2100
 TIME_ZONE = "Asia/Shanghai"
 
 
@@ -46,10 +47,14 @@ class Timeline:
     tz: ZoneInfo = field(default_factory=lambda: ZoneInfo(TIME_ZONE))
 
     def __post_init__(self) -> None:
-        """Refuse a period without a day."""
+        """Refuse a period without a day, and a plant that would live outside the years that clocks know."""
         for name in ("baseline_days", "works_days", "reporting_days"):
             if getattr(self, name) < 1:
                 raise SimulatorError(f"{name} is {getattr(self, name)}; every period needs at least one day")
+        if not FIRST_YEAR <= self.first_day.year <= LAST_YEAR:
+            raise SimulatorError(
+                f"the first day is {self.first_day}; choose one of the years {FIRST_YEAR} to {LAST_YEAR}"
+            )
 
     @property
     def baseline_start(self) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
@@ -10,11 +11,17 @@ from typing import Any
 
 import yaml
 
+from simulators.errors import SimulatorError
 from simulators.timeline import Timeline
 
 
 def plan_text(plan: str, project: str, timeline: Timeline, amend: Mapping[str, Any]) -> str:
-    """The plan as YAML. `amend` is merged in, key by key; in both, `$day45` is the plant's 45th day (0: the first)."""
+    """The plan as YAML. `amend` is merged in, key by key; in both, `$day45` is the plant's 45th day (0: the first).
+
+    Raises SimulatorError for a project that no plan can have.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", project):
+        raise SimulatorError(f"a project cannot be called {project!r}; use small letters, digits and hyphens")
     dates = _Dates(timeline, project)
     template = string.Template((resources.files(__name__) / f"{plan}.yaml").read_text(encoding="utf-8"))
     text = template.substitute(dates)

@@ -6,6 +6,7 @@ show it at any instant. No I/O. Not handled: faults and frauds, which `faults.py
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ import numpy as np
 
 from simulators.errors import SimulatorError
 from simulators.grid import Grid
-from simulators.points import Floats, Instants, Point, Protocol
+from simulators.points import Floats, Instants, Kind, Point, Protocol
 from simulators.timeline import Timeline, micros
 
 ALERT_FIRST_DAY = 40
@@ -38,8 +39,8 @@ class Effect:
 
     @property
     def percent(self) -> float:
-        """The change in percent of the level before."""
-        return 100 * self.value / self.before
+        """The change in percent of the level before, nan where that is nothing."""
+        return 100 * self.value / self.before if self.before else math.nan
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,16 @@ class Plant(ABC):
         self.timeline = timeline
         self.grid = Grid.of(timeline)
         self._grid_us = self.grid.slots_us.astype(np.float64)  # exact: below 2**53
-        self._raw = self._draw()
+        try:
+            self._raw = self._draw()
+        except (ArithmeticError, ValueError) as err:
+            raise SimulatorError(f"{self.line} cannot work with these parameters: {err}") from err
         if self._raw.keys() != self.points.keys():
             raise SimulatorError(f"{type(self).__name__} draws {sorted(self._raw)}, not its points")
+        for point in self.points.values():
+            raw = self._raw[point.name]
+            if not np.isfinite(raw).all() or (point.kind is Kind.COUNTER and (np.diff(raw) < 0).any()):
+                raise SimulatorError(f"with these parameters {point.name} would count backwards or show no number")
 
     @abstractmethod
     def _draw(self) -> dict[str, Floats]:

@@ -87,7 +87,7 @@ def _group_of(file: Path) -> str:
     return file.parent.name if file.parent.name in GROUPS else CLEAN
 
 
-def with_parameters(chosen: Scenario, **changes: float) -> Scenario:
+def with_parameters(chosen: Scenario, **changes: object) -> Scenario:
     """The scenario with other parameters. Raises SimulatorError for a parameter that its plant does not have."""
     known = {field.name for field in dataclasses.fields(chosen.parameters)}
     unknown = sorted(changes.keys() - known)

@@ -45,7 +45,7 @@ def same(first: Readings, second: Readings) -> bool:
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_fault_repeats_by_its_seed_and_befalls_no_other_point(kind):
     assert same(disturbed(kind, "ac_energy"), disturbed(kind, "ac_energy"))
-    faults = Faults((Fault(kind, "ac_energy", 7.0, FIRST, DAYS),))
+    faults = Faults((Fault(kind, "ac_energy", KINDS[kind].default_size, FIRST, DAYS),))
     assert same(produced(PLANT, "so2", faults), plain())
     assert not same(disturbed(kind, "ac_energy"), plain("ac_energy"))
     assert np.all(np.diff(disturbed(kind, "ac_energy").produced_us) >= 0)

@@ -211,3 +211,68 @@ def test_renaming_must_name_an_opcua_point_and_a_tag_of_no_other_point(tmp_path,
     done = command("run", "hengkang", *arguments, "--rename", renaming)
     assert done.exit_code == 1
     assert f"--rename {renaming}: write POINT=TAG" in done.output
+
+
+PLANT = ("hengkang", "--first-day", "2026-01-05", *PERIODS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--fault", "stuck:so2:1:2:3:4"), "write KIND:POINT:SIZE:FIRST_DAY:DAYS"),
+        (("--fault", "drift:so2:nan"), "choose one from -0.5 to 0.5"),
+        (("--fault", "dropouts:so2:2"), "choose one from 0 to 0.5"),
+        (("--fault", "rollover:metal_tapped:0"), "choose one from 1 to 1e+15"),
+        (("--fault", "clock_step:so2:1e300"), "choose one from -1e+09 to 1e+09"),
+        (("--fault", "stuck:so2:0:-1"), "its first day counts from 0"),
+        (("--fault", "stuck:so2:0:1:0"), "lasts a day or more"),
+        (("--set", "load_sd=nan"), "write NAME=NUMBER"),
+        (("--set", "pots=2.5"), "a whole one for a count"),
+        (("--set", "so2_after_mg_m3=30"), "NAME=A,B for several; usual is (25.0, 30.0)"),
+        (("--set", "current_ka=-1"), "would count backwards"),
+        (("--set", "absence_share=2"), "cannot work with these parameters"),
+        (("--first-day", "0001-01-01"), "one of the years 1971 to 2100"),
+        (("--first-day", "9998-01-01"), "one of the years 1971 to 2100"),
+    ],
+)
+def test_nonsense_is_refused_in_one_line_that_says_what_to_write(tmp_path, arguments, says):
+    done = command("table", *PLANT, *arguments, "--out", str(tmp_path / "readings.csv"))
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 1
+    assert says in done.stderr
+    assert not (tmp_path / "readings.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--until", "baseline", "--speed", "nan"), "how many times as fast"),
+        (("--until", "baseline", "--link", "cut:-1:5"), "both must be 0.01 to 86400 s"),
+        (("--until", "baseline", "--link", "cut:nan:5"), "both must be 0.01 to 86400 s"),
+        (("--until", "now", "--fault", "stuck:so2"), "--until baseline --speed 900"),
+    ],
+)
+def test_plant_that_could_not_run_as_asked_does_not_start(tmp_path, arguments, says):
+    done = command("run", "hengkang", *arguments, "--ledger", str(tmp_path / "ledger.csv"))
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert done.exit_code == 1
+    assert says in done.stderr
+
+
+def test_file_that_cannot_be_written_is_named_without_a_traceback(tmp_path):
+    for verb, option in (("table", "--out"), ("plan", "--out")):
+        done = command(verb, *PLANT, option, str(tmp_path / "missing" / "file"))
+        assert isinstance(done.exception, SystemExit), done.exception
+        assert f"{tmp_path}/missing/file: No such file or directory" in done.stderr
+
+
+def test_names_that_a_topic_or_a_plan_cannot_hold_are_refused():
+    assert "leave out blanks" in command("points", "hengkang", "--gate", "a/#").stderr
+    assert "use small letters, digits and hyphens" in command("plan", "hengkang", "--project", "a: b\nc").stderr
+
+
+def test_parameter_of_several_numbers_and_one_that_a_scenario_set_can_be_set():
+    told = json.loads(command("truth-of", "hengkang-unchanged", "--set", "effect_share=0.5").stdout)
+    assert told["true_effects"]["energy"]["value"] == pytest.approx(-130)
+    told = json.loads(command("truth-of", "hengkang", "--set", "so2_after_mg_m3=20,22").stdout)
+    assert told["true_effects"]["so2"]["value"] == pytest.approx(21 - 110)
