@@ -26,7 +26,7 @@ from verification.errors import ConfigError, FormatError
 from verification.evidence import logentry
 from verification.evidence.deliveries import Delivery, decode_all
 from verification.evidence.package import baseline_of
-from verification.findings import Finding
+from verification.findings import Finding, of_baseline
 from verification.plan import Plan, parse_plan, plan_digest
 
 
@@ -105,8 +105,7 @@ def _stored_baseline(db: str, project: Project, plan: Plan, data: bytes) -> _Bas
         readings = load(conn, project.device, plan, baseline_only=True)
     now = utc_now()
     result = verify(plan, plan_digest(data), readings, Context(plan_logged_at=now, baseline_logged_at=now))
-    findings = [finding for finding in result.all_findings if finding.data.get("window") != "reporting"]
-    return _Baseline(decode_all(sealed), findings)
+    return _Baseline(decode_all(sealed), of_baseline(result.all_findings))
 
 
 def _lock(conn: Connection, log: Log, plan: Plan, data: bytes, *, version: int, stored: _Baseline) -> Filing:

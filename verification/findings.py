@@ -96,6 +96,11 @@ def alike_together(found: Iterable[Alike]) -> list[list[Alike]]:
     return list(groups.values())
 
 
+def of_baseline(found: Iterable[Finding]) -> list[Finding]:
+    """Those that are not about a later window, which nobody may look at before a plan is fixed."""
+    return [finding for finding in found if finding.data.get("window", "baseline") == "baseline"]
+
+
 def fields_of(entry: Entry) -> set[str]:
     """The names of the numbers that the four texts of `entry` show."""
     texts = (entry.text_en, entry.text_zh, entry.resolve_en, entry.resolve_zh)

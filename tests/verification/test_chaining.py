@@ -11,13 +11,17 @@ import numpy as np
 import pytest
 
 from tests.verification.lines import PLAN_BYTES, changed, codes, daily_noise, line, only, short_plan, with_meter
+from verification.engine.interim import rolling, until
 from verification.engine.meters import meters_in_use
 from verification.engine.power import powers
 from verification.engine.result import Result, parse_result
 from verification.engine.verify import verify
 from verification.errors import ConfigError
 from verification.evidence.check_claim import measure_pairs
-from verification.plan import MeterChange, Plan, Window, parse_plan
+from verification.findings import of_baseline
+from verification.model import PointKind
+from verification.plan import MeterChange, Model, Plan, Point, Window, parse_plan
+from verification.plan.checks import check_plan
 from verification.plan.resolve import measure_spec
 from verification.quality.points import reading_spans
 from verification.report.explain import explain
@@ -193,7 +197,7 @@ def test_the_explanation_shows_the_links(language, words):
     text = explain(RESULT, language)
     assert not [word for word in words if word not in text]
     for link in only(RESULT).chain.links:
-        assert link.delta in text
+        assert text.count(link.delta) == 2  # by hand from its rows, and among the links
         assert link.delta in render(RESULT, language)
 
 
@@ -204,6 +208,61 @@ def test_the_plots_show_the_intermediate_window():
     assert "day intermediate" in drawn["coverage"]
     for name in ("series", "residuals", "scatter"):
         assert 'class="points intermediate"' in drawn[name], name
+
+
+# Other models, intervals and parts.
+
+
+def with_weather(plan: Plan) -> tuple[Plan, dict[str, Series]]:
+    """The plan and readings with an outdoor temperature that costs 3,000 kWh a day and degree below 15."""
+    outdoor = Point(PointKind.GAUGE, "degC", cadence_s=3600)
+    energy = READINGS["ac_energy"]
+    days = len(energy) // 24
+    degrees = 15 + 12 * np.cos(np.arange(days) / 7)
+    extra = np.cumsum(np.repeat(3000 * np.maximum(15 - degrees, 0) / 24, 24))
+    value = (energy.value + np.round(np.append(0.0, extra))) % 1e9
+    warmth = np.append(np.repeat(degrees, 24), degrees[-1])
+    plan = changed(plan, points={**plan.points, "outdoor": outdoor})
+    return plan, {
+        **READINGS,
+        "ac_energy": Series.of(energy.time_us, value),
+        "outdoor": Series.of(energy.time_us, warmth),
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": Model("change_point", ["metal_tapped", "outdoor"])},
+        {"model": Model("ols", ["metal_tapped", "outdoor"], ["weekday"])},
+        {"interval": "hour"},
+    ],
+    ids=["change_point", "weekday", "hour"],
+)
+def test_every_model_and_interval_chains(changes):
+    plan, readings = with_weather(chained_plan(**changes))
+    check_plan(plan)
+    measure = only(judge(plan, readings))
+    assert measure.effect is not None
+    assert abs(float(measure.effect.delta) + 260) <= 1.5 * float(measure.effect.expanded_uncertainty)
+    assert sum(Decimal(link.delta) for link in measure.chain.links) == Decimal(measure.effect.delta)
+    steps = {row.step: Decimal(row.value) for row in measure.bridge}
+    assert sum(value for step, value in steps.items() if step != "verified") == steps["verified"]
+
+
+def test_parts_of_the_reporting_period_keep_the_chain():
+    part = until(PLAN, PLAN.reporting.start + dt.timedelta(days=30))
+    assert list(part.windows) == list(PLAN.windows)
+    assert only(judge(part)).chain.intermediate.used == DAYS
+    assert [only(judge(each)).windows["reporting"].used for each in rolling(PLAN, 20)] == [20, 20, 20]
+
+
+def test_at_filing_nothing_is_said_of_windows_to_come():
+    start_us, end_us = reading_spans(PLAN)[0]
+    baseline = {name: series.within([(start_us, end_us)]) for name, series in READINGS.items()}
+    result = judge(readings=baseline)
+    assert {finding.data.get("window") for finding in result.all_findings} >= {"intermediate", "reporting"}
+    assert {finding.code for finding in of_baseline(result.all_findings)} <= {"PLAN_NOT_LOGGED", "COUNTER_ROLLOVER"}
 
 
 # What a plan may say.

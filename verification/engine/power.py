@@ -13,7 +13,7 @@ from verification.engine.planner import PlannedMeter, Planner
 from verification.engine.rounding import short, significant
 from verification.engine.threads import one_thread
 from verification.engine.windows import columns_of, model_spec, output_driver, sample_of
-from verification.findings import Finding
+from verification.findings import Finding, of_baseline
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Plan
 from verification.quality.gate import gate
@@ -61,7 +61,7 @@ def powers(
     found: list[Power] = []
     windows, findings = point_windows(plan, readings_used(plan, readings))
     before = windows["baseline"]
-    findings = [finding for finding in findings if finding.data.get("window", "baseline") == "baseline"]
+    findings = of_baseline(findings)
     for spec in measure_specs(plan):
         if spec.measure.method == "chaining":
             findings.append(Finding.of("POWER_OF_CHAIN_UNKNOWN", measure=spec.name))

@@ -6,6 +6,7 @@ decimals, so that the reader can follow it with a pocket calculator.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
@@ -24,6 +25,7 @@ from verification.finding_catalogue import (
     verdict,
 )
 from verification.findings import Finding, Language, alike_together
+from verification.plan.shape import WindowName
 from verification.report.explain_words import EXPLAIN, STEPS
 from verification.report.read import change_unit, quantity, source_name, step_name, unit_in_words, unit_scale
 from verification.report.text import (
@@ -260,29 +262,46 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
 
 
 def _sums(measure: MeasureResult, delta: str, t: Words) -> Iterator[str]:
-    """The change again from the rows, over the denominator: metered less modelled of the reporting period, or of a
-    backcast modelled less metered of the baseline, without adjustments. Where neither is the change, as of a normalised
-    one, the explanation says so.
+    """The change again from the rows: metered less modelled of the reporting period, of a backcast modelled less
+    metered of the baseline, of a chain both; without adjustments. Where none is the change, as of a normalised one, the
+    explanation says so.
     """
-    metric, shown = measure.metric, {"delta": delta, "unit": change_unit(measure, t)}
+    ends: tuple[WindowName, WindowName] = ("baseline", "reporting")
+    if measure.chain and measure.chain.links:
+        links = zip(ends, measure.chain.links, strict=True)
+        found = [_sum_over(measure, window, link.delta, t) for window, link in links]
+    else:
+        tried = (_sum_over(measure, window, delta, t) for window in reversed(ends))
+        found = [next(filter(None, tried), [])]
+    if all(found):
+        yield from itertools.chain.from_iterable(found)
+    else:
+        yield t("not_divided", delta=delta, unit=change_unit(measure, t))
+
+
+def _sum_over(measure: MeasureResult, window: WindowName, delta: str, t: Words) -> list[str]:
+    """Metered and modelled of one window, and their difference over its denominator; nothing where that is not
+    `delta`.
+    """
+    metric, unit = measure.metric, change_unit(measure, t)
+    rows = [row for row in measure.rows if row.used and row.window == window]
+    if not rows or any(row.numerator is None or row.predicted is None for row in rows):
+        return []
+    metered = sum((Decimal(row.numerator or 0) for row in rows), Decimal(0))
+    modelled = sum((Decimal(row.predicted or 0) for row in rows), Decimal(0))
+    change = metered - modelled if window == "reporting" else modelled - metered
+    denominator = Decimal(measure.windows[window].denominator or len(rows))
+    plain = float(change / denominator) * unit_scale(measure) if denominator else 0.0
     last_place = float(Decimal(1).scaleb(int(Decimal(delta).as_tuple().exponent)))
-    for window, totals in (("reporting", measure.reporting), ("baseline", measure.baseline)):
-        rows = [row for row in measure.rows if row.used and row.window == window]
-        if not rows or any(row.numerator is None or row.predicted is None for row in rows):
-            return
-        metered = sum((Decimal(row.numerator or 0) for row in rows), Decimal(0))
-        modelled = sum((Decimal(row.predicted or 0) for row in rows), Decimal(0))
-        change = metered - modelled if window == "reporting" else modelled - metered
-        denominator = Decimal(totals.denominator or len(rows))
-        plain = float(change / denominator) * unit_scale(measure) if denominator else 0.0
-        if denominator and abs(plain - float(delta)) <= max(AGREES * abs(plain), last_place):
-            sums = {"metered": metered, "modelled": modelled, "change": change}
-            named = {name: quantity(f"{value:f}", metric.numerator_unit) for name, value in sums.items()}
-            yield t("difference" if window == "reporting" else "difference_before", **named)
-            over = quantity(f"{denominator:f}", metric.denominator_unit or t("intervals"))
-            yield t("divided", denominator=over, plain=significant(plain, SHOWN_DIGITS), **shown)
-            return
-    yield t("not_divided", **shown)
+    if not denominator or abs(plain - float(delta)) > max(AGREES * abs(plain), last_place):
+        return []
+    sums = {"metered": metered, "modelled": modelled, "change": change}
+    named = {name: quantity(f"{value:f}", metric.numerator_unit) for name, value in sums.items()}
+    over = quantity(f"{denominator:f}", metric.denominator_unit or t("intervals"))
+    return [
+        t("difference" if window == "reporting" else "difference_before", **named),
+        t("divided", denominator=over, plain=significant(plain, SHOWN_DIGITS), delta=delta, unit=unit),
+    ]
 
 
 def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
