@@ -20,7 +20,7 @@ from verification.report.plots import drawings, gauges
 from verification.report.read import bridge_amounts, change_unit, metric_title, source_name
 from verification.report.subject import Amount
 from verification.report.svg import Drawing
-from verification.report.text import robustness_lines, target_text, worth_lines
+from verification.report.text import chain_lines, robustness_lines, target_text, worth_lines
 from verification.report.words import REPORT, Words
 
 SEVERITY_ORDER = {"error": 0, "warning": 1, "info": 2}
@@ -68,6 +68,7 @@ class MeasureView:
     chart: list[Drawing]
     more_plots: dict[str, list[Drawing]]
     bridge: list[Bar]
+    chain: list[str]
     budget: list[BudgetLine]
     worth: list[str]
     robustness: list[str]
@@ -97,6 +98,7 @@ def _view(spec: MeasureSpec, judged: MeasureResult | None, state: str, t: Words)
         chart=drawn.get(FIRST_PLOT, []),
         more_plots={name: drawn[name] for name in MORE_PLOTS if name in drawn},
         bridge=_bars(bridge_amounts(judged, words)) if judged else [],
+        chain=list(chain_lines(judged, words)) if judged else [],
         budget=_budget(judged, words) if judged else [],
         worth=list(worth_lines(judged, words)) if judged else [],
         robustness=list(robustness_lines(judged, words)) if judged else [],

@@ -16,6 +16,7 @@ from package_builder import (
     LOGGED_US,
     ORIGIN,
     PLAN,
+    PLAN_OF_SEVERAL,
     POINTS,
     STRANGER,
     World,
@@ -365,3 +366,16 @@ def test_a_verdict_without_a_number_follows_from_its_findings() -> None:
 def test_the_day_edge_tolerance_is_the_engine_s() -> None:
     assert EDGE_TOLERANCE_US == 60_000_000
     assert at_us(dt.date(2026, 3, 1)) == 1_772_294_400_000_000
+
+
+def test_a_chain_is_recomputed_and_bound_to_the_plan_s_intermediate_window() -> None:
+    windows = b"baseline: {start: 2026-03-01, end: 2026-04-05}\nintermediate: {start: 2026-04-05, end: 2026-04-30}"
+    plan = PLAN_OF_SEVERAL.replace(b"baseline: {start: 2026-03-01, end: 2026-04-30}", windows)
+    files = World(plan=plan.replace(b"    claim:", b"    method: chaining\n    claim:", 1)).build()
+    report = check(files, recompute=True)
+    assert set(outcomes(report).values()) == {VERIFIED}, report.text()
+    content: Any = strictjson.read(files[package.RESULT])
+    content["measures"][0]["chain"]["intermediate"]["end"] = "2026-04-29"
+    found = check(forged({package.RESULT: strictjson.encode(content)}, of=files))
+    assert outcomes(found)[Axis.CLAIM] is REFUTED
+    assert "measures.energy.intermediate.end" in found.text()
