@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from edge_agent.clock import now_us
+from edge_agent.sources.opcua.connection import Connection
+from edge_agent.sources.opcua.decode import Publication
+from edge_agent.sources.opcua.history import HistoryReader
+from edge_agent.sources.opcua.session import Session, Terms
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import SourceStatus
+from tests.edge_agent.spools import Clock, open_at
 from tests.edge_agent.support import AgentProcess, OpcUaProcess, ticking_points, wait_for
 from tests.edge_agent.test_edge_opcua import assert_exactly, history, is_live, opcua_source
 
@@ -116,3 +125,35 @@ def test_a_session_that_was_not_finished_is_ended_at_the_server(make_agent, own_
     wait_for(lambda: agent.status().sources["line"].state == "connected", "the agent reads")
     wait_for(lambda: is_live(agent, "a"), "a is live")
     assert own_opcua.server.tell()["sessions"] == 1
+
+
+def test_nothing_else_writes_the_record_while_a_message_is_on_its_way_to_the_disk(tmp_path):
+    """In memory the message has settled its items already; written down before its rows, a kill would lose a gap."""
+    calls: list[str] = []
+
+    class Recorded(SpoolThread):
+        async def call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
+            calls.append(method.__name__)
+            return await super().call(method, *args, **kwargs)
+
+    async def run(spool: SpoolThread) -> None:
+        connection = Connection("opc.tcp://127.0.0.1:1/none", "urn:none")
+        status = SourceStatus("opcua", "", {})
+        history = HistoryReader(connection.session, spool, 1.0)
+        session = Session("line", connection, Terms("", "None", ""), [], history, spool, status)
+        take = session._intake.take
+
+        async def take_slowly(*args: Any) -> None:
+            await asyncio.sleep(0.05)  # as while a history is read
+            await take(*args)
+
+        session._intake.take = take_slowly
+        message = asyncio.create_task(session._take(Publication(7, 1, keep_alive=False)))
+        await asyncio.sleep(0)
+        await session._keep(whole=True)
+        await message
+
+    spool = Recorded(lambda: open_at(tmp_path / "spool.sqlite", Clock()))
+    asyncio.run(run(spool))
+    spool.close()
+    assert calls == ["append", "keep_session"]
