@@ -170,8 +170,9 @@ TEXTS: dict[str, Text] = {
     "infinite": Text("∞", "∞"),
     # Model
     "model_fit": Text(
-        "Model: {n} days, worth {n_effective} independent ones; R² {r_squared}; CV(RMSE) {cv_rmse} %.",
-        "模型：{n} 天，相当于 {n_effective} 个独立观测；R² {r_squared}；CV(RMSE) {cv_rmse} %。",
+        "Model: {n} {n:interval|intervals}, worth {n_effective} independent ones; R² {r_squared}; CV(RMSE) "
+        "{cv_rmse} %.",
+        "模型：{n} 个时段，相当于 {n_effective} 个独立观测；R² {r_squared}；CV(RMSE) {cv_rmse} %。",
     ),
     # Findings
     # Robustness

@@ -221,3 +221,10 @@ def with_slots(count: int):
     ]
     model = msgspec.structs.replace(measure.model, coefficients=[*measure.model.coefficients, *slots])
     return msgspec.structs.replace(measure, model=model)
+
+
+def test_one_admissible_model_is_no_range():
+    measure = only(with_robustness())
+    alone = msgspec.structs.replace(RESULT, measures=[msgspec.structs.replace(measure, panel=measure.panel[:2])])
+    assert "Admissible models: 1 of 2, -235.1 kWh/t" in render(alone)
+    assert "可用模型：2 个中 1 个，结果 -235.1 kWh/t" in render(alone, "zh")

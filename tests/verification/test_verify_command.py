@@ -99,7 +99,7 @@ def test_mixed_time_zones_are_invalid_data(table: Path, tmp_path: Path):
     [
         (b"", "TABLE_EMPTY"),
         ("point,time,value\n电量,2026-03-01T00:00:00+08:00,1\n".encode("utf-16"), "UTF-16"),
-        (b"point,value\n", "'time' is missing"),
+        (b"point,value\n", "'time' among them"),
     ],
 )
 def test_a_file_that_is_no_table_is_invalid_data(tmp_path: Path, content: bytes, message: str):

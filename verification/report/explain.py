@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 
 from verification.engine.result import MeasureResult, ModelStatistics, Result, WindowTotals
-from verification.engine.rounding import significant
+from verification.engine.rounding import short, significant
 from verification.engine.verdict import figure
 from verification.finding_catalogue import (
     change,
@@ -148,7 +148,7 @@ def _support(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
         known = {window: _known(measure, window, index) for window in measure.windows}
         if all(known.values()):
             ranges = (
-                t("driver_range", window=t(window).lower(), low=min(values), high=max(values))
+                t("driver_range", window=t(window).lower(), low=short(min(values)), high=short(max(values)))
                 for window, values in known.items()
             )
             after = known["reporting"]
@@ -312,7 +312,7 @@ def _robustness(result: Result, measure: MeasureResult, t: Words) -> Iterator[st
             shown = {"delta": row.delta, "expanded": row.expanded_uncertainty, "state": state}
             yield t("panel_row", mark=mark, model=row.model, **shown)
         else:
-            why = "; ".join(t.or_same(f"why_{reason}", reason) for reason in row.why_not)
+            why = t.pick("; ", "；").join(t.or_same(f"why_{reason}", reason) for reason in row.why_not)
             yield t("panel_refused", mark=mark, model=row.model, why=why)
     if measure.placebo is not None:
         yield t("placebo", **placebo_figures(measure.placebo), rate=measure.placebo.rate)

@@ -172,7 +172,9 @@ def robustness_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
     unit = change_unit(measure, t)
     others = [row.delta for row in measure.panel if row.admissible and row.delta is not None]
     if others:
-        yield t("panel_line", count=len(others), tried=len(measure.panel), unit=unit, **_range(others))
+        shown = _range(others)
+        alike = shown["low"] == shown["high"]
+        yield t("panel_one" if alike else "panel_line", count=len(others), tried=len(measure.panel), unit=unit, **shown)
     if measure.placebo is not None:
         yield t("placebo_line", **placebo_figures(measure.placebo))
     months = [row.delta for row in measure.sensitivity if _MONTH.fullmatch(row.case) and row.delta is not None]

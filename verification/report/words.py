@@ -57,14 +57,14 @@ PLOTS: dict[str, Text] = {
     "bridge_plain": Text("Plain difference, after minus before", "简单差值（后减前）"),
     "bridge_load": Text("Load", "负荷影响"),
     "bridge_verified": Text("Verified change", "核定变化量"),
-    "bridge_driver": Text("Change of", "变化："),
+    "bridge_driver": Text("Change of", "自变量变化"),
     "bridge_adjustment": Text("Adjustment", "非常规调整"),
     "source_model": Text("Model", "模型"),
     "source_model_baseline": Text("Noise of the baseline", "基准期波动"),
     "source_model_intermediate": Text("Model of the intermediate window", "中间期模型"),
     "source_model_reporting": Text("Noise of the reporting period", "报告期波动"),
     "bridge_adjustments": Text("Non-routine adjustments", "非常规调整"),
-    "bridge_category": Text("Change of", "变化："),
+    "bridge_category": Text("Change of", "类别变化"),
     "bridge_time_of_week": Text("Time of week", "周内时段"),
     "source_meter": Text("Meter", "仪表"),
     "source_numerator_meter": Text("Meters of the numerator", "分子计量"),
@@ -162,6 +162,9 @@ REPORT: dict[str, Text] = {
     "panel_line": Text(
         "Admissible models: {count} of {tried}, from {low} to {high} {unit}",
         "可用模型：{tried} 个中 {count} 个，结果 {low} 至 {high} {unit}",
+    ),
+    "panel_one": Text(
+        "Admissible models: {count} of {tried}, {low} {unit}", "可用模型：{tried} 个中 {count} 个，结果 {low} {unit}"
     ),
     "without_months": Text(
         "Without any one month: {low} to {high} {unit}",
