@@ -128,6 +128,7 @@ class BadgeGate:
         self._outbox = Outbox(delivered, resend_s)
         self._saved = delivered
         self._online = False
+        self._unreachable = False  # so that one absence is told once
         self._stopping = False
         self._changed = threading.Condition()  # guards the outbox and the two flags; never held while calling paho
         self._client = self._new_client()
@@ -170,6 +171,7 @@ class BadgeGate:
         client.reconnect_delay_set(min_delay=1, max_delay=5)
         client.max_queued_messages_set(2 * WINDOW)  # paho's own queue has no bound by default
         client.on_connect = self._on_connect
+        client.on_connect_fail = self._on_connect_fail
         client.on_subscribe = self._on_subscribe
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -208,9 +210,16 @@ class BadgeGate:
         properties.ContentType = "application/json"
         self._client.publish(self.topic, payload, qos=1, properties=properties)
 
+    def _on_connect_fail(self, _client: Client, _user: object) -> None:
+        if not self._unreachable:
+            where = f"{self._broker.host}:{self._broker.port}"
+            log.warning("no broker answers at %s; the badge gate keeps its messages and goes on trying", where)
+        self._unreachable = True
+
     def _on_connect(
         self, client: Client, _user: object, _flags: ConnectFlags, reason: ReasonCode, _props: Properties | None
     ) -> None:
+        self._unreachable = False
         if reason.is_failure:
             log.warning("the plant's broker refuses the badge gate: %s", reason)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -187,11 +188,16 @@ def test_killed_broker_loses_nothing(servers, session_folder, supervisor, ledger
     broker.stop()
 
 
-def test_gate_keeps_its_messages_while_the_broker_is_not_there_yet(servers, session_folder, supervisor, ledger):
+def test_gate_keeps_its_messages_while_the_broker_is_not_there_yet_and_says_so_once(
+    servers, session_folder, supervisor, ledger, caplog
+):
     broker = MosquittoBroker(servers, session_folder / "plant-late", "plant")
     broker.start(supervisor)  # to learn its port and passwords
     broker.stop()
     with gate(broker, ledger) as device:
+        wait_for(lambda: f"no broker answers at 127.0.0.1:{broker.port}" in caplog.text, "the warning")
+        time.sleep(2.5)  # two more tries
+        assert caplog.text.count("no broker answers") == 1
         broker.start(supervisor)
         with receiver(broker) as listener:
             wait_for(lambda: device.delivered == len(ledger.times_us(POINT)), "every receipt")
