@@ -47,8 +47,9 @@ bench: setup ## Measure, as ratios in one run; writes build/bench.json
 edge-bundle: setup ## Pack the edge agent for plants without a network: build/edge-bundle installs by itself
 	@deploy/edge/bundle.sh .venv build/edge-bundle
 
-coverage: setup ## Simulate how often the interval holds the truth; writes docs/reference/coverage.md (some minutes)
+coverage: setup ## Simulate how often intervals hold the truth and shifts are found; writes docs/reference (some minutes)
 	@$(BIN)/python -m tests.coverage
+	@$(BIN)/python -m tests.coverage.change_points
 
 lock: setup ## Pin every dependency anew: requirements.lock with hashes, constraints.txt without
 	@$(BIN)/python -m pip install --quiet uv

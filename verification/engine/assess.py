@@ -7,14 +7,13 @@ verdict, and how figures are stated (`present.py`).
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.special import fdtrc
 
-from verification.engine.autocorrelation import Noise, noise_of
+from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case, Projection
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Floats, Sample
@@ -172,6 +171,4 @@ def _has_output(case: Case) -> bool:
 
 def _changes(model: BaselineModel, window: Sample) -> list[int]:
     """Where the distance from the model shifts, by the window's own noise."""
-    misses, n = window.y - model.predict(window), len(window)
-    noise = noise_of(np.full((n, 1), 1 / math.sqrt(n)), misses - np.mean(misses), window.follows)
-    return change_points(misses, noise.effective)
+    return change_points(window.y - model.predict(window), window.follows)

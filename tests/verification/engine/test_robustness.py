@@ -213,11 +213,16 @@ def test_nine_dates_of_one_baseline_are_worth_few():
     assert (found.chance == 1.0) is (found.claims == 0)
 
 
+def together(n: int) -> np.ndarray:
+    """n intervals without a gap."""
+    return np.ones(n - 1, dtype=bool)
+
+
 def test_the_nile_broke_in_1899():
     """Cobb 1978: the annual flow at Aswan fell with 1899."""
     flow = statsmodels.datasets.nile.load_pandas().data
     years = flow["year"].to_numpy()
-    assert [years[index] for index in change_points(flow["volume"].to_numpy(), len(flow))] == [1899]
+    assert [years[index] for index in change_points(flow["volume"].to_numpy(), together(len(flow)))] == [1899]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -233,19 +238,33 @@ def test_autocorrelated_noise_is_no_shift_of_level():
     scaled, plain = 0, 0
     for seed in range(50):
         noise = ar1(np.random.default_rng(seed), 365, 0.8, 1.0)
-        scaled += bool(change_points(noise, 365 * 0.2 / 1.8))
-        plain += bool(change_points(noise, 365))
-    assert plain >= 40
+        scaled += bool(change_points(noise, together(365)))
+        plain += bool(optimal_partition(noise, 2 * np.log(365), 3))
+    assert plain >= 45
     assert scaled <= 1
+
+
+@pytest.mark.parametrize("size", [3.0, 10.0, 1e7])
+def test_a_larger_shift_is_not_taken_for_correlation(size: float):
+    """The noise was once told from the series with its shift in it: then a shift of five standard deviations hid."""
+    for seed in range(20):
+        series = np.random.default_rng(seed).normal(size=90)
+        series[40:] += size
+        (found,) = change_points(series, together(90))
+        assert found == pytest.approx(40, abs=3)
 
 
 def test_a_long_series_is_judged_by_blocks_and_finds_the_same_shift():
     rng = np.random.default_rng(1)
     series = rng.normal(size=8760)
     series[5000:] += 0.5
-    (found,) = change_points(series, 8760)
+    (found,) = change_points(series, together(8760))
     assert found == pytest.approx(5000, abs=150)
-    assert change_points(rng.normal(size=5), 5) == []
+    assert change_points(rng.normal(size=5), together(5)) == []
+
+
+def test_a_series_that_does_not_err_has_no_change_points():
+    assert change_points(np.zeros(90), together(90)) == []
 
 
 @pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])

@@ -1,0 +1,113 @@
+"""How often change points suspect a steady window, and how large a shift of level they find; `make coverage` runs it.
+
+python -m tests.coverage.change_points [--runs 500] [--write FILE]
+
+A window is the noise of a line about its model, AR(1) with marginal standard deviation one; its level shifts at an
+interval drawn from the middle half of the window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import dataclasses
+import functools
+import itertools
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tests.coverage.table import most
+from tests.verification.engine.samples import ar1
+from verification.engine.robustness.change_points import change_points
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "change-points.md"
+RHOS, LENGTHS, SHIFTS = (0.0, 0.3, 0.6, 0.9), (90, 365), (1.0, 2.0, 3.0)
+MOST_SUSPECTED = 0.02  # of steady windows: what docs/explanation/methods.md promises
+NEAR_SHARE = 20  # a change point within a twentieth of the window from the shift is that shift
+RUNS, WORKERS = 500, 2
+INTRODUCTION = """\
+# How often change points are found
+
+Made by `make coverage` (this page alone: `python -m tests.coverage.change_points`): {runs} windows of simulated
+noise for each figure, AR(1) with `rho`, `n` intervals long. The level shifts at an interval of the middle half of the
+window, by so many standard deviations of the noise. Standard error of a percentage near 1: {error:.1f}. A smaller table
+runs in `make test` (`tests/coverage/test_change_points.py`), with a limit that follows from its own number of runs.
+
+- **suspected**: steady windows with a change point (%). At most {limit:g}, and simulation error on top.
+- **1, 2, 3 sd**: shifts of that size of which a change point is found within a twentieth of the window (%).
+
+| rho | n | suspected | 1 sd | 2 sd | 3 sd |
+|---|---|---|---|---|---|
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tally:
+    """Of `runs` windows without and with each shift: how many are suspected, and how many shifts are found."""
+
+    rho: float
+    n: int
+    runs: int
+    suspected: int
+    found: tuple[int, ...]
+
+    @property
+    def line(self) -> str:
+        """One row of the table."""
+        shares = [f"{100 * count / self.runs:.1f}" for count in (self.suspected, *self.found)]
+        return f"| {' | '.join([f'{self.rho:g}', str(self.n), *shares])} |"
+
+    @property
+    def is_within_limits(self) -> bool:
+        """Whether no more steady windows are suspected than the promise and chance allow."""
+        return self.suspected <= most(self.runs, MOST_SUSPECTED)
+
+
+def tally(cell: tuple[float, int], runs: int) -> Tally:
+    """One row: `runs` windows for each of its figures."""
+    rho, n = cell
+    suspected = sum(bool(_window(rho, n, 0.0, seed)[1]) for seed in range(runs))
+    found = [
+        sum(any(abs(point - at) * NEAR_SHARE <= n for point in points) for at, points in windows)
+        for windows in ([_window(rho, n, shift, seed) for seed in range(runs)] for shift in SHIFTS)
+    ]
+    return Tally(rho, n, runs, suspected, tuple(found))
+
+
+def _window(rho: float, n: int, shift: float, seed: int) -> tuple[int, list[int]]:
+    """Where the level of a window shifts, and what is found."""
+    rng = np.random.default_rng([seed, n, round(10 * rho)])
+    series, at = ar1(rng, n, rho, 1.0), int(rng.integers(n // 4, 3 * n // 4))
+    series[at:] += shift
+    return at, change_points(series, np.ones(n - 1, dtype=bool))
+
+
+def page(tallies: list[Tally]) -> str:
+    """docs/reference/change-points.md."""
+    runs = tallies[0].runs
+    head = INTRODUCTION.format(runs=runs, error=100 * (0.01 * 0.99 / runs) ** 0.5, limit=100 * MOST_SUSPECTED)
+    return head + "".join(f"{each.line}\n" for each in tallies)
+
+
+def main() -> int:
+    """Run and write the page; 1 where the limit is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.coverage.change_points", description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"windows for each figure (default {RUNS})")
+    parser.add_argument("--write", type=Path, default=PAGE, help=f"the page to write (default {PAGE.name})")
+    options = parser.parse_args()
+    with concurrent.futures.ProcessPoolExecutor(WORKERS) as pool:
+        cells = itertools.product(RHOS, LENGTHS)
+        tallies = []
+        for each in pool.map(functools.partial(tally, runs=options.runs), cells):
+            tallies.append(each)
+            print(each.line, flush=True)
+    options.write.write_text(page(tallies), encoding="utf-8")
+    broken = [each.line for each in tallies if not each.is_within_limits]
+    print("\n".join([f"wrote {options.write}", *broken]))
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
