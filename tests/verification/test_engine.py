@@ -525,5 +525,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "a24b98fced02d6ba47db55f3354b8446431cd82a99640c2ec516732eccfc8518"
+        "57b9bdea006c7c1bada47017b9a6580f8d3a30887478de4df66a3a4640612073"
     )

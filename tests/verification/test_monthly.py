@@ -38,7 +38,7 @@ measures:
 
 def billed(plan: Plan, seed: int = 1) -> dict[str, Series]:
     """One reading at the beginning of each interval of both windows."""
-    starts = np.array([edge for _, window in plan.windows for edge in interval_edges_us(plan, window)[:-1]])
+    starts = np.array([edge for window in plan.windows.values() for edge in interval_edges_us(plan, window)[:-1]])
     rng = np.random.default_rng(seed)
     tons = np.round(20_000 + 2_000 * np.sin(np.arange(len(starts)) / 2) + rng.normal(0, 500, len(starts)), 2)
     after = starts >= interval_edges_us(plan, plan.reporting)[0]
