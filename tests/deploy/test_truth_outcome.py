@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from deploy.tally import Tally
 from deploy.truth.outcome import Measured, Outcome, Truth, measured, table
 from deploy.truth.page import page
+from deploy.truth.run import FIRST_DAY
+from simulators.scenarios import scenarios
 
 EXACT = Tally(produced=10, stored=10, lost=0, doubled=0)
 PLANT = Truth("hengkang", "the potline", "plants", "honest", 1, ("met",), (), {"energy": (-260.0, "kWh/t")})
@@ -98,3 +101,10 @@ def test_page_groups_the_scenarios_and_counts_what_came_out_right():
     assert "20 readings; 0 were lost" in text
     assert text.index("## Clean plants") < text.index("- **hengkang**: the potline") < text.index("## Frauds")
     assert "## Faults" not in text
+
+
+def test_every_scenario_is_over_so_that_its_plant_has_all_readings():
+    """All begin on one fixed day; a plant whose reporting period ends in the future refuses to run."""
+    today, first = datetime.now(UTC).date(), date.fromisoformat(FIRST_DAY)
+    ends = {name: first + timedelta(days=sum(each.days)) for name, each in scenarios().items()}
+    assert {name: end for name, end in ends.items() if end > today} == {}
