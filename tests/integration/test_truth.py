@@ -28,6 +28,11 @@ SHORT = {
         {"faults": [{"kind": "scaled", "point": "ac_energy", "size": 0.97, "first_day": 30}]},
         (28, 2, 28),
     ),
+    "badge-avoided-short": (
+        "frauds/badge-avoided",
+        {"faults": [{"kind": "scaled", "point": "staff_on_shift", "size": 0.85, "first_day": 30}]},
+        (28, 2, 28),
+    ),
     MISSED: ("plants/juntong", {"verdicts": ["not_met"]}, (28, 2, 28)),
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
