@@ -5,6 +5,7 @@ One of them expects a verdict that cannot come out, so that what a miss leaves b
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -12,10 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deploy.line import Line
 from deploy.local.errors import DeployError
 from deploy.local.progress import Progress
 from deploy.local.servers import Servers
+from deploy.stack import RETROPROOF, ROLES
 from deploy.truth.run import Course, Ended, conclude, platform, run_all
+from deploy.truth.tale import Project
 
 MISSED = "expects-the-impossible"
 # name: (the scenario that it shortens, what differs, its days). As short as the engine still has an answer for.
@@ -28,11 +32,7 @@ SHORT = {
         {"faults": [{"kind": "scaled", "point": "ac_energy", "size": 0.97, "first_day": 30}]},
         (28, 2, 28),
     ),
-    "badge-avoided-short": (
-        "frauds/badge-avoided",
-        {"faults": [{"kind": "scaled", "point": "staff_on_shift", "size": 0.85, "first_day": 30}]},
-        (28, 2, 28),
-    ),
+    "yangshao-short": ("plants/yangshao", {}, (35, 2, 35)),
     MISSED: ("plants/juntong", {"verdicts": ["not_met"]}, (28, 2, 28)),
 }
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -70,6 +70,17 @@ def test_short_scenario_comes_out_right_with_every_reading_stored_once(run, told
     assert outcome.tally.stored == outcome.tally.produced > 10_000
     assert outcome.measures
     assert not (course.papers / name).exists()
+
+
+def test_package_with_readings_from_files_passes_the_offline_check(run, told):
+    """Half of the headcount came from rosters, a file a day, the one that follows the baseline after its lock."""
+    name, stack = "yangshao-short", run[1].stack
+    line = Line(stack, name, told[name], ROLES["enterprise"])
+    package = Project(line, name).package(1)
+    assert sum(1 for _ in (line.rosters / "done").glob("*.csv")) == 72
+    command = [*RETROPROOF, "check", package, "--trust", line.folder / "trusted-keys.txt", "--recompute"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_scenario_that_misses_ends_the_command_non_zero_and_says_where_its_papers_are(run, told):

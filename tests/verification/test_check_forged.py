@@ -356,6 +356,38 @@ def test_baseline_readings_may_come_again_but_not_anew(change: float, code: list
     assert codes(report, Axis.CLAIM) == code
 
 
+def test_a_bill_that_disagrees_withdraws_one_measure_and_the_check_follows_the_engine_in_the_others() -> None:
+    bill = b"bills: [{id: grid, point: ac_energy, start: 2026-03-01, end: 2026-04-01, value: 1, unit: kWh}]\n"
+    report = check_world(World(plan=PLAN_OF_SEVERAL + bill))
+    assert codes(report, Axis.CLAIM) == []
+    assert "verdict inconclusive on energy" in report.text()
+    assert "verdict met on metal" in report.text()
+
+
+PLAN_WITH_SO2 = PLAN.replace(b"meters:", b"  so2: {kind: gauge, unit: mg/m3, cadence_s: 21600}\nmeters:", 1)
+
+
+@pytest.mark.parametrize(
+    ("point", "after_the_end_us", "code"),
+    [
+        ("ac_energy", 0, ["BASELINE_ADDED"]),
+        ("ac_energy", EDGE_TOLERANCE_US, ["BASELINE_ADDED"]),
+        ("ac_energy", EDGE_TOLERANCE_US + 1, []),
+        ("so2", -1, ["BASELINE_ADDED"]),
+        ("so2", 0, []),
+    ],
+)
+def test_a_new_reading_where_the_baseline_ends_is_of_it_only_as_a_counter_s(
+    point: str, after_the_end_us: int, code: list[str]
+) -> None:
+    """The first line of the next day's roster is handed in after the lock, and changes nothing before it."""
+    rows = Rows.empty()
+    rows.append([each.name for each in POINTS].index(point), at_us(dt.date(2026, 4, 30)) + after_the_end_us, 1.0)
+    added = seal_chain([batch.Catalogue(POINTS), rows], epoch=EPOCH + 1)
+    report = check_world(World(plan=PLAN_WITH_SO2, batches=(*World().batches, *added)))
+    assert codes(report, Axis.CLAIM) == code
+
+
 def test_a_verdict_without_a_number_follows_from_its_findings() -> None:
     batches = World().batches
     report = check_world(World(batches=(*batches[:16], *batches[21:])))

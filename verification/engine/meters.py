@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from verification.engine.budget import Continuity
 from verification.findings import Finding
 from verification.model import PointKind
+from verification.plan.grounds import adjusting_points
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Meter, Plan, Window
-from verification.quality.points import adjusting_points
 
 
 @dataclasses.dataclass(frozen=True)

@@ -22,13 +22,13 @@ from verification.engine.worth import annual_findings
 from verification.findings import Finding
 from verification.plan.doubts import doubts
 from verification.plan.edges import span_us
+from verification.plan.grounds import against
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan, WindowName
-from verification.quality.balance import contradicts, cross_checks
+from verification.quality.balance import cross_checks
 from verification.quality.gate import gate
 from verification.quality.points import (
     PointWindow,
-    grounds,
     measure_specs,
     needed_points,
     point_windows,
@@ -77,8 +77,7 @@ def _measure(
     """One measure of the plan; a finding of the whole that forbids a number forbids this one, unless it is about
     other points.
     """
-    standing_on = grounds(plan, spec)
-    of_the_whole = [finding for finding in of_the_whole if contradicts(plan, finding, standing_on)]
+    of_the_whole = against(plan, spec, of_the_whole)
     findings = doubts(spec)
     compared = plan.windows_of(spec.measure)
     data = {}

@@ -21,8 +21,10 @@ from verification.evidence.check_evidence import Evidence, UnusableError
 from verification.evidence.check_report import Reason
 from verification.evidence.deliveries import Reading, is_locked, utc_text
 from verification.findings import Finding
+from verification.model import PointKind
 from verification.plan import EDGE_TOLERANCE_US, Plan, plan_digest
 from verification.plan.edges import span_us
+from verification.plan.grounds import against
 from verification.plan.resolve import measure_spec
 from verification.units import scale_factor
 
@@ -123,7 +125,7 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
         (_decimal(effect.delta), _decimal(effect.expanded_uncertainty)) if effect else (Decimal(0), Decimal(0))
     )
     limit = short(_decimal(stated.limit.value))
-    due = decide(effect, stated.limit, [*evidence.result.findings, *measure.findings])
+    due = decide(effect, stated.limit, [*_of_the_whole(evidence, measure), *measure.findings])
     if due.state != stated.state:
         yield _disagrees(f"{field}.verdict.state", stated.state, due.state)
     elif due != stated:
@@ -176,6 +178,12 @@ def _check_stated_claim(plan: Plan, measure: MeasureResult, effect: Effect) -> I
         )
 
 
+def _of_the_whole(evidence: Evidence, measure: MeasureResult) -> list[Finding]:
+    """The findings of the whole that bear on a measure; all of them where the plan knows no such measure."""
+    plan, found = evidence.plan, evidence.result.findings
+    return against(plan, measure_spec(plan, measure.name), found) if measure.name in plan.measures else found
+
+
 def _check_order(evidence: Evidence) -> Iterator[Reason]:
     """Escrow by log order: plan, then baseline, then run. The logged times must not contradict it."""
     entries = (evidence.plan_entry, evidence.baseline_entry, evidence.run_entry)
@@ -188,7 +196,7 @@ def _check_order(evidence: Evidence) -> Iterator[Reason]:
 def _check_escrow(evidence: Evidence) -> Iterator[Reason]:
     """What the heads of the baseline commit to must be all of the baseline, and nothing of the reporting period."""
     plan, heads = evidence.plan, evidence.baseline_entry.heads
-    (start_us, end_us), (reporting_us, _) = span_us(plan, plan.baseline), span_us(plan, plan.reporting)
+    baseline_us, (reporting_us, _) = span_us(plan, plan.baseline), span_us(plan, plan.reporting)
     marked = any(finding.code in LATE for finding in evidence.result.findings)
     before = [(name, delivery) for name, delivery in evidence.deliveries if is_locked(heads, delivery)]
     after = [(name, delivery) for name, delivery in evidence.deliveries if not is_locked(heads, delivery)]
@@ -203,12 +211,22 @@ def _check_escrow(evidence: Evidence) -> Iterator[Reason]:
         added = [
             reading.time_us
             for reading in delivery.readings(plan.points)
-            if start_us - EDGE_TOLERANCE_US <= reading.time_us <= end_us + EDGE_TOLERANCE_US
+            if _is_within(baseline_us, plan.points[reading.point].kind, reading.time_us)
             and reading.time_us < reporting_us  # where the windows touch, their common edge belongs to either
             and _identity(reading) not in known
         ]
         if added:
             yield Reason("BASELINE_ADDED", name, {"time": utc_text(min(added))})
+
+
+def _is_within(window_us: tuple[int, int], kind: PointKind, time_us: int) -> bool:
+    """Whether a figure of the window can stand on a reading. A counter is read at the window's edges, too; of any
+    other point the instant at which the window ends belongs to what follows, such as the next day's roster.
+    """
+    start_us, end_us = window_us
+    if kind is PointKind.COUNTER:
+        return start_us - EDGE_TOLERANCE_US <= time_us <= end_us + EDGE_TOLERANCE_US
+    return start_us <= time_us < end_us
 
 
 def _identity(reading: Reading) -> tuple[str, int, str, int]:

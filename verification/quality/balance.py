@@ -7,13 +7,13 @@ two is wrong, nobody can tell, so that no interval about it is true. Measures on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 
 import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan.edges import span_us
+from verification.plan.grounds import balanced_points
 from verification.plan.resolve import plan_formula
 from verification.plan.shape import Balance, Bill, Plan, Window
 from verification.quality.points import PointWindow, needed_points
@@ -27,22 +27,6 @@ COMPARED_PERCENT = 90  # of the intervals, as for a measure: who drops the main 
 def cross_checks(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     """Everything that the plan can be held against: bills, balances, and what it holds against nothing."""
     return [*check_bills(plan, windows), *check_balances(plan, windows), *unchecked_events(plan)]
-
-
-def contradicts(plan: Plan, finding: Finding, points: AbstractSet[str]) -> bool:
-    """Whether `finding` speaks against figures that stand on `points`: a bill or a balance does where it names one of
-    them; one about the readings of a point also where a balance holds it against them, because such a check is none;
-    one about no point always.
-    """
-    if "bill" in finding.data:
-        return any(bill.id == finding.data["bill"] and bill.point in points for bill in plan.bills)
-    sides = [(balance.id, _balanced_points(plan, balance)) for balance in plan.balances]
-    if "balance" in finding.data:
-        return any(name == finding.data["balance"] and not side.isdisjoint(points) for name, side in sides)
-    if "point" in finding.data:
-        checked_by = frozenset[str]().union(*(side for _, side in sides if not side.isdisjoint(points)))
-        return finding.data["point"] in points | checked_by
-    return True
 
 
 def check_bills(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
@@ -81,15 +65,11 @@ def _check_balance(plan: Plan, balance: Balance, window: PointWindow) -> list[Fi
     return [Finding.of("BALANCE_OPEN", percent=f"{percent:.1f}", limit=limit, **shown, **where)]
 
 
-def _balanced_points(plan: Plan, balance: Balance) -> frozenset[str]:
-    return plan_formula(plan, balance.left).points | plan_formula(plan, balance.right).points
-
-
 def unchecked_events(plan: Plan) -> list[Finding]:
     """The event points of the measures whose total no bill and no balance checks."""
     checked = {bill.point for bill in plan.bills}
     for balance in plan.balances:
-        checked |= _balanced_points(plan, balance)
+        checked |= balanced_points(plan, balance)
     return [
         Finding.of("EVENTS_UNCHECKED", point=name)
         for name in needed_points(plan)

@@ -14,12 +14,13 @@ import numpy as np
 from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan.edges import adjustment_span_us
+from verification.plan.grounds import run_states
 from verification.plan.measure import MeasureSpec, Part
 from verification.plan.resolve import adjustment_formula
 from verification.plan.shape import Plan
 from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
-from verification.quality.points import PointWindow, run_states
+from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
 from verification.series.calendar import BY_DATE, Calendar
 from verification.series.columns import Booleans, Integers

@@ -12,15 +12,14 @@ from verification.findings import Finding
 from verification.metrics.formula import Intervals, Quantity
 from verification.model import PointKind
 from verification.plan.edges import span_us
+from verification.plan.grounds import adjustment_points, grounds
 from verification.plan.measure import MeasureSpec
-from verification.plan.resolve import adjustment_formula, measure_spec, plan_formula
-from verification.plan.shape import EDGE_TOLERANCE_US, Adjustment, Plan, WindowName
-from verification.plan.signing import signed_formulas
+from verification.plan.resolve import measure_spec, plan_formula
+from verification.plan.shape import EDGE_TOLERANCE_US, Plan, WindowName
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Series, clean, empty_series
 from verification.series.intervals import IntervalValues, interval_values
-from verification.units import same_dimension
 
 HOUR_US = 3_600_000_000
 NO_CONSTANTS: Mapping[str, float] = {}
@@ -83,33 +82,6 @@ def _check_points(plan: Plan) -> frozenset[str]:
     """The points of bills and balances."""
     sides = [side for balance in plan.balances for side in (balance.left, balance.right)]
     return frozenset(bill.point for bill in plan.bills).union(*(plan_formula(plan, side).points for side in sides))
-
-
-def adjustment_points(plan: Plan, adjustment: Adjustment) -> frozenset[str]:
-    """The points that the formula of an adjustment reads."""
-    return adjustment_formula(plan, adjustment, adjustment.unit).points if adjustment.formula else frozenset()
-
-
-def grounds(plan: Plan, spec: MeasureSpec) -> frozenset[str]:
-    """The points on whose readings a measure and its verdict stand: those of the metric and its model, of the models
-    that it is held against, of its signed adjustments, and the states that tell when the line ran.
-    """
-    alternatives = (one.formula.points for one in spec.alternatives)
-    return adjusting_points(plan, spec.name).union(spec.points, run_states(plan), *alternatives)
-
-
-def adjusting_points(plan: Plan, measure: str) -> frozenset[str]:
-    """The points that the signed adjustments of `measure` read."""
-    return frozenset[str]().union(*(adjustment_points(plan, one) for one in signed_formulas(plan, measure)))
-
-
-def run_states(plan: Plan) -> list[str]:
-    """The states that tell when the line ran: the plan's run state, and every state that counts nothing, such as
-    people, who may be there while the line stands.
-    """
-    gating = plan.run_state.point if plan.run_state else None
-    states = [name for name, point in plan.points.items() if point.kind is PointKind.STATE]
-    return [name for name in states if name == gating or same_dimension(plan.points[name].unit, "1")]
 
 
 def calendars(plan: Plan) -> list[Calendar]:
