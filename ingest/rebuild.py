@@ -20,7 +20,7 @@ from ingest.errors import IngestError
 from ingest.ledger import EpochKey, PointIds, read_catalogues
 from ingest.progress import Progress
 from ingest.retention import forget_horizon, horizon_of
-from ingest.rows import PG_EPOCH_US, READING_COLUMNS, Encoded, Records, encode, join
+from ingest.rows import PG_EPOCH_US, READING_COLUMNS, RECORD, Encoded, Records, encode, join
 from ingest.writer import copy_readings
 from verification.batch import open_batch, read_payload
 from verification.model import NULL_TIME_US, Rows
@@ -55,7 +55,8 @@ class _Projection:
 
     def records(self, from_us: int) -> Records:
         """Those from `from_us` on, in the order of the batch."""
-        made = join([(self.batch_id, self.encoded, self.point_ids)]).records
+        parts = list(join([(self.batch_id, self.encoded, self.point_ids)]).in_parts())
+        made = np.frombuffer(b"".join(part.tobytes() for part in parts), RECORD)
         made = made[np.argsort(made["row"])]
         return made[made["time"] >= from_us - PG_EPOCH_US]
 

@@ -77,7 +77,7 @@ class Runs:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The readings of one batch, point by point, those of one point in their order; `join` fills in both ids."""
+    """The readings of one batch, point by point, those of one point in their order. Both ids are still missing."""
 
     records: Records
     runs: Runs
@@ -85,19 +85,28 @@ class Encoded:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The readings of a group, batch by batch; `order` puts them point by point, where `runs` describes them."""
+    """The readings of a group, batch by batch, without ids; `order` puts them point by point, as `runs` describes them.
+
+    batch_ids, point_ids: of each reading, in that order.
+    """
 
     records: Records
     order: Order
     runs: Runs
+    batch_ids: npt.NDArray[np.int64]
+    point_ids: npt.NDArray[np.int32]
 
-    def in_parts(self) -> Iterator[memoryview]:
-        """The bytes that COPY takes, point by point, a part at a time.
+    def in_parts(self) -> Iterator[Records]:
+        """Whole records point by point, a part at a time.
 
         So the server works on one part while the next is put together, and none needs memory of its own.
         """
         for start in range(0, len(self.order), PART):
-            yield self.records.take(self.order[start : start + PART]).view(np.uint8).data
+            chosen = slice(start, start + PART)
+            part = self.records.take(self.order[chosen])
+            part["batch_id"] = self.batch_ids[chosen]
+            part["point_id"] = self.point_ids[chosen]
+            yield part
 
     def totals(self) -> dict[str, list[Any]]:
         """How many records each point has, and its first and last time, as columns."""
@@ -144,11 +153,11 @@ def join(batches: Sequence[tuple[int, Encoded, npt.NDArray[np.int32]]]) -> Joine
         np.concatenate([runs.first_times for runs in of_batches]),
         np.concatenate([runs.last_times for runs in of_batches]),
     )
-    records["batch_id"] = np.repeat([batch_id for batch_id, _, _ in batches], lengths)
-    records["point_id"] = np.repeat(runs.points, runs.counts)
     runs = runs[np.argsort(runs.points, kind="stable")]
     before = np.cumsum(runs.counts) - runs.counts
-    return Joined(records, np.arange(len(records)) + np.repeat(runs.starts - before, runs.counts), runs)
+    order = np.arange(len(records)) + np.repeat(runs.starts - before, runs.counts)
+    batch_ids = np.repeat(np.array([batch_id for batch_id, _, _ in batches], np.int64), lengths)
+    return Joined(records, order, runs, batch_ids[order], np.repeat(runs.points, runs.counts))
 
 
 def _moment(since_pg_epoch_us: int) -> dt.datetime:

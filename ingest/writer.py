@@ -240,7 +240,7 @@ def copy_readings(conn: Connection, readings: row_format.Joined) -> None:
     with conn.cursor() as cursor, cursor.copy(_COPY_READINGS) as copy:
         copy.write(row_format.SIGNATURE)
         for part in readings.in_parts():
-            copy.write(part)
+            copy.write(part.view(np.uint8).data)
         copy.write(row_format.TRAILER)
     conn.execute(statement("add_totals"), readings.totals())
 

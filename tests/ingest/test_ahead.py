@@ -155,8 +155,7 @@ def test_joined_readings_are_those_of_their_batches_point_by_point():
     one, other = rows(7, points=3), rows(6, start_us=START_US - 60_000_000, points=2)
     ids = (np.array([4, 9, 2], np.int32), np.array([9, 4, 7], np.int32))
     joined = join([(11, encode(one), ids[0]), (12, encode(other), ids[1])])
-    sent = b"".join(joined.in_parts())
-    found = np.frombuffer(sent, joined.records.dtype)
+    found = [record for part in joined.in_parts() for record in part]
     wanted = sorted(
         (
             (int(ids[n][made.point[row]]), batch_id, row, made.time_us[row], made.value[row], made.status[row])

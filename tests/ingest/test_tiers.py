@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import io
 import random
+import re
 
 import pytest
 
@@ -96,6 +97,8 @@ def test_every_tier_gives_the_same_answers(template, request):
         request.addfinalizer(lambda server=server, kind=kind: server.drop_database(f"tiers_{kind}"))
         with connect(url) as conn:
             fill(conn, sealed)
+            kept, compresses = tier.storage(conn)["compression"], tier.detect(conn) is Tier.COMMUNITY
+        assert re.search(r"\d+ chunks in 1/\d+\.\d of their room" if compresses else "not offered", kept)
         found[kind] = answers(url)
     for question, answer in found["timescale"].items():
         assert answer == found["plain"][question], question
