@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import msgspec
 import numpy as np
@@ -16,6 +17,7 @@ from verification.plan import Plan, Point, Window, parse_plan
 from verification.plan.checks import check_plan
 from verification.plan.measure import PlanError
 from verification.plan.shape import Balance, Bill, Shift
+from verification.report.explain import explain
 from verification.series.columns import Series
 
 HOUR_US = 3_600_000_000
@@ -149,6 +151,14 @@ def test_a_bill_of_a_plan_by_shifts_is_of_production_days():
         result = verify(msgspec.structs.replace(plan, bills=[bill]), "0" * 64, readings)
         assert "BILL_NOT_COMPARABLE" not in codes(result)
         assert ("BILL_DISAGREES" in codes(result)) == found
+
+
+def test_a_bill_that_decides_is_pointed_to_where_it_was_found_in_figures_that_people_write():
+    result = verify(billed(PLAN, 20), "0" * 64, days_lost(0))
+    told = explain(result)
+    assert re.search(r"7\. Physical plausibility\n +what was found here decides the verdict: see step 8", told)
+    assert re.search(r"The bill march says 3\d{8} kWh, ac_energy 2\d{8} kWh \(from 31 of 31 days\)", told)
+    assert "nothing to report" in told.partition("7. Physical")[0]
 
 
 @pytest.mark.parametrize(("day", "fits"), [(7, True), (6, False)])

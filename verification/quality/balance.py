@@ -7,6 +7,7 @@ two is wrong, nobody can tell, so that no interval about it is true. Measures on
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def _check_balance(plan: Plan, balance: Balance, window: PointWindow) -> list[Fi
     percent = 100 * abs(total - other) / abs(total) if total else (100.0 if other else 0.0)
     if percent <= balance.tolerance_percent:
         return []
-    shown = {"left": f"{total:.6g}", "right": f"{other:.6g}", "unit": left.unit_text}
+    shown = {"left": _figure(total), "right": _figure(other), "unit": left.unit_text}
     limit = f"{balance.tolerance_percent:g}"
     return [Finding.of("BALANCE_OPEN", percent=f"{percent:.1f}", limit=limit, **shown, **where)]
 
@@ -94,7 +95,7 @@ def _check_bill(plan: Plan, bill: Bill, window: PointWindow) -> list[Finding]:
     percent, limit = 100 * abs(metered - billed) / billed, BILL_PERCENT + 100 * (1 - share)
     if percent <= limit:
         return []
-    shown = {"metered": f"{metered:.6g}", "billed": f"{billed:.6g}", "unit": plan.points[bill.point].unit}
+    shown = {"metered": _figure(metered), "billed": _figure(billed), "unit": plan.points[bill.point].unit}
     return [Finding.of("BILL_DISAGREES", percent=f"{percent:.1f}", limit=f"{limit:.3g}", **shown, **counts, **about)]
 
 
@@ -108,6 +109,11 @@ def _check_billed(plan: Plan, point: str, window: PointWindow) -> list[Finding]:
         return []
     where = {"window": window.calendar.label, "interval": plan.interval}
     return [Finding.of("BILLS_NOT_COMPARABLE", point=point, required=COMPARED_PERCENT, **counts, **where)]
+
+
+def _figure(total: float) -> str:
+    """A total as people write it: six digits, no exponent."""
+    return f"{Decimal(f'{total:.6g}'):f}"
 
 
 def _billed(plan: Plan, bill: Bill, window: PointWindow) -> Booleans:

@@ -84,7 +84,8 @@ def _lines(result: Result, t: Words) -> Iterator[str]:
             yield f"{number}. {t.pick(title.en, title.zh)}"
             lines = list(body(result, measure, t))
             lines += _of_step(number, found, measure.verdict.reasons, t)
-            yield from (f"   {line}" for line in lines or [t("nothing")])
+            decided = any(step_of(reason.code) == number for reason in measure.verdict.reasons)
+            yield from (f"   {line}" for line in lines or [t("decides" if decided else "nothing")])
         yield ""
 
 

@@ -112,6 +112,7 @@ EXPLAIN: dict[str, Text] = {
         "break in the {window} at {start}: shift {shift}", "{window}在 {start} 出现突变：偏移 {shift}"
     ),
     "nothing": Text("nothing to report", "无"),
+    "decides": Text("what was found here decides the verdict: see step 8", "此处的发现决定结论，见第 8 步"),
     "comparison": Text(
         "{low} to {high} {unit} against {limit}: {state}",
         "{low} 至 {high} {unit}，对照 {limit}：{state}",
