@@ -9,14 +9,21 @@ evidence package needs no numpy.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from verification.check_command import check
-from verification.command_files import FILE, UnusableFileError, read_plan, read_readings, write_file
+from verification.command_files import (
+    FILE,
+    READ_STEPS,
+    UnusableFileError,
+    progress,
+    read_plan,
+    read_readings,
+    write_file,
+)
 from verification.plan_command import plan
 from verification.selftest.command import selftest
 
@@ -67,20 +74,23 @@ def verify(
     offset, its values in the units of the plan. Exit status: 0 met, 1 not met, 2 inconclusive, 3 invalid data or not
     verifiable, 64 usage (also a plan or a file that cannot be read). With --until it is that of the state so far.
     """
-    from verification.engine.verify import Context  # noqa: PLC0415 - see the module docstring
+    from verification.engine.verify import Context, steps_of  # noqa: PLC0415 - see the module docstring
     from verification.engine.verify import verify as judge  # noqa: PLC0415
     from verification.report.explain import explain  # noqa: PLC0415
+    from verification.report.rolling import render_rolling  # noqa: PLC0415
     from verification.report.text import render  # noqa: PLC0415
 
     filed, digest = read_plan(plan_file)
-    table = read_readings(table_file, filed)
     judged, interim = _part(filed, until)
-    context = Context(input_findings=[*table.findings, *interim])
-    result = judge(judged, digest, table.readings, context)
+    plans = [judged, *(_parts(judged, rolling) if rolling is not None else [])]
+    with progress(table_file, READ_STEPS + sum(map(steps_of, plans))) as advance:
+        table = read_readings(table_file, filed, advance)
+        context = Context(input_findings=[*table.findings, *interim])
+        result, *parts = [judge(each, digest, table.readings, context, advance) for each in plans]
     click.echo(render(result, lang))
-    if rolling is not None:
+    if parts:
         click.echo()
-        click.echo(_rolling(judged, rolling, lambda part: judge(part, digest, table.readings, context), lang))
+        click.echo(render_rolling(parts, lang))
     if explained:
         click.echo()
         click.echo(explain(result, lang))
@@ -106,14 +116,14 @@ def _part(filed: Plan, until: dt.datetime | None) -> tuple[Plan, list[Finding]]:
     return part, [interim_finding(filed, part)]
 
 
-def _rolling(judged: Plan, length: int, judge: Callable[[Plan], Result], lang: Literal["en", "zh"]) -> str:
+def _parts(judged: Plan, length: int) -> list[Plan]:
+    """The plan for each part of `length` of its reporting period."""
     from verification.engine.interim import rolling  # noqa: PLC0415
-    from verification.report.rolling import render_rolling  # noqa: PLC0415
 
     parts = rolling(judged, length)
     if not parts:
         raise UnusableFileError(f"--rolling: the reporting period is shorter than one part of {length}")
-    return render_rolling([judge(part) for part in parts], lang)
+    return parts
 
 
 def _write_plots(folder: Path, result: Result, lang: Literal["en", "zh"]) -> None:

@@ -5,18 +5,25 @@ Only the commands import this: nothing else in this room touches a disk.
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from verification.progress import Advance, untold
 
 if TYPE_CHECKING:
     from verification.plan import Plan
     from verification.table.read import Table
 
 LONG_WORK_BYTES = 16 << 20  # a table of this size takes a second or more
+READ_STEPS = 3  # of reading a table: its bytes, its cells, its values
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 EXIT_INVALID_DATA = 3
 FILE = click.Path(path_type=Path)
@@ -58,23 +65,43 @@ def read_plan(path: Path) -> tuple[Plan, str]:
         raise UnusableFileError(str(err)) from err
 
 
-def read_readings(path: Path, plan: Plan) -> Table:
-    """The table of readings at `path`."""
+@contextlib.contextmanager
+def progress(path: Path, steps: int) -> Iterator[Advance]:
+    """What to call after each of `steps` of the work on the table at `path`, the first of which are to read it: a bar
+    on a terminal, elsewhere a line for reading and one for computing; of a small table nothing is said.
+    """
+    size = path.stat().st_size if path.is_file() else 0
+    if size < LONG_WORK_BYTES:
+        yield untold
+    elif not sys.stderr.isatty():
+        yield _in_lines(f"{path}: {size >> 20} MB")
+    else:
+        with click.progressbar(length=steps, label=f"{path.name}, {size >> 20} MB", file=sys.stderr) as bar:
+            yield functools.partial(bar.update, 1)
+
+
+def _in_lines(about: str) -> Advance:
+    steps = itertools.count(1)
+    click.echo(f"{about}, reading / 正在读取 ...", err=True)
+
+    def advance() -> None:
+        if next(steps) == READ_STEPS:
+            click.echo(f"{about}, computing / 正在计算 ...", err=True)
+
+    return advance
+
+
+def read_readings(path: Path, plan: Plan, advance: Advance = untold) -> Table:
+    """The table of readings at `path`, in READ_STEPS."""
     from verification.errors import FormatError  # noqa: PLC0415
     from verification.table.read import MAX_TABLE_BYTES, read_table  # noqa: PLC0415 - brings numpy
 
     data = read_file(path, MAX_TABLE_BYTES)
-    is_long = len(data) > LONG_WORK_BYTES and sys.stderr.isatty()  # a script's standard error stays empty
-    if is_long:
-        click.echo(f"{path}: {len(data) >> 20} MB, reading / 正在读取 ...", err=True)
+    advance()
     try:
-        table = read_table(data, plan, name=str(path))
+        return read_table(data, plan, name=str(path), advance=advance)
     except FormatError as err:
         raise UnusableTableError(f"{err} [{err.code}]") from err
-    if is_long:
-        count = sum(map(len, table.readings.values()))
-        click.echo(f"{path}: {count:,} readings, computing / 条读数，正在计算 ...", err=True)
-    return table
 
 
 def read_file(path: Path, limit: int) -> bytes:

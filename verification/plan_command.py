@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from verification.command_files import FILE, UnusableFileError, read_plan, read_readings, write_file
+from verification.command_files import (
+    FILE,
+    READ_STEPS,
+    UnusableFileError,
+    progress,
+    read_plan,
+    read_readings,
+    write_file,
+)
 from verification.power_command import power
 from verification.texts import fill
 
@@ -203,7 +211,8 @@ def _look_at(read: Plan, table_file: Path, lang: Language) -> list[Finding]:
     from verification.quality.gate import gate  # noqa: PLC0415
     from verification.quality.points import measure_specs, point_windows, readings_used  # noqa: PLC0415
 
-    table = read_readings(table_file, read)
+    with progress(table_file, READ_STEPS) as advance:
+        table = read_readings(table_file, read, advance)
     windows, found = point_windows(read, readings_used(read, table.readings))
     findings = [*table.findings, *found, *cross_checks(read, [*windows.values()])]
     for spec in measure_specs(read):

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from verification.command_files import EXIT_INVALID_DATA, FILE, Number, UnusableFileError, read_plan, read_readings
+from verification.command_files import (
+    EXIT_INVALID_DATA,
+    FILE,
+    READ_STEPS,
+    Number,
+    UnusableFileError,
+    progress,
+    read_plan,
+    read_readings,
+)
 from verification.texts import fill
 
 if TYPE_CHECKING:
@@ -71,7 +80,8 @@ def power(
     from verification.report.text import finding_texts  # noqa: PLC0415
 
     plan, _ = read_plan(plan_file)
-    table = read_readings(table_file, plan)
+    with progress(table_file, READ_STEPS) as advance:
+        table = read_readings(table_file, plan, advance)
     try:
         found, findings = powers(plan, table.readings, change=change, power=power)
     except ConfigError as err:

@@ -4,6 +4,10 @@ traceback.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -161,3 +165,49 @@ def test_a_folder_that_cannot_be_made_exits_64(table: Path, tmp_path: Path):
     done = retroproof("verify", PLAN_FILE, "--readings", table, "--plots", in_the_way)
     assert done.returncode == 64
     assert "cannot be made" in done.stderr
+
+
+# How far long work has come.
+
+
+@pytest.fixture(scope="module")
+def long_table(table: Path, tmp_path_factory) -> Path:
+    """The readings of the table, and 17 MB of a point that the plan does not know."""
+    row = f"elsewhere,2026-01-05T00:00:00+08:00,{1:.40f}\n"
+    path = tmp_path_factory.mktemp("long") / "long.csv"
+    path.write_text(table.read_text(encoding="utf-8") + row * ((17 << 20) // len(row)), encoding="utf-8")
+    return path
+
+
+def test_long_work_is_a_bar_on_a_terminal_that_ends_at_its_end(long_table: Path):
+    controller, terminal = pty.openpty()
+    command = [sys.executable, "-m", "retroproof", "verify", PLAN_FILE, "--readings", long_table]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal, text=True) as running:
+        os.close(terminal)
+        shown = written_to(controller)
+        assert running.stdout is not None
+        assert "kWh/t" in running.stdout.read()
+    steps = [int(percent) for percent in re.findall(r"\] +(\d+)%", shown)]
+    assert "long.csv, " in shown
+    assert len(set(steps)) > 4
+    assert steps == sorted(steps)
+    assert steps[-1] == 100
+
+
+def written_to(controller: int) -> str:
+    """Everything that a program writes to its terminal until it leaves it."""
+    pieces = []
+    with contextlib.suppress(OSError):  # Linux says so where nobody holds the other end any more
+        while piece := os.read(controller, 4096):
+            pieces.append(piece)
+    os.close(controller)
+    return b"".join(pieces).decode()
+
+
+def test_elsewhere_it_is_two_lines_and_of_a_small_table_none(table: Path, long_table: Path):
+    assert retroproof("verify", PLAN_FILE, "--readings", table).stderr == ""
+    about = f"{long_table}: {long_table.stat().st_size >> 20} MB"
+    assert retroproof("verify", PLAN_FILE, "--readings", long_table).stderr.splitlines() == [
+        f"{about}, reading / 正在读取 ...",
+        f"{about}, computing / 正在计算 ...",
+    ]

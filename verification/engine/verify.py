@@ -25,6 +25,7 @@ from verification.plan.edges import span_us
 from verification.plan.grounds import against
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan, WindowName
+from verification.progress import Advance, untold
 from verification.quality.balance import cross_checks
 from verification.quality.gate import gate
 from verification.quality.points import (
@@ -36,25 +37,34 @@ from verification.quality.points import (
 )
 from verification.series.columns import Series, input_digest
 
-__all__ = ["Context", "Result", "needed_points", "readings_used", "verify"]
+__all__ = ["Context", "Result", "needed_points", "readings_used", "steps_of", "verify"]
 
 NO_CONTEXT = Context()
 
 
 @one_thread()
-def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context: Context = NO_CONTEXT) -> Result:
+def verify(
+    plan: Plan,
+    plan_digest: str,
+    readings: Mapping[str, Series],
+    context: Context = NO_CONTEXT,
+    advance: Advance = untold,
+) -> Result:
     """Judge `plan` on `readings`: a series per point, in the plan's units, in any order, with or without readings
     to spare.
 
     The readings must reach from the first instant of each window to the first instant after it, both included: a
     counter is read at the edges. `plan_digest` is the SHA-256 of the plan file as filed; `context` is what only the
-    platform knows.
+    platform knows. `advance` is called after each of `steps_of(plan)`.
     """
     used = readings_used(plan, readings)
     findings = [*context.input_findings, *_plan_lock(plan, used, context)]  # step 1
-    points, found = point_windows(plan, used)  # step 2
+    points, found = point_windows(plan, used, advance)  # step 2
     findings += [*found, *cross_checks(plan, [*points.values()])]
-    measures = [_measure(plan, spec, points, findings) for spec in measure_specs(plan)]
+    measures = []
+    for spec in measure_specs(plan):
+        measures.append(_measure(plan, spec, points, findings))
+        advance()
     return Result(
         schema=2,
         engine_version=importlib.metadata.version("retroproof"),
@@ -69,6 +79,11 @@ def verify(plan: Plan, plan_digest: str, readings: Mapping[str, Series], context
         findings=findings,
         context=context,
     )
+
+
+def steps_of(plan: Plan) -> int:
+    """In how many steps a plan is judged: its points, then its measures."""
+    return len(needed_points(plan)) + len(plan.measures)
 
 
 def _measure(

@@ -16,6 +16,7 @@ from verification.plan.grounds import adjustment_points, grounds
 from verification.plan.measure import MeasureSpec
 from verification.plan.resolve import measure_spec, plan_formula
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan, WindowName
+from verification.progress import Advance, untold
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Series, clean, empty_series
@@ -101,9 +102,11 @@ def reading_spans(plan: Plan) -> list[tuple[int, int]]:
     return [(first - EDGE_TOLERANCE_US, last + EDGE_TOLERANCE_US) for first, last in spans]
 
 
-def point_windows(plan: Plan, used: Mapping[str, Series]) -> tuple[dict[WindowName, PointWindow], list[Finding]]:
+def point_windows(
+    plan: Plan, used: Mapping[str, Series], advance: Advance = untold
+) -> tuple[dict[WindowName, PointWindow], list[Finding]]:
     """Every point of `used` (what `readings_used` returns) by interval in each window, by name in order of time, and
-    what was found in its readings.
+    what was found in its readings. `advance` is called after each.
     """
     each = calendars(plan)
     values: list[dict[str, IntervalValues]] = [{} for _ in each]
@@ -121,6 +124,7 @@ def point_windows(plan: Plan, used: Mapping[str, Series]) -> tuple[dict[WindowNa
             values[index][name], found = interval_values(plan, name, series, calendar)
             findings += found
             hangs[index][name] = _by_interval(stuck(plan.points[name], series), series, calendar)
+        advance()
     together = zip(each, values, hangs, strict=True)
     return {calendar.label: PointWindow(calendar, value, hang) for calendar, value, hang in together}, findings
 

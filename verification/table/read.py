@@ -21,6 +21,7 @@ import numpy as np
 from verification.findings import Finding
 from verification.model import PointKind
 from verification.plan import Plan
+from verification.progress import Advance, untold
 from verification.series.columns import Floats, Series
 from verification.table.cells import TimeCells, ValueCells, printable, read_flags, read_status
 from verification.table.errors import refuse
@@ -60,8 +61,11 @@ class Table:
     findings: list[Finding]
 
 
-def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
-    """Read a table from the file's bytes; `name` stands for the file in messages. Raises FormatError."""
+def read_table(data: bytes, plan: Plan, *, name: str = "readings", advance: Advance = untold) -> Table:
+    """Read a table from the file's bytes; `name` stands for the file in messages. Raises FormatError.
+
+    `advance` is called when its cells are found and when they are read.
+    """
     if len(data) > MAX_TABLE_BYTES:
         remedy = "keep only the plan's points and windows, or save it as Parquet"
         refuse(name, "TABLE_TOO_LARGE", f"a table has at most {MAX_TABLE_BYTES} bytes; {remedy}")
@@ -77,7 +81,9 @@ def read_table(data: bytes, plan: Plan, *, name: str = "readings") -> Table:
         grid = csv_grid(utf8, name)
     grid = dataclasses.replace(grid, header=[CHINESE.get(column, column) for column in grid.header])
     _check_header(grid.header, plan, name)
+    advance()
     table = _Reader(plan, grid).read()
+    advance()
     return dataclasses.replace(table, findings=[*findings, *table.findings])
 
 
