@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
+import itertools
 from collections.abc import Mapping
 
 from verification.engine import present
@@ -118,9 +119,11 @@ def _measure(
         metric=present.metric_info(spec),
         baseline=present.totals(plan.baseline, data["baseline"]),
         reporting=present.totals(plan.reporting, data["reporting"]),
-        rows=[
-            row for name in data for row in interval_rows(data[name], analysis.predicted[name] if analysis else None)
-        ],
+        rows=list(
+            itertools.chain.from_iterable(
+                interval_rows(data[name], analysis.predicted[name] if analysis else None) for name in data
+            )
+        ),
         model=present.model_statistics(spec, analysis) if analysis else None,
         effect=effect,
         budget=present.budget_rows(spec, analysis.budget) if analysis else [],

@@ -1,1 +1,1 @@
-"""What is wrong with readings, as findings, and the gate through which the rest becomes two windows of data."""
+"""What is wrong with readings, as findings, and the gate through which the rest becomes windows of data."""

@@ -1,6 +1,6 @@
 """The data gate: are there intervals enough, and good enough, to say anything? Step 2 of docs/explanation/methods.md.
 
-Turns cleaned readings into two windows of numerator, denominator and drivers for each measure, and says as findings
+Turns cleaned readings into windows of numerator, denominator and drivers for each measure, and says as findings
 what is missing, impossible or contradictory. Zeros are data: a stopped line's intervals stay in. Not handled: the
 model and its own limits.
 """
