@@ -16,7 +16,7 @@ import click
 from edge_agent import config
 from edge_agent.commission import check, draft, dry_run, pick, preview
 from edge_agent.commission.browse import MAX_NODES, Variable, Walk, walk
-from edge_agent.commission.findings import HEADS, NOT_SEEN, remarks
+from edge_agent.commission.findings import HEADS, NOT_SEEN, remarks, shortened
 from edge_agent.commission.pick import Pick
 from edge_agent.commission.session import connected
 from edge_agent.config.edge import CERTIFICATES
@@ -276,6 +276,6 @@ def try_out(file: Path, seconds: float, rows: int) -> None:
     for trouble in heard.troubles:
         click.echo(f"PROBLEM: {printable(trouble)}")
     if silent := heard.silent(found):
-        click.echo(f"note: nothing came of {', '.join(silent)}")
+        click.echo(f"note: nothing came of {shortened(silent)}")
     click.echo(f"{heard.readings} readings in {seconds:g} s; nothing was sent")
     sys.exit(1 if heard.troubles else 0)

@@ -147,7 +147,9 @@ async def _hear_nodes(
                     ]
     unborn = ["/".join(key) for key, node in nodes.items() if not node.online]
     if unborn:
-        raise RetroProofError(f"not born within {seconds:g} s of being asked: {', '.join(unborn)}; do they run?")
+        raise RetroProofError(
+            f"not born within {seconds:g} s of being asked: {', '.join(unborn)}; do they run, may we write their NCMD?"
+        )
 
 
 async def _look_into(name: str, source: CsvSourceConfig, seconds: float, heard: Heard) -> None:

@@ -76,9 +76,10 @@ def remarks(checks: list[PointCheck]) -> list[str]:
             for text in texts:
                 told.setdefault((kind, printable(text)), []).append(f"{check.source}.{check.point}")
     ordered = sorted(told.items(), key=lambda item: item[0][0] != "PROBLEM")
-    return [f"{kind}: {_shortened(points)}: {text}" for (kind, text), points in ordered]
+    return [f"{kind}: {shortened(points)}: {text}" for (kind, text), points in ordered]
 
 
-def _shortened(points: list[str]) -> str:
+def shortened(points: list[str]) -> str:
+    """The first few names, and how many more there are."""
     shown = ", ".join(points[:3])
     return shown if len(points) <= 3 else f"{shown} and {len(points) - 3} more"  # noqa: PLR2004 - as many as above

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -61,6 +62,15 @@ def test_the_bundle_installs_without_a_network_and_without_anything_heavy(bundle
     assert (checked.returncode, checked.stderr) == (0, "")
     assert "the configuration can be used" in checked.stdout
     assert install(bundle, tmp_path / "agent").returncode == 0  # a newer bundle brings the same folder up to date
+
+
+def test_the_pages_in_the_bundle_lead_to_each_other_and_nowhere_else(bundle):
+    """Where there is no network, a link into the repository is a dead end."""
+    pages = list((bundle / "docs").rglob("*.md"))
+    assert bundle / "docs" / "how-to" / "edge.md" in pages
+    links = {page.parent / link for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))}
+    assert links
+    assert [link for link in links if not link.exists()] == []
 
 
 def test_a_bundle_that_was_damaged_on_its_way_is_not_installed(bundle, tmp_path):

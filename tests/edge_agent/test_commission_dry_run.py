@@ -69,7 +69,7 @@ def test_a_dry_run_names_a_sparkplug_node_that_is_not_there(write_config, hall):
     path = write_config(hall(one={"edge_node": "hall/nobody", "metric": "x"}))
     done = run("dry-run", "--config", path, "--seconds", 2)
     assert done.exit_code == 1
-    assert "PROBLEM: hall: not born within 2 s of being asked: hall/nobody; do they run?" in done.output
+    assert "PROBLEM: hall: not born within 2 s of being asked: hall/nobody; do they run," in done.output
 
 
 def test_a_dry_run_shows_the_files_that_wait_and_leaves_them_where_they_are(write_config, office, tmp_path):
