@@ -37,10 +37,7 @@ $pip download --only-binary :all: $target --constraint constraints.txt --dest "$
     "$(echo "$wheelhouse"/retroproof-*.whl)[edge]" pip
 
 cp deploy/edge/install.sh deploy/edge/retroproof-edge.service deploy/edge/Dockerfile LICENSE "$out"
-for page in how-to/edge how-to/edge-opcua how-to/edge-sources how-to/edge-windows reference/edge explanation/edge-delivery; do
-    mkdir -p "$out/docs/${page%/*}"
-    cp "docs/$page.md" "$out/docs/$page.md"
-done
+cp -R docs "$out/docs"
 echo "${EDGE_PYTHON:-$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')}" >"$out/PYTHON"
 (cd "$out" && find . -type f ! -name SHA256SUMS | LC_ALL=C sort | xargs sha256sum >SHA256SUMS)
 echo "$out: $(du -sh "$out" | cut -f1), for Python $(cat "$out/PYTHON"). Carry the folder over, then: ./install.sh"

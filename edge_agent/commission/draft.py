@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +47,12 @@ def enrolled(folder: Path) -> tuple[str, str, bool]:
 
 
 def seen_from(folder: Path, server: OpcUaSourceConfig) -> OpcUaSourceConfig:
-    """The same with the files of its login as they are named in a configuration in `folder`."""
-    named = {key: os.path.relpath(name, folder) for key in LOGIN_FILES if (name := getattr(server, key))}
+    """The same with the files of its login as they are named in a configuration in `folder`, an absolute path."""
+    named = {}
+    for key in LOGIN_FILES:
+        if name := getattr(server, key):
+            path = Path(name).absolute()
+            named[key] = str(path.relative_to(folder) if path.is_relative_to(folder) else path)
     return msgspec.structs.replace(server, **named)
 
 

@@ -42,12 +42,15 @@ def range_problems(part: Strict, place: str, bounds: Mapping[str, tuple[float, f
 
 
 def read_password(path: str) -> str:
-    """The first line of a password file that only its owner can read. Raises ConfigError."""
+    """The first line of a password file that only its owner can read, without the mark that Notepad puts before it.
+
+    Raises ConfigError.
+    """
     file = Path(path)
     try:
         if os.name == "posix" and file.stat().st_mode & 0o077:
             raise ConfigError(f"{path}: other users can read this password; mend it with: chmod 600 {path}")
-        with file.open(encoding="utf-8") as stream:
+        with file.open(encoding="utf-8-sig") as stream:
             password = stream.read(MAX_PASSWORD_BYTES).split("\n", 1)[0].rstrip("\r")
     except FileNotFoundError as err:
         raise ConfigError(

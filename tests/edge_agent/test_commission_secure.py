@@ -182,6 +182,6 @@ def test_a_file_in_another_folder_names_the_login_from_there_and_trusts_by_its_o
     subprocess.run(shlex.split(command[1]), check=True)
     run(*words)
     source = yaml.safe_load((box / "agent" / "edge.yaml").read_text())["sources"]["line"]
-    assert Path(source["password_file"]) == Path("../plc.password")
+    assert Path(source["password_file"]) == box / "plc.password"
     assert (box / "agent" / "opcua" / "own.der").exists()
     assert not (box / "opcua").exists()

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from edge_agent.config import EdgeConfig, load
+from edge_agent.config.base import read_password
 from edge_agent.config.mqtt import endpoint
 from edge_agent.config.opcua import OpcUaSourceConfig, Sampling
 from verification import keys
@@ -238,6 +239,12 @@ def test_one_kind_of_deadband_takes_the_place_of_the_other(near, far):
     read = msgspec.convert(source, OpcUaSourceConfig)
     found = read.sampling(read.points["p"])
     assert (getattr(found, near), getattr(found, far)) == (5.0, 0.0)
+
+
+@pytest.mark.parametrize("written", ["secret", "secret\n", "secret\r\n", "\ufeffsecret\r\n", "secret\nand a note\n"])
+def test_a_password_is_read_as_any_editor_writes_it(folder, written):
+    (folder / "gate.password").write_bytes(written.encode())
+    assert read_password(str(folder / "gate.password")) == "secret"
 
 
 def test_certificates_belong_to_mqtts_and_must_be_there(folder):

@@ -83,8 +83,10 @@ def plant(folder: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "retroproof", *words, *span]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["opcua"]
-        process.terminate()
+        try:
+            yield json.loads(process.stdout.readline())["opcua"]
+        finally:  # else a failure would wait for the plant, which never ends
+            process.terminate()
 
 
 @contextmanager

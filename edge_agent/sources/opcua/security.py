@@ -1,9 +1,9 @@
 """How server and agent come to trust each other: the configured policy and mode, trusted certificates, a login.
 
 Nothing is taken instead of what was configured, and no certificate is trusted because it came first: a person puts it
-into the trust folder. A server whose
-certificate is not trusted is not connected to; its certificate is laid into `rejected`, for a person to compare its
-fingerprint and move it. The agent's own certificate is made on first use and stays.
+into the trust folder. A server whose certificate is not trusted is not connected to; its certificate is laid into
+`rejected`, for a person to compare its fingerprint and move it. The agent's own certificate is made on first use and
+stays.
 
 Folder, unless the configuration names another: `trusted` (servers, or the authorities that sign them; .der or .pem),
 `rejected`, `crl` (revocation lists), `own.der` and `own.pem` (the agent's certificate and key).
