@@ -18,6 +18,7 @@ from verification.series.columns import Floats, Integers
 FIGURE_DIGITS = 9  # of drivers and predictions
 MOST_DECIMALS = 18  # of a count of 64 bits
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e8  # between these, nine digits need neither an exponent nor a cut
+POWERS = 10.0 ** np.arange(FIGURE_DIGITS + 4)  # as many decimals as the ninth digit of a plain figure may have
 TIE = 1e-6  # of a count: a product of nine digits errs by a tenth of this
 
 
@@ -67,7 +68,7 @@ def figure_column(values: Floats) -> list[str | None]:
     size = np.abs(values)
     plain = (size >= SMALLEST_PLAIN) & (size < LARGEST_PLAIN)
     decimals = FIGURE_DIGITS - 1 - np.floor(np.log10(size, where=plain, out=np.zeros_like(size))).astype(np.int64)
-    scaled = np.where(plain, values, 0.0) * 10.0**decimals
+    scaled = np.where(plain, values, 0.0) * POWERS[decimals]
     counts = np.rint(scaled).astype(np.int64)
     sure = plain & (np.abs(np.abs(scaled - counts) - 0.5) > TIE) & (np.abs(counts) < 10**FIGURE_DIGITS)
     sure &= np.abs(counts) >= 10 ** (FIGURE_DIGITS - 1)

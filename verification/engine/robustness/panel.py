@@ -22,7 +22,7 @@ from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, beside_a_line
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import term_p_values
-from verification.engine.savings import Estimate, noise_of_model
+from verification.engine.savings import Estimate, noise_of_intervals
 from verification.findings import Finding
 
 WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
@@ -167,7 +167,7 @@ def _bends(model: BaselineModel, fitted: Sample) -> dict[str, float]:
     if model.spec.kind != "change_point":
         return {}
     bent = beside_a_line(model, fitted)
-    return {} if isinstance(bent, Finding) else _p_by_term(bent, noise_of_model(bent, fitted))
+    return {} if isinstance(bent, Finding) else _p_by_term(bent, noise_of_intervals(bent, fitted))
 
 
 def is_supported(model: BaselineModel, fitted: Sample, projected: Sample) -> bool:
