@@ -33,14 +33,19 @@ def is_live(agent: AgentProcess, *names: str) -> bool:
     return all(point(agent, name).state == "live" for name in names)
 
 
+def live_agent(make_agent, server: Line, name: str = "a") -> AgentProcess:
+    """An agent that reads one node of this server and says that it is live."""
+    agent = make_agent(sources=opcua_source(server, name))
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: is_live(agent, name), f"{name} is live")
+    return agent
+
+
 def live_without_history(make_agent, make_opcua) -> tuple[Line, AgentProcess]:
     """A server whose one node, p, has no history, and an agent that reads it."""
     server = make_opcua(plain=["p"])
-    agent = make_agent(sources=opcua_source(server, "p"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "p"), "p is live")
-    return server, agent
+    return server, live_agent(make_agent, server, "p")
 
 
 def assert_exactly(agent: AgentProcess, expected: list[tuple[str, int, float]]) -> None:
@@ -109,10 +114,7 @@ def test_the_agent_may_be_killed_at_any_time(make_agent, make_opcua):
 def test_the_server_may_be_killed_and_come_back(make_agent, own_opcua):
     rows = history("a", 20, start_us=now_us() - 3_600_000_000)
     own_opcua.tell(history=rows)
-    agent = make_agent(sources=opcua_source(own_opcua, "a"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent = live_agent(make_agent, own_opcua)
     live = [("a", now_us() + i, float(i)) for i in range(50)]
     own_opcua.tell(write=live)
     own_opcua.server.kill()
@@ -129,10 +131,7 @@ def test_a_history_that_lags_behind_its_subscription_loses_nothing(make_agent, m
     server.tell(history=rows)
     rows += [("a", now_us(), 1000.0), ("a", now_us() + 1, 1001.0)]
     server.tell(write=rows[-2:])
-    agent = make_agent(sources=opcua_source(server, "a"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent = live_agent(make_agent, server)
     rows.append(("a", now_us() + 2, 1002.0))
     server.tell(write=rows[-1:])
     assert_exactly(agent, rows)
@@ -142,10 +141,7 @@ def test_what_a_history_does_not_show_in_time_is_inside_a_signed_gap(make_agent,
     """It shows values a minute after they came; nobody waits for that after a break, so what is missing is admitted."""
     rows = history("a", 20, start_us=now_us() - 3_600_000_000)
     own_opcua.tell(history=rows)
-    agent = make_agent(sources=opcua_source(own_opcua, "a"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent = live_agent(make_agent, own_opcua)
     agent.kill()
     own_opcua.forget_sessions()
     own_opcua.server.tell(lag_s=60)
@@ -163,10 +159,7 @@ def test_two_samples_at_one_time_at_the_seam_are_both_kept(make_agent, make_opcu
     moment = now_us() - 1_000_000
     rows = [("a", moment, 1.0), ("a", moment, 2.0)]
     server.tell(history=rows)
-    agent = make_agent(sources=opcua_source(server, "a"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent = live_agent(make_agent, server)
     rows += [("a", moment, 3.0), ("a", moment, 2.0), ("a", moment + 1, 4.0)]
     server.tell(write=rows[2:])
     assert_exactly(agent, rows)
@@ -233,10 +226,7 @@ def test_the_overflow_bit_of_a_node_with_history_is_mended_from_it(make_agent, m
     server = make_opcua(points=["a"])
     rows = history("a", 3, start_us=now_us() - 3_600_000_000)
     server.tell(history=rows)
-    agent = make_agent(sources=opcua_source(server, "a"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent = live_agent(make_agent, server)
     moment = now_us()
     unseen = [("a", moment + i, 10.0 + i) for i in range(5)]
     # What the queue dropped is in the history only; the value that carries the bit is in both.

@@ -18,7 +18,7 @@ from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import SourceStatus
 from tests.edge_agent.spools import Clock, open_at
 from tests.edge_agent.support import AgentProcess, OpcUaProcess, ticking_points, wait_for
-from tests.edge_agent.test_edge_opcua import assert_exactly, history, is_live, opcua_source
+from tests.edge_agent.test_edge_opcua import assert_exactly, history, is_live, live_agent, opcua_source
 
 TAGS = 2
 INTERVAL_MS = 100
@@ -102,10 +102,7 @@ def test_killed_before_it_has_given_back_an_item_the_agent_reads_no_value_twice(
     """A node whose history and subscription overlap is monitored anew; the kill falls before the old item is gone."""
     rows = history("a", 5, start_us=now_us() - 3_600_000_000)
     own_opcua.tell(history=rows)
-    agent = make_agent(sources=opcua_source(own_opcua, "a"))
-    agent.ingest.start()
-    agent.start()
-    wait_for(lambda: is_live(agent, "a"), "a is live")
+    agent = live_agent(make_agent, own_opcua)
     agent.kill()
     agent.start(death={"when": "after", "method": "keep_session", "call": 1}).wait_for_death()
     agent.start()
