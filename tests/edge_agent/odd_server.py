@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from asyncua import ua
 from asyncua.server.server import Server
 
+from deploy.local.state import free_port
 from edge_agent.commission.engineering_units import CEFACT_URI
-from tests.edge_agent.support import free_port
 
 
 def unit_id(code: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from deploy.local.mosquitto import MosquittoBroker
+from deploy.local.state import free_port
 from edge_agent.clock import now_us
 from edge_agent.status import AgentStatus
 from edge_agent.status import read as read_status
@@ -36,12 +36,6 @@ def wait_for(condition: Callable[[], object], what: str, deadline_s: float = DEA
     while not condition():
         assert time.monotonic() < late, f"not within {deadline_s} s: {what}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class StandInIngest:

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from deploy.local.state import free_port
 from edge_agent import config
 from edge_agent.cli import edge
 from edge_agent.commission import draft
@@ -17,7 +18,6 @@ from edge_agent.commission.engineering_units import CEFACT_URI, COMMON_CODES, NO
 from edge_agent.commission.pick import chosen, guess, picks
 from edge_agent.config.opcua import OpcUaSourceConfig
 from tests.edge_agent.odd_server import serving, unit_id
-from tests.edge_agent.support import free_port
 from tests.support.peers import Peer
 from verification import keys
 from verification.errors import ConfigError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from deploy.local.state import free_port
 from edge_agent.commission.check_opcua import judge_clock
 from edge_agent.commission.findings import PointCheck
 from tests.edge_agent.commissioning import content, opcua
 from tests.edge_agent.odd_server import serving
-from tests.edge_agent.support import free_port
 from tests.edge_agent.test_edge_cli import run
 
 

@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.process import Supervisor
+from deploy.local.state import free_port
 from edge_agent.clock import ClockState, now_us
 from edge_agent.mqtt_link import Published
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
-from tests.edge_agent.support import AgentProcess, free_port, wait_for
+from tests.edge_agent.support import AgentProcess, wait_for
 from verification import ack, batch
 from verification.model import Point, PointKind, Rows
 

@@ -9,10 +9,11 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from deploy.local.state import free_port
 from edge_agent import logs
 from edge_agent.clock import now_us
 from edge_agent.config import load
-from tests.edge_agent.support import free_port, wait_for
+from tests.edge_agent.support import wait_for
 from tests.edge_agent.test_edge_config import changed, folder, load_yaml
 from verification.errors import ConfigError
 

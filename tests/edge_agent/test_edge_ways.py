@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
+from deploy.local.state import free_port
 from deploy.pki.authority import Authority
 from edge_agent.clock import ClockState, clock_state, now_us
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from tests.edge_agent.http_ingest import HttpIngest
-from tests.edge_agent.support import AgentProcess, StandInIngest, free_port, wait_for
+from tests.edge_agent.support import AgentProcess, StandInIngest, wait_for
 from verification import batch, keys
 from verification.batch import Heartbeat
 from verification.model import Point, PointKind, Rows

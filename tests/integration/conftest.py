@@ -46,7 +46,8 @@ def wait_for(condition: Callable[[], bool], line: Line, what: str) -> None:
     while not condition():
         if time.monotonic() > late:
             tails = "\n".join(child.log_tail() for child in [*line.children.values(), *line.stack.children.values()])
-            pytest.fail(f"after {DEADLINE_S:.0f} s still waiting for: {what}\n{tails}")
+            counts = f"{stored(line)} readings stored, {produced(line)} produced"
+            pytest.fail(f"after {DEADLINE_S:.0f} s still waiting for: {what} ({counts})\n{tails}")
         time.sleep(POLL_S)
 
 

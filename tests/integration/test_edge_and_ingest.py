@@ -20,6 +20,7 @@ import pytest
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.local.process import Supervisor
+from deploy.local.state import free_port
 from deploy.pki.authority import Authority
 from edge_agent.clock import ClockState, now_us
 from edge_agent.spool_model import Limits
@@ -27,7 +28,7 @@ from edge_agent.spool_recovery import open_spool
 from ingest import register
 from ingest.database import connect
 from ingest.migrate import migrate
-from tests.edge_agent.support import DEADLINE_S, AgentProcess, free_port, wait_for
+from tests.edge_agent.support import DEADLINE_S, AgentProcess, wait_for
 from tests.ingest.site import Site
 from verification import keys
 from verification.model import Point, PointKind, Rows

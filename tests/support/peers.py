@@ -91,6 +91,7 @@ class Peer:
         for line in self._stream("stdout"):
             if line.startswith(("{", '"')):  # libraries may chat on the same stream
                 return json.loads(line)
+        self.kill()  # its pipes, too, or a later test is blamed for them
         raise AssertionError(f"the peer has ended; see {self._log}:\n{self._log.read_text()[-2000:]}")
 
     def _stream(self, name: str) -> IO[str]:
