@@ -1,4 +1,4 @@
-"""Builders of windows of numbers with a known truth, for the engine's numeric parts."""
+"""Builders of windows of numbers with a known truth, and a verdict to turn, for the engine's numeric parts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,22 @@ import numpy as np
 from scipy.signal import lfilter
 
 from verification.engine.models.sample import Sample
+from verification.engine.robustness.judge import Naming, Standing
 
 INTERCEPT, SLOPE, NOISE_SD = 150_000.0, 13_270.0, 44_000.0
 MONTH_DAYS = 30
+# A verdict that is met at -260 kWh/t, with a limit of -200.
+NAMING = Naming("kWh/t", 1.0, lambda window, position: f"{window} {position}")
+STANDING = Standing(
+    delta=-260.0,
+    met=True,
+    significant_sign=True,
+    passes=lambda change: change <= -200,
+    others=0.0,
+    confidence=0.95,
+    limit="-200",
+    limit_unit="kWh/t",
+)
 
 
 def ar1(rng: np.random.Generator, n: int, rho: float, sd: float) -> np.ndarray:

@@ -7,12 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.verification.engine.samples import line, sample
+from tests.verification.engine.samples import NAMING, STANDING, line, sample
 from verification.engine.assess import Primary, Turning, answer_of
 from verification.engine.case import ALL_EVENTS, Case, PutBack
 from verification.engine.models.family import BaselineModel, ModelSpec, refit
 from verification.engine.models.sample import Sample
-from verification.engine.robustness.judge import Naming, Standing, judge
+from verification.engine.robustness.judge import Standing, judge
 from verification.engine.robustness.left_out import WithOne, WithPutBack, with_one, with_put_back
 from verification.engine.robustness.panel import Entry
 from verification.engine.savings import Estimate
@@ -20,17 +20,6 @@ from verification.plan.shape import Method, WindowName
 
 OLS = ModelSpec("ols", ("output",))
 SPECS = [OLS, ModelSpec("ratio"), ModelSpec("mean"), ModelSpec("change_point", ("output", "degrees"), (), "degrees")]
-NAMING = Naming("kWh/t", 1.0, lambda window, position: f"{window} {position}")
-STANDING = Standing(
-    delta=-260.0,
-    met=True,
-    significant_sign=True,
-    passes=lambda change: change <= -200,
-    others=0.0,
-    confidence=0.95,
-    limit="-200",
-    limit_unit="kWh/t",
-)
 EXCLUDED = (5, 17, 18, 19, 40)
 
 

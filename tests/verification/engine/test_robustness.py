@@ -10,14 +10,14 @@ import pytest
 import ruptures
 import statsmodels.datasets.nile
 
-from tests.verification.engine.samples import NOISE_SD, ar1, line, sample
+from tests.verification.engine.samples import NAMING, NOISE_SD, STANDING, ar1, line, sample
 from verification.engine.assess import MIN_EFFECTIVE, Primary, answer_of, primary_answer, robustness, turning
 from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import change_points, optimal_partition
-from verification.engine.robustness.judge import Naming, Standing, judge, placebo_findings
+from verification.engine.robustness.judge import judge, placebo_findings
 from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
 from verification.engine.robustness.panel import (
@@ -320,17 +320,6 @@ def test_loads_without_a_like_are_not_compared():
 def test_a_month_or_a_day_that_decides_alone_turns_a_verdict():
     baseline, reporting = line(8)
     found = turning(answer(OLS, baseline, reporting), Case(baseline, reporting, output="output"), 0.95)
-    standing = Standing(
-        delta=-260.0,
-        met=True,
-        significant_sign=True,
-        passes=lambda change: change <= -200,
-        others=0.0,
-        confidence=0.95,
-        limit="-200",
-        limit_unit="kWh/t",
-    )
-    naming = Naming("kWh/t", 1.0, lambda window, position: f"{window} {position}")
     for change, month, expected in (
         (61.0, -260.0, ["INTERVAL_FLIPS"]),
         (0.0, -199.0, ["MONTH_FLIPS"]),
@@ -341,8 +330,8 @@ def test_a_month_or_a_day_that_decides_alone_turns_a_verdict():
             months=[WithoutMonth("reporting", 2026, 7, 0.25, month), WithoutMonth("reporting", 2026, 8, 0.26, -199.0)],
             influence=[Influence("reporting", 30, change)],
         )
-        assert [finding.code for finding in judge(fewer, standing, naming, "output")] == expected
-        assert judge(fewer, None, naming, "output") == []
+        assert [finding.code for finding in judge(fewer, STANDING, NAMING, "output")] == expected
+        assert judge(fewer, None, NAMING, "output") == []
 
 
 def test_every_check_of_step_6_is_made():
