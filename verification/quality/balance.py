@@ -79,7 +79,7 @@ def unchecked_events(plan: Plan) -> list[Finding]:
 
 
 def _check_bill(plan: Plan, bill: Bill, window: PointWindow) -> list[Finding]:
-    """A bill against its metered intervals, scaled up for those that are missing; their share may be out besides."""
+    """A bill against its metered intervals, scaled up for those that are missing, which earn no tolerance."""
     inside = _billed(plan, bill, window)
     if not inside.any():
         return []
@@ -92,11 +92,11 @@ def _check_bill(plan: Plan, bill: Bill, window: PointWindow) -> list[Finding]:
     share = float(length_us[known].sum() / length_us.sum())
     billed = bill.value * scale_factor(bill.unit, plan.points[bill.point].unit)
     metered = float(value[known].sum()) / share
-    percent, limit = 100 * abs(metered - billed) / billed, BILL_PERCENT + 100 * (1 - share)
-    if percent <= limit:
+    percent = 100 * abs(metered - billed) / billed
+    if percent <= BILL_PERCENT:
         return []
     shown = {"metered": _figure(metered), "billed": _figure(billed), "unit": plan.points[bill.point].unit}
-    return [Finding.of("BILL_DISAGREES", percent=f"{percent:.1f}", limit=f"{limit:.3g}", **shown, **counts, **about)]
+    return [Finding.of("BILL_DISAGREES", percent=f"{percent:.1f}", limit=f"{BILL_PERCENT}", **shown, **counts, **about)]
 
 
 def _check_billed(plan: Plan, point: str, window: PointWindow) -> list[Finding]:
