@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -51,8 +51,10 @@ def answer(spec: ModelSpec, baseline: Sample, reporting: Sample) -> Primary:
     return primary
 
 
-def panel_of(primary: ModelSpec, baseline: Sample, reporting: Sample) -> dict[str, Entry]:
-    specs = candidates(primary, baseline.names, ratio=True)
+def panel_of(
+    primary: ModelSpec, baseline: Sample, reporting: Sample, temperatures: Sequence[str] = ()
+) -> dict[str, Entry]:
+    specs = candidates(primary, baseline.names, ratio=True, temperatures=temperatures)
     case = Case(baseline, reporting, output="output")
     entries = panel(specs, case, lambda spec: answer_of(spec, case), 0.95, MIN_EFFECTIVE)
     assert [entry.primary for entry in entries] == [True] + [False] * (len(entries) - 1)
@@ -83,6 +85,13 @@ def test_a_driver_that_matters_makes_models_without_it_inadmissible():
     assert entries["ols(output, degrees)"].admissible
     for name in ("ols(output)", "ols(degrees)", "mean"):
         assert "rejected" in entries[name].why_not
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_each_reason_against_a_model_is_given_once(seed: int):
+    """Bends in a temperature that nothing follows have p of their own, and add nothing to the line."""
+    for entry in panel_of(OLS, *weathered(seed, 0.0), temperatures=["degrees"]).values():
+        assert len(set(entry.why_not)) == len(entry.why_not), entry
 
 
 def test_a_ratio_of_means_is_inadmissible_where_the_line_has_a_base_load():

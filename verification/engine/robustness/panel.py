@@ -120,7 +120,7 @@ def _why_not_beside(entry: Entry, entries: Sequence[Entry], output: str | None) 
     if rejected_by(entry, entries, output):
         yield "rejected"
     lines = [other for other in entries if _is_line_of(other, entry) and other.estimate is not None]
-    if any(not _rejects(entry, line, output, REJECTION_P) for line in lines):
+    if "terms" not in entry.why_not and any(not _rejects(entry, line, output, REJECTION_P) for line in lines):
         yield "terms"
 
 
