@@ -14,6 +14,7 @@ from verification.engine.rows import counted_column, figure_column
 
 @given(st.lists(st.floats() | st.floats(1e-6, 1e10)))
 @example([0.0, -0.0, 1e-4, 0.99999e-4, 1e8, 99999999.95, 99999999.94, -123456789.5, math.nan, math.inf, -math.inf])
+@example([float(np.nextafter(10.0**power, 0)) for power in range(-4, 10)])  # whose logarithm rounds to the power
 def test_a_column_of_figures_is_its_figures(values: list[float]):
     texts = figure_column(np.array(values))
     assert texts == [significant(value, 9) if math.isfinite(value) else None for value in values]

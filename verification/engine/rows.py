@@ -70,6 +70,7 @@ def figure_column(values: Floats) -> list[str | None]:
     decimals = FIGURE_DIGITS - 1 - np.floor(np.log10(size, where=plain, out=np.zeros_like(size))).astype(np.int64)
     scaled = np.where(plain, values, 0.0) * POWERS[decimals]
     counts = np.rint(scaled).astype(np.int64)
+    plain &= decimals > 0  # the logarithm of what lies next to a power may be rounded up to it
     sure = plain & (np.abs(np.abs(scaled - counts) - 0.5) > TIE) & (np.abs(counts) < 10**FIGURE_DIGITS)
     sure &= np.abs(counts) >= 10 ** (FIGURE_DIGITS - 1)
     texts = np.empty(len(values), dtype=object)
