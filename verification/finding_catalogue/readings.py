@@ -147,6 +147,14 @@ ENTRIES = {
         "plan of its own.",
         "未计量的基准无法补回；可另立方案，与同类在产生产线比较。",
     ),
+    "INTERMEDIATE_IDLE": Entry(
+        "error", "not_verifiable",
+        "The line produced on {days} of {expected} {expected:day|days} of the intermediate window: nothing links the "
+        "baseline to the reporting period.",
+        "中间期 {expected} 天中生产线仅有 {days} 天有产量：基准期与报告期之间没有可用的链接。",
+        "File a plan with an intermediate window in which the line produces.",
+        "另立方案，选择生产线有产量的中间期。",
+    ),
     "REPORTING_IDLE": Entry(
         "error", "not_verifiable",
         "The line produced on {days} of {expected} {expected:day|days} of the reporting period: there is nothing to "

@@ -1,5 +1,5 @@
-"""On what the figures of a plan stand, and what speaks against them: which points each measure reads, and whether a
-finding about readings withdraws it.
+"""On what the figures of a plan stand, and what speaks against them: which points each measure reads, in which
+windows, and whether a finding about readings withdraws it.
 
 Names only, no reading and no numpy: an auditor's check holds a verdict against the same rule as the engine.
 """
@@ -20,7 +20,12 @@ from verification.units import same_dimension
 def against(plan: Plan, spec: MeasureSpec, of_the_whole: list[Finding]) -> list[Finding]:
     """Those findings of the whole that speak against a measure or bear on it."""
     standing_on = grounds(plan, spec)
-    return [finding for finding in of_the_whole if _contradicts(plan, finding, standing_on)]
+    unread = plan.windows.keys() - plan.windows_of(spec.measure).keys()
+    return [
+        finding
+        for finding in of_the_whole
+        if finding.data.get("window") not in unread and _contradicts(plan, finding, standing_on)
+    ]
 
 
 def grounds(plan: Plan, spec: MeasureSpec) -> frozenset[str]:

@@ -85,7 +85,7 @@ def _check_bill(plan: Plan, bill: Bill, window: PointWindow) -> list[Finding]:
         return []
     value, length_us = window.points[bill.point].value[inside], window.calendar.length_us[inside]
     known = np.isfinite(value)
-    about = {"bill": bill.id, "point": bill.point, "interval": plan.interval}
+    about = {"bill": bill.id, "point": bill.point, "window": window.calendar.label, "interval": plan.interval}
     counts = {"count": int(known.sum()), "expected": len(known)}
     if counts["count"] * 100 < COMPARED_PERCENT * counts["expected"]:
         return [Finding.of("BILL_NOT_COMPARABLE", required=COMPARED_PERCENT, **counts, **about)]

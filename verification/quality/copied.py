@@ -7,8 +7,6 @@ over blocks of readings, and then compared value by value.
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,24 +20,16 @@ _BASE = np.uint64(0x9E3779B97F4A7C15)  # odd, so that it has an inverse modulo 2
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
 
 
-@dataclasses.dataclass(frozen=True)
-class Copy:
-    """`count` readings are repetitions; the first of them is reading `at`, which repeats reading `of`."""
-
-    count: int
-    at: int
-    of: int
-
-
-def find_copies(values: Floats, cadence_s: int) -> Copy | None:
-    """The repetitions in values float64[n], in order of time; None where there are none."""
+def copied_from(values: Floats, cadence_s: int) -> Integers:
+    """Which earlier one each of values float64[n], in order of time, repeats: int64[n], -1 where none."""
     length = max(MIN_BLOCK, round(BLOCK_S / cadence_s))
+    origin = np.full(len(values), -1, dtype=np.int64)
     if len(values) < 2 * length:
-        return None
+        return origin
     codes = _codes(values)
     hashes = _rolling_hash(codes, length)
     if not (np.diff(np.sort(hashes).view(np.int64)) == 0).any():  # as it should be, and sorted quicker than with places
-        return None
+        return origin
     # Of blocks with one hash the earliest is the source; a stable sort keeps them in order of time.
     order = np.argsort(hashes, kind="stable")
     same = np.diff(hashes[order].view(np.int64)) == 0
@@ -47,15 +37,11 @@ def find_copies(values: Floats, cadence_s: int) -> Copy | None:
     first = order[np.maximum.accumulate(np.where(group_start, np.arange(len(order)), 0))]
     source = np.empty(len(order), dtype=np.int64)
     source[order] = first
-    copied = np.zeros(len(values) + 1, dtype=np.int64)
-    places = []
     for at, of, blocks in _runs(np.arange(len(order)), source, length):
         repeated = codes[at : at + blocks + length - 1]
         if _is_varied(repeated, length) and np.array_equal(repeated, codes[of : of + len(repeated)]):
-            places.append((at, of))
-            copied[at] += 1
-            copied[at + len(repeated)] -= 1
-    return Copy(int((np.cumsum(copied) > 0).sum()), *places[0]) if places else None
+            origin[at : at + len(repeated)] = np.arange(of, of + len(repeated))
+    return origin
 
 
 def _runs(blocks: Integers, source: Integers, length: int) -> list[tuple[int, int, int]]:

@@ -17,7 +17,7 @@ from verification.plan.edges import adjustment_span_us
 from verification.plan.grounds import run_states
 from verification.plan.measure import MeasureSpec, Part
 from verification.plan.resolve import adjustment_formula
-from verification.plan.shape import Plan
+from verification.plan.shape import Plan, WindowName
 from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
 from verification.quality.points import PointWindow
@@ -30,6 +30,11 @@ MIN_INTERVALS_PERCENT = 90  # CalTRACK and China's online energy monitoring: at 
 MIN_PRODUCTIVE_PERCENT = 10  # a line that produced on fewer of its days stood idle: there is no state to compare
 TOTALS = (PointKind.COUNTER, PointKind.INTERVAL_TOTAL, PointKind.EVENT)
 RUNNING = 0.5  # a state at or above this means that the line runs
+IDLE: dict[WindowName, str] = {
+    "baseline": "BASELINE_IDLE",
+    "intermediate": "INTERMEDIATE_IDLE",
+    "reporting": "REPORTING_IDLE",
+}
 MAX_COUNT = 2.0**53  # beyond it a double no longer counts every unit of the last decimal place
 
 
@@ -192,8 +197,8 @@ def _sufficiency(plan: Plan, window: PointWindow, data: WindowData, expected: in
     absent = [name for name in spec.points if _is_absent(window.points[name])]
     productive = _productive_days(plan, window, data, absent)
     if productive is not None:
-        code = "BASELINE_IDLE" if calendar.label == "baseline" else "REPORTING_IDLE"
-        return [Finding.of(code, days=productive, expected=int(calendar.day_of[-1]) + 1)]
+        days = {"days": productive, "expected": int(calendar.day_of[-1]) + 1}
+        return [Finding.of(IDLE[calendar.label], window=calendar.label, **days)]
     if absent:
         start, end = calendar.name(0), calendar.name(len(calendar) - 1)
         return [

@@ -15,7 +15,7 @@ import numpy as np
 from verification.findings import Finding
 from verification.model import PointKind, RowFlag
 from verification.plan.shape import Plan, Point
-from verification.quality.copied import find_copies
+from verification.quality.copied import copied_from
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Integers, Series
 from verification.units import same_dimension
@@ -35,6 +35,8 @@ UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh
 UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.3, 3, 4  # a level drifts, and few digits may be left of it
 MAX_VALUE = 1e18  # beyond it no meter counts, and sums of squares would overflow
 ROBUST_SIGMA = 1.4826  # standard deviations in a median absolute deviation of normal noise
+
+_Windows = Sequence[tuple[Calendar, Series]]
 
 
 def plausible(name: str, plan: Plan, series: Series) -> tuple[Series, list[Finding]]:
@@ -62,9 +64,7 @@ def _limits(plan: Plan, name: str) -> tuple[float, float]:
     )
 
 
-def check_readings(
-    name: str, point: Point, windows: Sequence[tuple[Calendar, Series]], *, only_checks: bool = False
-) -> list[Finding]:
+def check_readings(name: str, point: Point, windows: _Windows, *, only_checks: bool = False) -> list[Finding]:
     """Everything that is suspicious about the cleaned readings of a point in the plan's windows. `only_checks`: no
     figure stands on the point, others are held against it.
     """
@@ -221,26 +221,38 @@ def _sources(name: str, calendar: Calendar, series: Series, manual: str) -> list
     return findings
 
 
-def _unit_changes(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
-    """Days whose level is a factor of units away from the usual one of their window, several together; or a whole
-    window that is so from the one before it.
+def _unit_changes(name: str, point: Point, windows: _Windows) -> list[Finding]:
+    """What is wrong between and in the windows that every measure reads; else what is with the intermediate one, which
+    speaks against the measures alone that read it.
     """
     if point.kind in (PointKind.STATE, PointKind.EVENT):
         return []
+    of_all = [each for each in windows if each[0].label != "intermediate"]
+    found = _unit_change(name, point, of_all)
+    if found or len(of_all) == len(windows):
+        return found
+    return [
+        Finding.of(each.code, **(each.data | {"window": "intermediate"})) for each in _unit_change(name, point, windows)
+    ]
+
+
+def _unit_change(name: str, point: Point, windows: _Windows) -> list[Finding]:
+    """Days whose level is a factor of units away from the usual one of their window, several together; or a whole
+    window that is so from the one before it that has days enough.
+    """
     levels = [_daily_levels(point, series) for _, series in windows]
     enough = [(days, level) for days, level in levels if len(level) >= 2 * UNIT_DAYS]
     compared = [(days, level / float(np.median(level))) for days, level in enough]
-    if len(enough) == len(windows):
-        for (_, before), (days, after) in itertools.pairwise(enough):
-            compared.append((days, np.full(len(days), float(np.median(after)) / float(np.median(before)))))
+    for (_, before), (days, after) in itertools.pairwise(enough):
+        compared.append((days, np.full(len(days), float(np.median(after)) / float(np.median(before)))))
     for days, ratio in compared:
         for factor in (*UNIT_FACTORS, *(1 / factor for factor in UNIT_FACTORS)):
             near = np.abs(ratio / factor - 1) <= UNIT_TOLERANCE
             if _longest_run(near) >= UNIT_DAYS:
-                first = _name_at(windows, int(days[int(np.argmax(near))]) * DAY_US + DAY_US // 2)
-                return [
-                    Finding.of("UNIT_CHANGED", point=name, count=int(near.sum()), factor=f"{factor:.6g}", first=first)
-                ]
+                first_us = int(days[int(np.argmax(near))]) * DAY_US + DAY_US // 2
+                calendar = _calendar_at(windows, first_us)
+                where = {"point": name, "window": calendar.label, "first": calendar.name_at(first_us)}
+                return [Finding.of("UNIT_CHANGED", count=int(near.sum()), factor=f"{factor:.6g}", **where)]
     return []
 
 
@@ -265,24 +277,29 @@ def _longest_run(marked: Booleans) -> int:
     return int((edges[1::2] - edges[::2]).max()) if len(edges) else 0
 
 
-def _copies(name: str, point: Point, windows: Sequence[tuple[Calendar, Series]]) -> list[Finding]:
-    """A period of readings that repeats an earlier one, in either window."""
+def _copies(name: str, point: Point, windows: _Windows) -> list[Finding]:
+    """Readings of each window that repeat earlier ones, of the same window or of another."""
     if point.kind in (PointKind.STATE, PointKind.EVENT):
         return []
-    value = np.concatenate([_increments(point, series) for _, series in windows])
     skipped = 1 if point.kind is PointKind.COUNTER else 0  # an increment belongs to the reading that ends it
-    time_us = np.concatenate([series.time_us[skipped:] for _, series in windows])
-    copy = find_copies(value, point.cadence_s)
-    if copy is None:
-        return []
-    first, source = (_name_at(windows, int(time_us[index])) for index in (copy.at, copy.of))
-    return [Finding.of("COPIED_PERIOD", point=name, count=copy.count, first=first, source=source)]
+    time_us = [series.time_us[skipped:] for _, series in windows]
+    origin = copied_from(np.concatenate([_increments(point, series) for _, series in windows]), point.cadence_s)
+    parts = np.split(origin, np.cumsum([len(own_us) for own_us in time_us])[:-1])
+    every_us, found = np.concatenate(time_us), []
+    for (calendar, _), own_us, of in zip(windows, time_us, parts, strict=True):
+        copied = np.flatnonzero(of >= 0)
+        if len(copied):
+            source_us = int(every_us[of[copied[0]]])
+            source = _calendar_at(windows, source_us).name_at(source_us)
+            where = {"point": name, "window": calendar.label, "first": calendar.name_at(int(own_us[copied[0]]))}
+            found.append(Finding.of("COPIED_PERIOD", count=len(copied), source=source, **where))
+    return found
 
 
-def _name_at(windows: Sequence[tuple[Calendar, Series]], time_us: int) -> str:
-    """The name of the interval that holds `time_us`, in whichever window it lies."""
+def _calendar_at(windows: _Windows, time_us: int) -> Calendar:
+    """The calendar of the window in which `time_us` lies."""
     inside = [calendar for calendar, _ in windows if time_us >= calendar.span_us[0]]
-    return (inside[-1] if inside else windows[0][0]).name_at(time_us)
+    return inside[-1] if inside else windows[0][0]
 
 
 def _increments(point: Point, series: Series) -> Floats:
