@@ -12,7 +12,7 @@ from typing import Literal, Protocol, TypeVar, get_args
 
 import msgspec
 
-from verification.finding_catalogue import CATALOGUE, WORD_FIELDS, WORDS, Entry, Language, Outcome, Severity
+from verification.finding_catalogue import CATALOGUE, EARLIER, WORD_FIELDS, WORDS, Entry, Language, Outcome, Severity
 from verification.texts import fill, names_of
 
 __all__ = ["Finding", "Language", "Outcome", "Severity"]
@@ -60,7 +60,7 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _render(self, part: Literal["text", "resolve"], language: Language) -> str:
         if language not in get_args(Language):
             raise ValueError(f"findings read in {' and '.join(get_args(Language))}, not in {language!r}")
-        entry = CATALOGUE.get(self.code)
+        entry = self._entry()
         if entry is None:  # a finding made by a newer version, read back from its result
             return self.code if part == "text" else ""
         words = WORDS[language]
@@ -69,6 +69,13 @@ class Finding(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         shown = {name: str(self.data.get(name, "?")) for name in names_of(template)}
         is_word = {name: name in WORD_FIELDS or text == POINTS for name, text in shown.items()}
         return fill(template, {name: words.get(text, text) if is_word[name] else text for name, text in shown.items()})
+
+    def _entry(self) -> Entry | None:
+        """The texts that fit the data: those of an earlier engine where it filled all that they show, and no more."""
+        entry, earlier = CATALOGUE.get(self.code), EARLIER.get(self.code)
+        if entry and earlier and fields_of(earlier) <= self.data.keys() and not fields_of(entry) <= self.data.keys():
+            return earlier
+        return entry
 
 
 def unit_of_change(unit: str, of: str = "change") -> str:

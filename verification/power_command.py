@@ -30,7 +30,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "(rho {rho})",
         "smallest": "smallest provable change over the planned {intervals} {intervals:interval|intervals}: {change} "
         "{unit} ({percent} %)",
-        "row": "  over {intervals:>5} intervals: {change:>12} {unit}",
+        "row": "  over {intervals} intervals: {change} {unit}",
         "needed": "a change of {change} {unit} against {limit} needs {intervals} reporting "
         "{intervals:interval|intervals}",
         "never": "a change of {change} {unit} against {limit} cannot be proven by any number of intervals",
@@ -45,7 +45,7 @@ WORDS: dict[Language, dict[str, str]] = {
     "zh": {
         "head": "指标 {name} [{unit}]：基准期 {n} 个时段，相当于 {effective} 个独立时段（rho {rho}）",
         "smallest": "计划的 {intervals} 个报告时段内可证明的最小变化：{change} {unit}（{percent} %）",
-        "row": "  {intervals:>5} 个时段：{change:>12} {unit}",
+        "row": "  {intervals} 个时段：{change} {unit}",
         "needed": "相对{limit}证明变化 {change} {unit} 需要 {intervals} 个报告时段",
         "never": "相对{limit}的变化 {change} {unit}，无论多少时段都无法证明",
         "class": "  且在计划的 {intervals} 个时段内，仪表须为 {percent} 级或更优",
@@ -112,7 +112,7 @@ def _lines(one: Power, lang: Language) -> Iterator[str]:
         words["budget"], {"shares": ", ".join(f"{source_text(source, t)} {share} %" for source, share in one.shares)}
     )
     for intervals, smallest in one.table:
-        yield fill(words["row"], {"intervals": intervals, "change": smallest, **shown})
+        yield fill(words["row"], {"intervals": f"{intervals:>5}", "change": f"{smallest:>12}", **shown})
     if one.change is None:
         return
     asked = {"intervals": one.needed, "change": one.change, **shown}

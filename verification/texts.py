@@ -7,17 +7,18 @@ from collections.abc import Iterator, Mapping
 
 
 class Shown(str):
-    """A value as it stands in a text. `{count:value is|values are}` is not the value but the words that go with it:
-    those before the bar where it is 1, else those behind it.
+    """A value as it stands in a text. What follows its name is words, never a width or a type, which a stranger's data
+    could make gigabytes wide: of `{count:value is|values are}` those before the bar where the value is 1, else those
+    behind it. Words without a bar go with any value.
     """
 
     __slots__ = ()
 
-    def __format__(self, spec: str) -> str:
-        one, bar, more = spec.partition("|")
-        if not bar:
-            return super().__format__(spec)
-        return one if self == "1" else more
+    def __format__(self, words: str) -> str:
+        one, bar, more = words.partition("|")
+        if not words:
+            return str(self)
+        return more if bar and self != "1" else one
 
 
 def fill(template: str, values: Mapping[str, object]) -> str:

@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from package_builder import DEVICE, DEVICE_ID, ENGINE, LOG, STRANGER, good_package
+from package_builder import DEVICE, DEVICE_ID, ENGINE, LOG, STRANGER, forged, good_package
 
 import retroproof
-from verification import keys
+from verification import keys, strictjson
 from verification.evidence import archive, package
 
 
@@ -64,6 +64,36 @@ def test_json_holds_both_languages(folder: Path, capsys: pytest.CaptureFixture[s
     content = json.loads(capsys.readouterr().out)
     assert content["outcome"] == "verified"
     assert {"en", "zh", "code", "weight", "file"} == set(content["axes"]["signer"]["reasons"][0])
+
+
+def test_what_a_stranger_wrote_into_a_finding_is_shown_as_it_is_and_asks_for_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Read by format(), the first interval would be 200 MB of spaces, the second no format at all."""
+    result = strictjson.read(good_package()[package.RESULT])
+    hostile = {"count": 3, "expected": 7, "percent": "9", "limit": "2", "billed": "1", "metered": "2", "unit": "kWh"}
+    result["findings"] = [
+        {
+            "code": "BILL_DISAGREES",
+            "severity": "error",
+            "data": {**hostile, "interval": interval, "bill": "b", "point": p},
+        }
+        for p, interval in (("x", ">200000000"), ("y", "fortnight"), ("z", "{count}"))
+    ] + [{"code": "TOO_FEW_INTERVALS", "severity": "error", "data": {}}]
+    packed = tmp_path / "forged.zip"
+    packed.write_bytes(archive.pack(forged({package.RESULT: strictjson.encode(result)})))
+    for language in ("en", "zh"):
+        assert run(packed, "--lang", language) == 1
+        assert ">200000000" in capsys.readouterr().out
+        assert run(packed, "--json", "--lang", language) == 1
+        reasons = json.loads(capsys.readouterr().out)["axes"]["plausibility"]["reasons"]
+        texts = [reason[language] for reason in reasons]
+        assert len(texts) == 4
+        assert all(len(text) < 400 for text in texts)
+        assert ">200000000" in texts[0]
+        assert "fortnight" in texts[1]
+        assert "{count}" in texts[2]
+        assert "?" in texts[3]
 
 
 def test_what_cannot_be_read_as_a_package_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

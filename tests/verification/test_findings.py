@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from verification.finding_catalogue import CATALOGUE, Entry
+from verification.finding_catalogue import CATALOGUE, EARLIER, Entry, Language
 from verification.findings import Finding, alike_together, fields_of
 from verification.texts import fill, names_of
 
@@ -65,9 +68,10 @@ def test_what_is_counted_stands_in_the_singular_where_it_is_one(code: str, inter
 
 
 def test_a_number_chooses_between_words_and_keeps_its_own_form():
-    text = "{n} {n:value is|values are} in {n:>3}: {n:{interval}}"
-    assert fill(text, {"n": 1, "interval": "day|days"}) == "1 value is in   1: day"
-    assert fill(text, {"n": 2, "interval": "day|days"}) == "2 values are in   2: days"
+    text = "{n} {n:value is|values are} here: {n:{interval}}"
+    assert fill(text, {"n": 1, "interval": "day|days"}) == "1 value is here: day"
+    assert fill(text, {"n": 2, "interval": "day|days"}) == "2 values are here: days"
+    assert fill(text, {"n": 2, "interval": ">200000000"}) == "2 values are here: >200000000"
     assert fill(text, {"n": "1.0", "interval": "day|days"}).startswith("1.0 values are")
     assert set(names_of(text)) == {"n", "interval"}
     with pytest.raises(KeyError):
@@ -97,6 +101,99 @@ def test_a_code_of_a_newer_version_still_shows():
 
 def test_a_finding_that_lost_its_numbers_still_shows():
     assert Finding("RAGGED_ROWS", "warning").text("en").startswith("? rows have another number of cells")
+
+
+HOSTILE = ["", "?", "fortnight", ">200000000", ">99999999999999", "0200000000d", "{count}", "{", "!r:x}", "a|b", "|", 0]
+
+
+def assert_no_longer_than_its_data(finding: Finding) -> None:
+    """No value is ever a width, a precision or a type: a forged package must not ask for gigabytes of text."""
+    texts = [text for entry in (CATALOGUE[finding.code], EARLIER.get(finding.code)) if entry for text in entry[2:]]
+    longest = max((len(str(each)) for each in finding.data.values()), default=1) + 40  # as a word of the language
+    limit = max(len(text) + len([*names_of(text)]) * longest for text in texts)
+    for language in get_args(Language):
+        assert len(finding.text(language)) <= limit
+        assert len(finding.resolve(language)) <= limit
+
+
+@pytest.mark.parametrize("code", CATALOGUE)
+def test_every_code_reads_with_no_data_and_with_hostile_data(code: str):
+    assert_no_longer_than_its_data(Finding(code, "error"))
+    for value in HOSTILE:
+        finding = Finding(code, "error", dict.fromkeys(fields_of(CATALOGUE[code]), value))
+        assert finding.text("en")
+        assert finding.text("zh")
+        assert_no_longer_than_its_data(finding)
+
+
+@given(data=st.data())
+def test_whatever_a_stranger_writes_into_a_finding_stands_in_its_text_as_it_is(data: st.DataObject):
+    code = data.draw(st.sampled_from(sorted(CATALOGUE)))
+    value = st.one_of(st.sampled_from(HOSTILE), st.integers(-(2**53), 2**53), st.text(max_size=20))
+    name = st.sampled_from([*sorted(fields_of(CATALOGUE[code])), "other"])
+    assert_no_longer_than_its_data(Finding(code, "error", data.draw(st.dictionaries(name, value))))
+
+
+@pytest.mark.parametrize("code", [code for code in CATALOGUE if "interval" in fields_of(CATALOGUE[code])])
+def test_an_interval_that_is_none_is_a_word_like_any_other(code: str):
+    data: dict[str, int | str] = dict.fromkeys(fields_of(CATALOGUE[code]), 7)
+    for interval in ("fortnight", ">200000000", "{count}"):
+        assert f"7 {interval}" in Finding(code, "error", data | {"interval": interval}).text("en")
+    if code not in EARLIER:  # whose findings read as they did without one
+        del data["interval"]
+        assert "7 ?" in Finding(code, "error", data).text("en")
+
+
+BILL = {"bill": "grid", "point": "ac_energy"}
+OUTSIDE = {"driver": "load", "limit": 10}
+AS_RELEASED: list[tuple[str, dict[str, int | str], str, str]] = [
+    (
+        "EXTRAPOLATION_FEW", {"count": 1, **OUTSIDE},
+        "In 1 interval of the reporting period, at most a tenth of them, load lies outside the baseline's range",
+        "报告期内有 1 个时段（不超过十分之一）的 load 超出基准期取值范围",
+    ),
+    (
+        "EXTRAPOLATION", {"count": 9, **OUTSIDE},
+        "In 9 intervals of the reporting period load lies outside the baseline's range",
+        "报告期内有 9 个时段的 load 超出基准期取值范围",
+    ),
+    (
+        "EXTRAPOLATION_MEAN", {"mean": "7.0", "low": "1.0", "high": "5.0", **OUTSIDE},
+        "The mean of load in the reporting period (7.0) lies outside the baseline's range (1.0 to 5.0)",
+        "load 在报告期的均值（7.0）超出基准期取值范围（1.0 至 5.0）",
+    ),
+    (
+        "BILL_DISAGREES",
+        {"billed": "1", "metered": "2", "unit": "kWh", "percent": "50.0", "limit": "2", **BILL},
+        "The bill grid says 1 kWh, ac_energy 2 kWh: 50.0 % apart (at most 2 %).",
+        "账单 grid 为 1 kWh，测点 ac_energy 为 2 kWh：相差 50.0 %（应不超过 2 %）。",
+    ),
+    (
+        "BILL_NOT_COMPARABLE", {**BILL},
+        "The bill grid cannot be compared with ac_energy: its period is not one of whole, metered intervals.",
+        "账单 grid 无法与测点 ac_energy 比较：其期间不是完整且有读数的时段。",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "data", "en", "zh"), AS_RELEASED)
+def test_a_finding_with_the_data_of_an_earlier_engine_reads_as_it_did(
+    code: str, data: dict[str, int | str], en: str, zh: str
+):
+    finding = Finding(code, CATALOGUE[code].severity, data)
+    assert finding.text("en").startswith(en)
+    assert finding.text("zh").startswith(zh)
+    for language in get_args(Language):
+        assert not {"?", "？"} & set(finding.text(language) + finding.resolve(language))
+        assert finding.resolve(language)
+
+
+@pytest.mark.parametrize("code", EARLIER)
+def test_a_text_of_an_earlier_engine_says_the_same_in_both_languages_and_less_than_the_present_one(code: str):
+    earlier = EARLIER[code]
+    assert names(earlier.text_en) == names(earlier.text_zh)
+    assert names(earlier.resolve_en) == names(earlier.resolve_zh)
+    assert fields_of(earlier) < fields_of(CATALOGUE[code])
 
 
 def test_findings_of_one_kind_stand_together_and_keep_their_order():

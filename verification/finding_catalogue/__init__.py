@@ -1,7 +1,8 @@
 """The catalogue of findings: code -> severity, the verdict it forces, and its texts in English and Chinese.
 
-A code is never renamed or reused once released: packages on file carry it. Texts say what was seen; `resolve` says
-what a person could do. An English text has both numbers of what it counts, `{count:value is|values are}` (`texts.py`).
+A code is never renamed or reused once released: packages on file carry it; where its data grew, `EARLIER` has the
+texts for findings that lack the new ones. Texts say what was seen; `resolve` says what a person could do. An English
+text has both numbers of what it counts, `{count:value is|values are}` (`texts.py`).
 `WORDS` translates the few data values that are words rather than numbers or names. A finding that no engine makes any
 more stays here, under `retired`, for the packages that hold it.
 """
@@ -20,8 +21,9 @@ from verification.finding_catalogue import (
     verdict,
 )
 from verification.finding_catalogue.entry import Entry, Language, Outcome, Severity
+from verification.finding_catalogue.retired import EARLIER
 
-__all__ = ["CATALOGUE", "WORDS", "Entry", "Language", "Outcome", "Severity"]
+__all__ = ["CATALOGUE", "EARLIER", "WORDS", "Entry", "Language", "Outcome", "Severity"]
 
 WORD_FIELDS = frozenset(
     {"window", "where", "fitted", "grade", "item", "interval", "figure", "side", "better"}

@@ -1,4 +1,8 @@
-"""Findings that only packages of earlier releases hold; their texts stay readable."""
+"""Findings that only packages of earlier releases hold; their texts stay readable.
+
+`ENTRIES` are codes that no engine makes any more. `EARLIER` are texts of codes that are still made, for findings whose
+data lack what the present text shows.
+"""
 
 from verification.finding_catalogue.entry import Entry
 
@@ -48,5 +52,48 @@ ENTRIES = {
         "报告期内有 {count} 天 {driver} 超出基准期范围的 {limit} % 以上。",
         "Take a baseline that covers those conditions.",
         "选择覆盖这些工况的基准期。",
+    ),
+}  # fmt: skip
+
+EARLIER = {
+    "EXTRAPOLATION_FEW": Entry(
+        "info", None,
+        "In {count} {count:interval|intervals} of the reporting period, at most a tenth of them, {driver} lies outside "
+        "the baseline's range by more than {limit} % of it.",
+        "报告期内有 {count} 个时段（不超过十分之一）的 {driver} 超出基准期取值范围，且超出幅度大于该范围的 {limit} %。",
+        "Nothing needs to be done.",
+        "无需处理。",
+    ),
+    "EXTRAPOLATION": Entry(
+        "warning", None,
+        "In {count} {count:interval|intervals} of the reporting period {driver} lies outside the baseline's range by "
+        "more than {limit} % of it.",
+        "报告期内有 {count} 个时段的 {driver} 超出基准期取值范围，且超出幅度大于该范围的 {limit} %。",
+        "Take a baseline that covers those conditions.",
+        "选择覆盖这些工况的基准期。",
+    ),
+    "EXTRAPOLATION_MEAN": Entry(
+        "error", "inconclusive",
+        "The mean of {driver} in the reporting period ({mean}) lies outside the baseline's range ({low} to {high}) by "
+        "more than {limit} % of it.",
+        "{driver} 在报告期的均值（{mean}）超出基准期取值范围（{low} 至 {high}），且超出幅度大于该范围的 {limit} %。",
+        "Take a baseline, or a reporting period, with like conditions.",
+        "选择工况相近的基准期或报告期。",
+    ),
+    "BILL_DISAGREES": Entry(
+        "error", "inconclusive",
+        "The bill {bill} says {billed} {unit}, {point} {metered} {unit}: {percent} % apart (at most {limit} %). One of "
+        "the two is wrong, so no figure that stands on {point} is certain.",
+        "账单 {bill} 为 {billed} {unit}，测点 {point} 为 {metered} {unit}：相差 {percent} %（应不超过 {limit} %）。"
+        "两者必有一错，凡依据 {point} 的数值均不确定。",
+        "Find out what else the bill covers, or which meter errs; then verify with readings that agree with the bill.",
+        "查明账单是否包含其他用量，或哪块仪表有误；再以与账单一致的读数核验。",
+    ),
+    "BILL_NOT_COMPARABLE": Entry(
+        "warning", None,
+        "The bill {bill} cannot be compared with {point}: its period is not one of whole, metered intervals.",
+        "账单 {bill} 无法与测点 {point} 比较：其期间不是完整且有读数的时段。",
+        "Recover the missing readings, or give a bill whose period ends with an interval.",
+        "补齐缺失读数，或提供与时段边界一致的账单。",
     ),
 }  # fmt: skip
