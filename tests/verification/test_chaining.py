@@ -262,7 +262,11 @@ def test_at_filing_nothing_is_said_of_windows_to_come():
     baseline = {name: series.within([(start_us, end_us)]) for name, series in READINGS.items()}
     result = judge(readings=baseline)
     assert {finding.data.get("window") for finding in result.all_findings} >= {"intermediate", "reporting"}
-    assert {finding.code for finding in of_baseline(result.all_findings)} <= {"PLAN_NOT_LOGGED", "COUNTER_ROLLOVER"}
+    assert {finding.code for finding in of_baseline(result.all_findings)} <= {
+        "NO_STATIC_FACTORS",
+        "PLAN_NOT_LOGGED",
+        "COUNTER_ROLLOVER",
+    }
 
 
 # What a plan may say.

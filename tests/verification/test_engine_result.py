@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.verification.lines import codes, hengkang_plan, line, only
+from tests.verification.lines import changed, codes, hengkang_plan, line, only
 from tests.verification.test_engine import DIGEST, PLAN, SHORT, SHORT_READINGS, judge
 from verification import strictjson
 from verification.engine.result import parse_result
@@ -22,6 +22,9 @@ from verification.engine.verify import Context, verify
 from verification.errors import FormatError
 from verification.findings import Finding
 from verification.plan import Claim
+from verification.plan.shape import StaticFactor
+from verification.report.explain import explain
+from verification.report.text import render
 from verification.series.columns import Series
 
 # What only the platform knows.
@@ -33,6 +36,21 @@ def test_a_plan_logged_after_the_first_reporting_reading_is_marked():
     late = judge(plan_logged_at=first, baseline_logged_at=first + dt.timedelta(microseconds=1))
     assert not codes(in_time) & {"LOGGED_LATE", "PLAN_NOT_LOGGED"}
     assert [f.data["item"] for f in late.all_findings if f.code == "LOGGED_LATE"] == ["baseline"]
+
+
+def test_what_no_meter_shows_is_said_to_be_taken_for_granted():
+    alloy = StaticFactor("alloy", "AA1070"), StaticFactor("pots", "320", "in service")
+    declared = verify(changed(SHORT, static_factors=[*alloy]), DIGEST, SHORT_READINGS)
+    for result, code, words in (
+        (declared, "STATIC_FACTORS_ASSUMED", "alloy: AA1070; pots: 320"),
+        (verify(SHORT, DIGEST, SHORT_READINGS), "NO_STATIC_FACTORS", "products"),
+    ):
+        [finding] = [one for one in result.findings if "STATIC_FACTORS" in one.code]
+        assert finding.code == code
+        assert words in finding.text()
+        assert finding.text() in render(result)
+        assert finding.text("zh") in render(result, "zh")
+        assert finding.text() in explain(result)
 
 
 def locked(latest_days: int, extra_s: int = 0) -> set[str]:
@@ -137,5 +155,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "57b9bdea006c7c1bada47017b9a6580f8d3a30887478de4df66a3a4640612073"
+        "2e7226e9019f647bc85c634c212273779ff56df0d01cf885fa36e440b54083b8"
     )

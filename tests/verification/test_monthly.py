@@ -50,7 +50,7 @@ def test_monthly_totals_are_taken_as_they_are_whatever_the_month_s_length():
     plan = parse_plan(PLAN.encode())
     readings = billed(plan)
     result = verify(plan, "0" * 64, readings)
-    assert codes(result) - {"EXTRAPOLATION_FEW"} == {"PLAN_NOT_LOGGED", "METER_NOT_NAMED"}
+    assert codes(result) - {"EXTRAPOLATION_FEW"} == {"NO_STATIC_FACTORS", "PLAN_NOT_LOGGED", "METER_NOT_NAMED"}
     assert result.verdict.state == "met"
     kwh, tons = (readings[name].value for name in ("kwh", "tons"))
     measure = only(result)
@@ -71,7 +71,7 @@ def weekly(cadence_s: int) -> bytes:
 def test_weekly_totals_likewise():
     plan = parse_plan(weekly(604800))
     result = verify(plan, "0" * 64, billed(plan))
-    assert codes(result) - {"EXTRAPOLATION_FEW"} == {"PLAN_NOT_LOGGED", "METER_NOT_NAMED"}
+    assert codes(result) - {"EXTRAPOLATION_FEW"} == {"NO_STATIC_FACTORS", "PLAN_NOT_LOGGED", "METER_NOT_NAMED"}
     assert result.verdict.state == "met"
     assert {row.coverage_percent for row in only(result).rows} == {99, 100}  # one week a year has an hour more
 

@@ -21,7 +21,7 @@ from verification.engine.threads import one_thread
 from verification.engine.verdict import assess_claim, decide, overall
 from verification.engine.worth import annual_findings
 from verification.findings import Finding
-from verification.plan.doubts import doubts
+from verification.plan.doubts import doubts, taken_for_granted
 from verification.plan.edges import span_us
 from verification.plan.grounds import against
 from verification.plan.measure import MeasureSpec
@@ -144,7 +144,7 @@ def _measure(
 
 def _plan_lock(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Finding]:
     """Was the plan fixed before the first reading that it is judged on, and how far can its readings be trusted?"""
-    findings = []
+    findings = [taken_for_granted(plan)]
     if context.plan_logged_at is None:
         findings.append(Finding.of("PLAN_NOT_LOGGED"))
     findings += _escrow(plan, used, context)

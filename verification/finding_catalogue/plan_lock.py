@@ -1,4 +1,6 @@
-"""Findings about the plan: what it may not mean, when it was fixed, which run this is, how its readings are trusted."""
+"""Findings about the plan: what it may not mean or takes for granted, when it was fixed, which run this is, how its
+readings are trusted.
+"""
 
 from verification.finding_catalogue.entry import Entry
 
@@ -24,6 +26,27 @@ ENTRIES = {
         "指标 {measure} {better}，所报 {claim} {unit} 意味着数值变差。",
         "Change is after minus before, so a saving is negative: check the sign of the claim.",
         "变化量为改造后减改造前，节约为负值：请核对所报数值的正负号。",
+    ),
+    "STATIC_FACTORS_ASSUMED": Entry(
+        "info", None,
+        "The figures take for granted that what no meter shows stayed as the plan states it ({factors}). The readings "
+        "cannot tell: whatever else changed together with the retrofit, such as products or raw material, is part of "
+        "the change.",
+        "结果以未计量的条件保持方案所述状态为前提（{factors}）。读数无法核实这一点：与改造同时发生的其他变化"
+        "（如产品结构、原料）会计入变化量。",
+        "Ask the works to confirm that these still hold; file what did change as an adjustment with its owner.",
+        "请企业确认上述条件依然成立；如有变化，作为非常规调整报备并由责任人签名。",
+    ),
+    "NO_STATIC_FACTORS": Entry(
+        "info", None,
+        "The plan names nothing that has to stay the same. The figures take for granted that products, raw material, "
+        "recipe and working hours did, where no driver carries them: whatever changed together with the retrofit is "
+        "part of the change, and the readings cannot tell.",
+        "方案未列出须保持不变的条件。结果以自变量未反映的产品结构、原料、配方和工时等保持不变为前提：与改造同时发生的变化"
+        "会计入变化量，读数无法核实。",
+        "State under static_factors in the plan what the baseline takes for granted; meter what may change, and name "
+        "it as a driver.",
+        "在方案的 static_factors 中写明基准期所依据的条件；对可能变化的条件进行计量，并列为自变量。",
     ),
     "PLAN_NOT_LOGGED": Entry(
         "info", None,

@@ -1,4 +1,5 @@
-"""What a plan says and may not mean: limits and claims that point away from what its metric calls better.
+"""What a plan says and may not mean: limits and claims that point away from what its metric calls better, and what it
+takes for granted that no reading shows.
 
 A plan that says so is valid, because a limit may also promise that a figure gets no worse than it is; so these are
 findings.
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 from verification.findings import Finding, unit_of_change
 from verification.plan.measure import MeasureSpec
+from verification.plan.shape import Plan
 
 USUAL_SIDE = {"lower": "at_most", "higher": "at_least"}
 
@@ -26,6 +28,14 @@ def doubts(spec: MeasureSpec) -> list[Finding]:
         about = {"claim": f"{claim.value:g}", "unit": unit_of_change(claim.unit), "measure": spec.name}
         findings.append(Finding.of("CLAIM_OF_WORSE", better=spec.better, **about))
     return findings
+
+
+def taken_for_granted(plan: Plan) -> Finding:
+    """What has to have stayed the same although no meter shows it: as the plan states it, or that it states nothing."""
+    if not plan.static_factors:
+        return Finding.of("NO_STATIC_FACTORS")
+    factors = "; ".join(f"{factor.name}: {factor.value}" for factor in plan.static_factors)
+    return Finding.of("STATIC_FACTORS_ASSUMED", factors=factors)
 
 
 def _worse(spec: MeasureSpec, change: float) -> bool:
