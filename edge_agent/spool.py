@@ -62,6 +62,8 @@ class Spool(SpoolBatches):
         super().__init__(connection, key, limits, reserve, now_us)
         self._owed = Rows.empty()  # losses that the disk had no room to record yet
         self._db.execute(SQL["schema_files"])
+        if self._db.execute(SQL["has_file_read"]).fetchall():
+            self._db.executescript(SQL["adopt_file_read"])
         self._states = {index: PointState(*rest) for index, *rest in self._db.execute(SQL["select_states"])}
 
     # ---- points
@@ -128,7 +130,7 @@ class Spool(SpoolBatches):
             if filtered:
                 self._run("count_losses", dropped=0, filtered=filtered)
             if file is not None:
-                self._run("insert_file", sha256=file.sha256, read_us=self._now_us())
+                self._run("insert_file", source=file.source, sha256=file.sha256, read_us=self._now_us())
                 self._seal(Catalogue((), 0, (file,)), clock.unmeasured())
             if taken is not None:
                 self._db.execute(SQL["upsert_taken"], (taken.source, taken.subscription, taken.sequence))
@@ -138,9 +140,9 @@ class Spool(SpoolBatches):
         self._grow(len(pieces), len(rows), sum(len(data) for _, _, data in pieces))
         self.identity = replace(self.identity, filtered=self.identity.filtered + filtered)
 
-    def has_file(self, sha256: bytes) -> bool:
-        """Whether a file with this hash has been read."""
-        return bool(self._db.execute(SQL["select_file"], (sha256,)).fetchall())
+    def has_file(self, source: str, sha256: bytes) -> bool:
+        """Whether this source has read a file with this hash."""
+        return bool(self._db.execute(SQL["select_file"], {"source": source, "sha256": sha256}).fetchall())
 
     def admit_loss(self, rows: Rows) -> None:
         """Record rows that were refused because the spool is full: one growing gap for each point.

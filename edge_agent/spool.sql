@@ -139,15 +139,30 @@ SET key_id = :key_id, since_us = :since_us, change_epoch = :epoch, change_sequen
 SELECT count(*) FROM signing AS s JOIN batch AS b ON b.epoch = s.change_epoch AND b.sequence = s.change_sequence;
 
 -- name: schema_files
--- Files that were read, so that none is read twice, whatever its name. Not carried over from a broken spool: whoever
--- drops a file again after a loss must be heard.
-CREATE TABLE IF NOT EXISTS file_read (sha256 BLOB PRIMARY KEY, read_us INTEGER NOT NULL) STRICT;
+-- Files that were read, so that no source reads one twice, whatever its name. Not carried over from a broken spool:
+-- whoever drops a file again after a loss must be heard.
+CREATE TABLE IF NOT EXISTS file_taken (
+    source TEXT NOT NULL,            -- empty for what an earlier release has read: it counts for every source
+    sha256 BLOB NOT NULL,
+    read_us INTEGER NOT NULL,
+    PRIMARY KEY (source, sha256)
+) STRICT;
+
+-- name: has_file_read
+SELECT 1 FROM sqlite_schema WHERE name = 'file_read';
+
+-- name: adopt_file_read
+-- An earlier release did not say which source had read a file.
+BEGIN IMMEDIATE;
+INSERT INTO file_taken SELECT '', sha256, read_us FROM file_read;
+DROP TABLE file_read;
+COMMIT;
 
 -- name: select_file
-SELECT 1 FROM file_read WHERE sha256 = ?;
+SELECT 1 FROM file_taken WHERE source IN (:source, '') AND sha256 = :sha256;
 
 -- name: insert_file
-INSERT INTO file_read VALUES (:sha256, :read_us);
+INSERT INTO file_taken VALUES (:source, :sha256, :read_us);
 
 -- name: session_tables
 -- Made at every start, since a spool of an earlier release has none.

@@ -15,15 +15,18 @@ def check(name: str, source: CsvSourceConfig) -> list[PointCheck]:
     latest: dict[str, csvfile.Reading] = {}
     refused = []
     for path in waiting:
-        table = csvfile.read(files.contents(path), source)
-        refused += [files.told(path.name, problem) for problem in table.problems[:1]]
+        found = files.previewed(path, source)
+        if found is None:
+            continue
+        _, table = found
+        refused += [files.told(files.name_of(path), problem) for problem in table.problems[:1]]
         for one in table.readings if not table.problems else []:
             if one.point not in latest or one.time_us >= latest[one.point].time_us:
                 latest[one.point] = one
-    for point, found in checks.items():
-        found.problems += [f"would be refused: {problem}" for problem in refused]
+    for point, judged in checks.items():
+        judged.problems += [f"would be refused: {problem}" for problem in refused]
         if point in latest:
-            found.value = figure(latest[point].value)
+            judged.value = figure(latest[point].value)
         elif not refused:
-            found.notes.append(f"none of the {len(waiting)} files that wait in {source.files} has a value of it")
+            judged.notes.append(f"none of the {len(waiting)} files that wait in {source.files} has a value of it")
     return list(checks.values())

@@ -1,4 +1,4 @@
-"""Listens on a broker for a while and says of each MQTT point what came; nothing is acknowledged or answered."""
+"""Listens on a broker for a while, in a session of its own, and says what came of each MQTT point; answers nothing."""
 
 from __future__ import annotations
 
@@ -55,6 +55,7 @@ async def hear(name: str, source: MqttSourceConfig, device: str, wait_s: float) 
         while (left_s := until_s - time.monotonic()) > 0:
             event = await link.next_event(left_s)
             if isinstance(event, Message):
+                link.acknowledge(event)  # a broker sends no more while so many wait for it
                 for point, config in by_topic.get(event.topic, ()):
                     yield point, _read(event, config)
 

@@ -48,6 +48,7 @@ async def _births(link: MqttLink, points: Iterable[SparkplugPointConfig], wait_s
     while not wanted <= found.keys() and (left_s := until_s - time.monotonic()) > 0:
         event = await link.next_event(left_s)
         if isinstance(event, Message):
+            link.acknowledge(event)
             try:
                 topic, payload = sparkplug.read_topic(event.topic), sparkplug.decode(event.payload)
             except FormatError as err:

@@ -1,7 +1,7 @@
 """Listens for a while as the agent would and says what it heard; nothing is sent to the platform and nothing is taken.
 
-The servers' and brokers' sessions are of their own and end with the command, no message is acknowledged or receipted,
-and a file is read where it lies and stays there, so an agent that runs meanwhile, or later, misses nothing. Sparkplug
+The servers' and brokers' sessions are of their own and end with the command, no device gets a receipt, and a file is
+read where it lies and stays there, so an agent that runs meanwhile, or later, misses nothing. Sparkplug
 nodes are asked for their births, as check-config does, since nothing they say can be understood without one.
 
 Live values only: no history, and no gap records. `preview` shows what was heard as batches.
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -26,9 +27,11 @@ from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.config.sparkplug import SparkplugSourceConfig
 from edge_agent.mqtt_link import Message
 from edge_agent.mqtt_link import connected as broker_connected
-from edge_agent.sources import csvfile, files, sparkplug
+from edge_agent.sources import files, sparkplug
+from edge_agent.sources.opcua.connection import Connection
 from edge_agent.sources.opcua.datatypes import DataTypes
 from edge_agent.sources.opcua.decode import publication
+from edge_agent.sources.opcua.item import Item
 from edge_agent.sources.opcua.nodes import describe
 from verification.batch import ManualFile
 from verification.errors import FormatError, RetroProofError
@@ -101,24 +104,30 @@ async def _subscribe_to(config: EdgeConfig, source: OpcUaSourceConfig, seconds: 
     items = check_opcua.items_of(source)
     async with connected(source, config.device, config.certificates) as connection:
         await describe(connection.session, items, DataTypes(connection.session))
-        await check_opcua.subscribe(connection, [item for item in items if item.status.state != "error"])
-        names = {item.handle: item.name for item in items}
-        elements = {item.handle: item.element for item in items if item.element is not None}
-        until_s = time.monotonic() + seconds
-        acknowledged: list[tuple[int, int]] = []
-        while (left_s := until_s - time.monotonic()) > 0:
-            try:
-                async with asyncio.timeout(left_s):
-                    found = publication(await connection.publish(acknowledged), clock.now_us(), elements)
-            except TimeoutError:
-                break
-            acknowledged = [] if found.keep_alive else [(found.subscription, found.sequence)]
-            heard.live += [
-                Reading(names[handle], one.time_us, one.value, one.status) for handle, one in found.values.readings()
-            ]
+        usable = [item for item in items if item.status.state != "error"]
+        if usable:
+            await check_opcua.subscribe(connection, usable)
+            await _hear_items(connection, usable, seconds, heard)
     broken = [f"{item.name}: {item.status.message}" for item in items if item.status.state == "error"]
     if broken:
         raise RetroProofError("; ".join(broken))
+
+
+async def _hear_items(connection: Connection, items: Sequence[Item], seconds: float, heard: Heard) -> None:
+    names = {item.handle: item.name for item in items}
+    elements = {item.handle: item.element for item in items if item.element is not None}
+    until_s = time.monotonic() + seconds
+    acknowledged: list[tuple[int, int]] = []
+    while (left_s := until_s - time.monotonic()) > 0:
+        try:
+            async with asyncio.timeout(left_s):
+                found = publication(await connection.publish(acknowledged), clock.now_us(), elements)
+        except TimeoutError:
+            break
+        acknowledged = [] if found.keep_alive else [(found.subscription, found.sequence)]
+        heard.live += [
+            Reading(names[handle], one.time_us, one.value, one.status) for handle, one in found.values.readings()
+        ]
 
 
 async def _hear_nodes(
@@ -134,7 +143,10 @@ async def _hear_nodes(
         until_s = time.monotonic() + seconds
         while (left_s := until_s - time.monotonic()) > 0:
             for event in await link.events(left_s):
-                if isinstance(event, Message) and not event.retained:
+                if not isinstance(event, Message):
+                    continue
+                link.acknowledge(event)
+                if not event.retained:
                     try:
                         _, outcome = sparkplug.understood(nodes, event)
                     except FormatError as err:
@@ -160,13 +172,17 @@ async def _look_into(name: str, source: CsvSourceConfig, seconds: float, heard: 
     known: set[bytes] = set()
     for path, seen in sorted((await asyncio.to_thread(files.waiting, source)).items()):
         if before.get(path) != seen:
-            heard.troubles[f"{name}: {path.name} is still being written; it is taken once it stands still"] = None
+            heard.troubles[
+                f"{name}: {files.name_of(path)} is still being written; it is taken once it stands still"
+            ] = None
             continue
-        data = await asyncio.to_thread(files.contents, path)
-        table = await asyncio.to_thread(csvfile.read, data, source)
+        found = await asyncio.to_thread(files.previewed, path, source)
+        if found is None:
+            continue
+        data, table = found
         if table.problems:
-            heard.troubles[f"{name}: {files.told(path.name, table.problems[0])}"] = None
+            heard.troubles[f"{name}: {files.told(files.name_of(path), table.problems[0])}"] = None
         elif (sha256 := hashlib.sha256(data).digest()) not in known:
             known.add(sha256)
-            found = [Reading(*one, flags=RowFlag.MANUAL) for one in table.readings]
-            heard.files.append((files.statement(name, path, sha256, table), found))
+            readings = [Reading(*one, flags=RowFlag.MANUAL) for one in table.readings]
+            heard.files.append((files.statement(name, path, sha256, table), readings))

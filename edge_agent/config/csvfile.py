@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -10,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from edge_agent.config.base import KIND, Problems, Strict
 from edge_agent.config.point import PointConfig
+
+EVENING = datetime(2026, 3, 21, 20, 45, tzinfo=UTC)  # a time of which no part can be taken for another
 
 
 class CsvPointConfig(PointConfig, frozen=True, kw_only=True):
@@ -73,6 +76,16 @@ def source_problems(place: str, source: CsvSourceConfig) -> Problems:
             yield f"{place}.points.{name}.column", "name the column of the value"
 
 
+def shared_folder_problems(sources: Mapping[str, object]) -> Problems:
+    """Sources that would take each other's files away."""
+    owners: dict[tuple[Path, str], str] = {}
+    for name, source in sources.items():
+        if isinstance(source, CsvSourceConfig):
+            owner = owners.setdefault((Path(source.files).resolve(), source.pattern), name)
+            if owner != name:
+                yield f"sources.{name}.files", f"sources.{owner} takes these files away; name another folder or pattern"
+
+
 def _time_problems(place: str, source: CsvSourceConfig) -> Problems:
     if source.time_zone:
         try:
@@ -81,8 +94,13 @@ def _time_problems(place: str, source: CsvSourceConfig) -> Problems:
             yield f"{place}.time_zone", f"{source.time_zone!r} is no time zone; write for example Asia/Shanghai"
     if source.time_format:
         try:
-            datetime.strptime(datetime(2026, 3, 1, 8, tzinfo=UTC).strftime(source.time_format), source.time_format)  # noqa: DTZ007 - only whether it can be read
+            read_back = datetime.strptime(EVENING.strftime(source.time_format), source.time_format)  # noqa: DTZ007 - compared by its parts
         except ValueError as err:
             yield f"{place}.time_format", f"{source.time_format!r} cannot be read back ({err}); write such as %Y-%m-%d"
+        else:
+            if read_back.date() != EVENING.date() or read_back.hour not in (0, EVENING.hour):
+                read = f"reads {EVENING:%Y-%m-%d %H:%M} as {read_back:%Y-%m-%d %H:%M}"
+                mend = "have year, month and day in it, and %p beside %I"
+                yield f"{place}.time_format", f"{source.time_format!r} {read}; {mend}"
         if "%z" not in source.time_format and not source.time_zone:
             yield f"{place}.time_zone", "times of this format have no offset; name their zone, such as Asia/Shanghai"

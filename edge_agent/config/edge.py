@@ -9,6 +9,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edge_agent.config.base import Problems, Strict, is_loopback, with_absolute_paths
+from edge_agent.config.csvfile import shared_folder_problems
 from edge_agent.config.source import SourceConfig, source_problems, tell_kinds
 from edge_agent.config.uplink import BatchConfig, SpoolConfig, UplinkConfig, uplink_problems
 from edge_agent.identity.keystore import FileKeyStore, KeyStore
@@ -113,6 +114,7 @@ def _problems(config: EdgeConfig) -> Problems:
     yield from _metrics_problems(config.metrics)
     if not config.sources:
         yield "sources", "name at least one source"
+    yield from shared_folder_problems(config.sources)
     seen: dict[str, str] = {}
     for source_name, source in config.sources.items():
         place = f"sources.{source_name}"

@@ -46,8 +46,9 @@ def write_config(tmp_path, uplink_broker):
 class Gate:
     """A device of the plant that says the same again and again, and wants receipts."""
 
-    def __init__(self, broker, topic: str, payload: object) -> None:
+    def __init__(self, broker, topic: str, payload: object, every_s: float) -> None:
         self.receipts: list[bytes] = []
+        self._every_s = every_s
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.username_pw_set("gate", broker.password("gate"))
         self._client.on_message = lambda _c, _d, message: self.receipts.append(message.payload)
@@ -61,7 +62,7 @@ class Gate:
     def _speak(self, topic: str, payload: str) -> None:
         properties = Properties(PacketTypes.PUBLISH)
         properties.ResponseTopic, properties.CorrelationData = "badge/receipts", b"1"
-        while not self._stop.wait(0.1):
+        while not self._stop.wait(self._every_s):
             self._client.publish(topic, payload, qos=1, properties=properties)
 
     def close(self) -> None:
@@ -75,9 +76,9 @@ class Gate:
 def gate(plant_broker, tmp_path):
     made: list[Gate] = []
 
-    def speak(payload: object, **point: object) -> dict:
+    def speak(payload: object, every_s: float = 0.1, **point: object) -> dict:
         topic = f"badge/{tmp_path.name}"
-        made.append(Gate(plant_broker, topic, payload))
+        made.append(Gate(plant_broker, topic, payload, every_s))
         (tmp_path / "gate.password").write_text(plant_broker.password("edge"))
         (tmp_path / "gate.password").chmod(0o600)
         staff = {"topic": topic, "value": "value", "unit": "heads", "kind": "gauge"} | point

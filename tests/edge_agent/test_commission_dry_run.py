@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 
 import pytest
 import yaml
 
 from edge_agent.clock import now_us
+from edge_agent.sources import files
 from tests.edge_agent.commissioning import content, opcua
 from tests.edge_agent.odd_server import serving
 from tests.edge_agent.support import wait_for
@@ -110,3 +112,52 @@ def test_a_dry_run_names_file_line_and_column_of_what_would_be_refused(write_con
     assert "PROBLEM: office: april.csv, line 2, column '人数': not a number: '6O'" in done.output
     assert "staff = 62 heads" in done.output
     assert content(tmp_path) == before
+
+
+@pytest.mark.parametrize("version", [5, "3.1.1"])
+def test_a_dry_run_hears_a_busy_broker_to_the_end_and_sends_no_receipt(write_config, gate, version):
+    source = gate({"value": 12}, every_s=0.005) | {"version": version}
+    done = run("dry-run", "--config", write_config({"gate": source}), "--seconds", 3)
+    assert done.exit_code == 0, done.output
+    (heard,) = re.findall(r"(\d+) readings in 3 s", done.output)
+    assert int(heard) > 150  # a broker lets 100 messages wait for their acknowledgement, and others 20
+    assert gate.made[0].receipts == []
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError])
+def test_a_file_that_is_taken_away_or_cannot_be_read_meanwhile_ends_nothing(write_config, office, monkeypatch, error):
+    drop, source = office
+    (drop / "april.csv").write_bytes((drop / "march.csv").read_bytes().replace(b"-03-", b"-04-"))
+    path = write_config(source)
+    read = files.contents
+
+    def taken_away(path):
+        if path.name == "april.csv":
+            raise error(f"{path}: gone")
+        return read(path)
+
+    monkeypatch.setattr(files, "contents", taken_away)
+    done = run("dry-run", "--config", path, "--seconds", 1)
+    assert "2 readings in 1 s" in done.output, done.exception
+    checked = run("check-config", path, "--connect")
+    assert "62" in checked.output or "64" in checked.output, checked.exception
+    told = [line for shown in (done, checked) for line in shown.output.splitlines() if "april.csv: " in line]
+    assert len(told) == (2 if error is PermissionError else 0), told
+
+
+def test_two_folders_may_hold_the_same_file(write_config, office, tmp_path):
+    drop, source = office
+    (tmp_path / "yard").mkdir()
+    (tmp_path / "yard" / "march.csv").write_bytes((drop / "march.csv").read_bytes())
+    points = {"workers": source["office"]["points"]["staff"]}
+    path = write_config(source | {"yard": source["office"] | {"files": "yard", "points": points}})
+    done = run("dry-run", "--config", path, "--seconds", 1)
+    assert "4 readings in 1 s" in done.output, done.exception
+
+
+def test_a_server_none_of_whose_points_can_be_read_is_not_said_to_be_away(write_config, url):
+    path = write_config(opcua(url, recipe={"unit": "1", "kind": "state"}))
+    done = run("dry-run", "--config", path, "--seconds", 2)
+    assert "PROBLEM: line: recipe: " in done.output
+    assert "no session" not in done.output
+    assert done.exit_code == 1

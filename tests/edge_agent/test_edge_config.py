@@ -174,6 +174,8 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("sources/office", office(files="nowhere"), "mkdir -p"),
         ("sources/office", office(time_zone="Mars/Olympus"), "is no time zone"),
         ("sources/office", office(time_zone=""), "name their zone"),
+        ("sources/office", office(time_format="%H:%M"), "reads 2026-03-21 20:45 as 1900-01-01 20:45; have year, month"),
+        ("sources/office", office(time_format="%Y-%m-%d %I:%M"), "as 2026-03-21 08:45; have year, month and day in it"),
         ("sources/office", office(time=[]), "name the column of the time"),
         ("sources/office", office(delimiter=",,"), "write one character"),
         ("sources/office", office(pattern="../*.csv"), "without folders"),
@@ -286,6 +288,14 @@ def test_a_drop_folder_is_found_beside_the_configuration(folder):
     source = load_yaml(folder, changed("sources/office", office())).sources["office"]
     assert (Path(source.files), source.time_columns) == (folder, ("日期", "时间"))
     assert source.points["night"].address == "人数[班次=夜班]"
+
+
+def test_two_sources_do_not_take_each_other_s_files_away(folder):
+    sources = good()["sources"] | {"office": office(), "yard": office(points={"day": office()["points"]["night"]})}
+    with pytest.raises(ConfigError, match=r"sources.yard.files: sources.office takes these files away"):
+        load_yaml(folder, good() | {"sources": sources})
+    sources["yard"]["pattern"] = "yard-*.csv"
+    load_yaml(folder, good() | {"sources": sources})
 
 
 def test_every_way_has_its_files_beside_the_configuration(folder):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -12,9 +15,14 @@ import pytest
 
 from edge_agent.config.csvfile import CsvPointConfig, CsvSourceConfig
 from edge_agent.sources import csvfile
+from edge_agent.sources import files as files_module
+from edge_agent.sources.files import FileSource
+from edge_agent.spool import Spool
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
-from edge_agent.status import SourceStatus
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import PointStatus, SourceStatus
+from tests.edge_agent.spools import KEY
 from tests.edge_agent.support import AgentProcess, wait_for
 from verification.batch import Catalogue, ManualFile
 from verification.model import Point, PointKind, RowFlag, Rows
@@ -215,3 +223,137 @@ def test_what_is_still_being_written_or_not_meant_is_left_alone(agent):
     wait_for(lambda: files(agent, "done") == ["roster.csv"], "the one file")
     assert (agent.folder / "edge.key").exists()
     assert files(agent, "refused") == []
+
+
+def test_a_file_whose_name_is_no_text_is_read_and_named_by_what_can_be_read_of_it(agent):
+    agent.start()
+    for name, text in (("三月.csv", roster(1, 5)), ("四月.csv", "日期,班次,人数\n2026-04-01,早班,6O\n")):
+        path = bytes(agent.folder / "drop") + b"/" + name.encode("gbk")  # as an archive from an older Windows unpacks
+        Path(os.fsdecode(path)).write_text(text, "utf-8")
+    wait_for(lambda: len(agent.ingest.rows()) == 2, "its rows")
+    wait_for(lambda: len(files(agent, "refused")) == 2, "the bad one is set aside")
+    (statement,) = [p.files[0] for p in agent.ingest.payloads() if isinstance(p, Catalogue) and p.files]
+    assert statement.name == "\\xc8\\xfd\\xd4\\xc2.csv"
+    wait_for(lambda: "\\xd4\\xc2.csv, line 2" in office(agent).message, "the status says what is wrong")
+
+
+@pytest.fixture
+def watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FileSource]]:
+    """Makes sources in this process, each with a folder `drop` of its own to look into."""
+    monkeypatch.setattr(files_module, "LOOK_EVERY_S", 0.01)
+    spool = SpoolThread(lambda: open_spool(tmp_path / "spool.sqlite", "device-1", KEY, Limits()))
+
+    def make(name: str = "office", **changes: object) -> FileSource:
+        folder = tmp_path / name / "drop"
+        folder.mkdir(parents=True)
+        config = layout(files=str(folder), **changes)
+        points = [Point(f"{name}.{key}", one.address, one.unit, one.kind) for key, one in config.points.items()]
+        indices = asyncio.run(spool.call(Spool.catalogue, points))
+        return FileSource(
+            name,
+            config,
+            {key: indices[f"{name}.{key}"] for key in config.points},
+            spool,
+            SourceStatus("files", str(folder), {key: PointStatus(one.address) for key, one in config.points.items()}),
+        )
+
+    yield make
+    spool.close()
+
+
+def look(source: FileSource, *, times: int = 2) -> None:
+    """A file must stand still from one look to the next to be taken."""
+
+    async def looks() -> None:
+        for _ in range(times):
+            await source._look()
+
+    asyncio.run(looks())
+
+
+def kept(source: FileSource) -> int:
+    return asyncio.run(source._spool.call(Spool.depth)).open_rows
+
+
+def test_a_file_that_cannot_be_read_keeps_no_other_waiting(watch, monkeypatch):
+    source = watch()
+    (source._folder / "a.csv").write_text(roster(1, 5), "utf-8")
+    (source._folder / "b.csv").write_text(roster(2, 6), "utf-8")
+    read = files_module.contents
+
+    def held_open(path: Path) -> bytes:
+        if path.name == "a.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(files_module, "contents", held_open)
+    look(source)
+    assert kept(source) == 2
+    assert "a.csv: [Errno 13] Permission denied" in source._status.message
+    assert "is it open elsewhere, may the agent read and move it?" in source._status.message
+    monkeypatch.setattr(files_module, "contents", read)
+    look(source)
+    assert (kept(source), source._status.message) == (4, "")
+
+
+def test_a_file_that_somebody_begins_to_write_again_while_it_is_read_is_read_once_it_is_whole(watch, monkeypatch):
+    source = watch()
+    path = source._folder / "a.csv"
+    path.write_text(roster(1, 5), "utf-8")
+    read = files_module.contents
+
+    def half(path: Path) -> bytes:
+        path.write_text(roster(1, 50)[:40], "utf-8")
+        return read(path)
+
+    monkeypatch.setattr(files_module, "contents", half)
+    look(source)
+    assert (kept(source), path.exists()) == (0, True)
+    monkeypatch.setattr(files_module, "contents", read)
+    path.write_text(roster(1, 50), "utf-8")
+    look(source)
+    assert (kept(source), path.exists()) == (2, False)
+
+
+def test_two_sources_read_a_file_of_the_same_content_each_for_its_own_points(watch):
+    sources = [watch(), watch("yard")]
+    for source in sources:
+        (source._folder / "march.csv").write_text(ROSTER, "utf-8")
+        look(source)
+    assert kept(sources[0]) == 4
+    assert [source._status.doubles for source in sources] == [0, 0]
+
+
+def test_what_an_earlier_release_has_read_is_not_read_again(watch):
+    source = watch()
+    (source._folder / "march.csv").write_text(ROSTER, "utf-8")
+    sha256 = hashlib.sha256(ROSTER.encode()).digest()
+
+    def as_before(spool: Spool) -> None:
+        spool._db.execute("DROP TABLE file_taken")
+        spool._db.execute("CREATE TABLE file_read (sha256 BLOB PRIMARY KEY, read_us INTEGER NOT NULL) STRICT")
+        spool._db.execute("INSERT INTO file_read VALUES (?, 1)", (sha256,))
+        Spool.__init__(spool, spool._db, KEY, Limits(), spool._reserve)
+
+    asyncio.run(source._spool.call(as_before))
+    look(source)
+    assert (kept(source), source._status.doubles) == (0, 1)
+    assert (source._folder / "done" / "march.csv").exists()
+
+
+def test_a_folder_that_is_gone_is_said_and_used_again_once_it_is_back(watch):
+    source = watch()
+    source._folder.rename(source._folder.with_name("away"))
+
+    async def run_for_a_moment() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await source.run()
+
+    asyncio.run(run_for_a_moment())
+    assert source._status.state == "disconnected"
+    assert "is the folder there" in source._status.message
+    source._folder.with_name("away").rename(source._folder)
+    (source._folder / "march.csv").write_text(ROSTER, "utf-8")
+    asyncio.run(run_for_a_moment())
+    assert (source._status.state, source._status.message, kept(source)) == ("connected", "", 2)
