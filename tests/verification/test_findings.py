@@ -173,6 +173,11 @@ AS_RELEASED: list[tuple[str, dict[str, int | str], str, str]] = [
         "The bill grid cannot be compared with ac_energy: its period is not one of whole, metered intervals.",
         "账单 grid 无法与测点 ac_energy 比较：其期间不是完整且有读数的时段。",
     ),
+    (
+        "NOISE_GREW", {"times": "2.00"},
+        "The window that the model is projected on scatters 2.00 times as much about a model of its own as the",
+        "模型推算所用期间围绕自身模型的波动是拟合期间的 2.00 倍",
+    ),
 ]  # fmt: skip
 
 

@@ -111,7 +111,10 @@ def primary_with_noise(spec: ModelSpec, case: Case) -> tuple[Primary | Finding, 
     if not grown:
         return primary, case, []
     case = dataclasses.replace(case, own_noise=frozenset(grown))
-    return primary_answer(spec, case), case, [Finding.of("NOISE_GREW", times=f"{each:.2f}") for each in grown.values()]
+    findings = [
+        Finding.of("NOISE_GREW", where=f"in_{window}", times=f"{factor:.2f}") for window, factor in grown.items()
+    ]
+    return primary_answer(spec, case), case, findings
 
 
 def grown_noise(primary: Primary, case: Case, projection: Projection) -> float | None:

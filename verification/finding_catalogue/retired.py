@@ -96,4 +96,12 @@ EARLIER = {
         "Recover the missing readings, or give a bill whose period ends with an interval.",
         "补齐缺失读数，或提供与时段边界一致的账单。",
     ),
+    "NOISE_GREW": Entry(
+        "info", None,
+        "The window that the model is projected on scatters {times} times as much about a model of its own as the "
+        "window that it was fitted to; it brings its own noise, so that the uncertainty is larger.",
+        "模型推算所用期间围绕自身模型的波动是拟合期间的 {times} 倍；不确定度按其自身波动计算，因而更大。",
+        "Find out what made the line less steady.",
+        "查明产线波动加大的原因。",
+    ),
 }  # fmt: skip

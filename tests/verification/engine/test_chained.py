@@ -115,6 +115,8 @@ def test_each_window_that_errs_more_brings_its_own_noise():
     assert isinstance(primary, Primary)
     assert ([finding.code for finding in findings], judged.own_noise) == (["NOISE_GREW"], {"reporting"})
     assert list(spreads_of(primary.estimate.shares, 0.95)) == ["model:intermediate", "model:reporting"]
+    _, _, both = primary_with_noise(OLS, chain(5, noise=(150e3, 44e3, 150e3)))
+    assert [finding.data["where"] for finding in both] == ["in_baseline", "in_reporting"]
     steady, _, none = primary_with_noise(OLS, chain(5))
     assert isinstance(steady, Primary)
     assert none == []
