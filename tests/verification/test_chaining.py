@@ -100,7 +100,7 @@ def test_the_result_states_the_window_and_the_links_and_all_of_it_adds_up():
     steps = {row.step: Decimal(row.value) for row in measure.bridge}
     assert sum(value for step, value in steps.items() if step != "verified") == steps["verified"] == delta
     assert [row.window for row in measure.rows] == ["baseline"] * DAYS + ["intermediate"] * DAYS + ["reporting"] * DAYS
-    assert measure.model.n == DAYS
+    assert (measure.model.n, measure.model.fitted) == (DAYS, "intermediate")
     assert {row.case.split(":")[1] for row in measure.sensitivity if row.case.startswith("without")} == set(
         measure.windows
     )

@@ -155,5 +155,5 @@ def test_the_bytes_are_the_same_on_every_machine():
     result = msgspec.structs.replace(verify(SHORT, DIGEST, readings), plan_digest="", engine_version="")
     assert result.verdict.state == "met"
     assert hashlib.sha256(result.to_json()).hexdigest() == (
-        "2e7226e9019f647bc85c634c212273779ff56df0d01cf885fa36e440b54083b8"
+        "6255684857dbdbed1f83ce4333cff29bce7f45c9e17d6d84ebe3a866c80d7162"
     )

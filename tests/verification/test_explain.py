@@ -179,6 +179,13 @@ def test_a_backcast_is_repeated_from_the_rows_of_the_baseline():
     assert re.search(rf"divided by \S+ t = {effect.delta[:5]}", told)
 
 
+def test_a_backcast_of_no_change_is_repeated_from_the_rows_of_the_baseline_too():
+    """The rows of the reporting period, to which its model was fitted, add up to nothing as well."""
+    told = explain(verify(changed(PLAN, method="backcast"), "0" * 64, line(PLAN, effect=0.0, noise_sd=0.0)))
+    assert "of the baseline, modelled" in told
+    assert "less modelled" not in told
+
+
 def test_a_normalised_change_is_said_not_to_be_a_sum_of_the_rows():
     told = explain(with_outdoor(Model("ols", ["metal_tapped"]), "normalised"))
     assert "standard conditions" in told

@@ -161,6 +161,26 @@ def test_a_model_of_one_driver_is_drawn_over_it_and_dashed_beyond_what_it_saw():
     assert MEASURE.model is not None
 
 
+@pytest.mark.parametrize(
+    ("method", "fitted"), [("avoided", "baseline"), ("backcast", "reporting"), ("normalised", "baseline")]
+)
+def test_the_line_is_solid_over_the_window_that_the_model_was_fitted_to(method: str, fitted: str):
+    days = np.arange((PLAN.reporting.end - PLAN.baseline.start).days)
+    narrow, wide = 656 + 10 * np.sin(1.7 * days), 656 + 60 * np.sin(1.7 * days)
+    after = days >= (PLAN.baseline.end - PLAN.baseline.start).days
+    tons = np.where(after == (fitted == "reporting"), narrow, wide)
+    measure = only(verify(changed(PLAN, method=method), "0" * 64, line(PLAN, output_t=tons)))
+    assert measure.model.fitted == fitted
+    drawing = drawings(measure, Words("en", REPORT))["scatter"][0]
+    fit, before, beyond = [
+        (float(one.get("x1")), float(one.get("x2")))
+        for one in ET.fromstring(drawing).iter(f"{SVG}line")  # noqa: S314 - our own
+        if one.get("class") in ("fit", "expected") and one.get("x1") != "0"  # not the samples in the legend
+    ]
+    assert before[0] < before[1] == fit[0] < fit[1] == beyond[0] < beyond[1]
+    assert (fit[1] - fit[0]) / (beyond[1] - before[0]) == pytest.approx(10 / 60, rel=0.02)
+
+
 def test_a_result_without_a_figure_still_shows_its_coverage_and_no_bridge():
     readings = {
         name: series.take(series.time_us < micros(PLAN, PLAN.baseline.end)) for name, series in line(PLAN).items()

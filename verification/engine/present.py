@@ -207,6 +207,7 @@ def model_statistics(spec: MeasureSpec, analysis: Analysis) -> ModelStatistics:
         rho_bias_corrected=fixed(noise.rho_mean, 6),
         n_effective=fixed(noise.effective, 3),
         condition_number=significant(fit.condition, 6),
+        fitted=analysis.case.fitted_name,
     )
 
 

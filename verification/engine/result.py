@@ -116,7 +116,9 @@ class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The baseline model and its fit. Conventions are in the fields' names and in docs/reference/result.md."""
+    """The baseline model and its fit. Conventions are in the fields' names and in docs/reference/result.md. `fitted` is
+    the window that the model was fitted to, which results of earlier releases do not state.
+    """
 
     kind: str
     n: int
@@ -135,6 +137,7 @@ class ModelStatistics(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rho_bias_corrected: Decimals
     n_effective: Decimals
     condition_number: Decimals
+    fitted: WindowName | None = None
 
 
 class BudgetRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -356,6 +359,11 @@ class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The totals of each window by name, in order of time."""
         between: dict[WindowName, WindowTotals] = {"intermediate": self.chain.intermediate} if self.chain else {}
         return {"baseline": self.baseline, **between, "reporting": self.reporting}
+
+    @property
+    def fitted(self) -> WindowName:
+        """The window that the model was fitted to, where the result does not state it by whether there is a chain."""
+        return (self.model and self.model.fitted) or ("intermediate" if self.chain else "baseline")
 
 
 class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

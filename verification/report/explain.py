@@ -263,18 +263,14 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
 
 
 def _sums(measure: MeasureResult, delta: str, t: Words) -> Iterator[str]:
-    """The change again from the rows: metered less modelled of the reporting period, of a backcast modelled less
-    metered of the baseline, of a chain both; without adjustments. Where none is the change, as of a normalised one, the
-    explanation says so.
+    """The change again from the rows of each window that the model is projected on: metered less modelled of the
+    reporting period, modelled less metered of the baseline; without adjustments. Where that is not the change, as of a
+    normalised one, the explanation says so.
     """
-    ends: tuple[WindowName, WindowName] = ("baseline", "reporting")
-    if measure.chain and measure.chain.links:
-        links = zip(ends, measure.chain.links, strict=True)
-        found = [_sum_over(measure, window, link.delta, t) for window, link in links]
-    else:
-        tried = (_sum_over(measure, window, delta, t) for window in reversed(ends))
-        found = [next(filter(None, tried), [])]
-    if all(found):
+    projected = [window for window in measure.windows if window != measure.fitted]
+    changes = [link.delta for link in measure.chain.links] if measure.chain else [delta]
+    found = [_sum_over(measure, window, change, t) for window, change in zip(projected, changes, strict=False)]
+    if found and all(found):
         yield from itertools.chain.from_iterable(found)
     else:
         yield t("not_divided", delta=delta, unit=change_unit(measure, t))

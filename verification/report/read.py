@@ -30,6 +30,7 @@ def subject_of(measure: MeasureResult, t: Words) -> Subject:
         change_unit=change_unit(measure, t),
         numerator_unit=metric.numerator_unit,
         spans=tuple(_span(name, totals, t) for name, totals in measure.windows.items()),
+        fitted=measure.fitted,
         intervals=tuple(_intervals(measure)),
         spread=float(model.residual_sd) * float(factor) if model and factor else None,
         driver_name=model.coefficients[1].name if model and line else None,

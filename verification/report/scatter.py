@@ -34,7 +34,7 @@ def scatter(subject: Subject, t: Words, frame: Frame, element_id: str) -> Drawin
         for window in (span.name for span in subject.spans)
     }
     everything = [pair for pairs in points.values() for pair in pairs]
-    fitted = points.get("intermediate") or points["baseline"]
+    fitted = points.get(subject.fitted)
     if not fitted or len({x for x, _ in everything}) < 2:  # noqa: PLR2004 - a line needs two places
         return None
     low, high = min(x for x, _ in everything), max(x for x, _ in everything)

@@ -88,6 +88,7 @@ class Subject:
     change_unit: str
     numerator_unit: str
     spans: tuple[Span, ...]  # the windows, in order of time
+    fitted: WindowName  # the one that the model was fitted to
     intervals: tuple[Interval, ...]
     spread: float | None
     driver_name: str | None
