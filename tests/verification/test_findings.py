@@ -6,7 +6,7 @@ import re
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from verification.finding_catalogue import CATALOGUE, EARLIER, Entry, Language
@@ -126,6 +126,7 @@ def test_every_code_reads_with_no_data_and_with_hostile_data(code: str):
         assert_no_longer_than_its_data(finding)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_a_stranger_writes_into_a_finding_stands_in_its_text_as_it_is(data: st.DataObject):
     code = data.draw(st.sampled_from(sorted(CATALOGUE)))
