@@ -16,8 +16,9 @@ import pytest
 
 from deploy.line import Line
 from tests.integration.conftest import LIVE_READINGS, flow, produced, settle, stored, wait_for
+from tests.support.counts import count_from
 
-KILLS = int(os.environ.get("RETROPROOF_SOAK_KILLS", "6"))
+KILLS = count_from("RETROPROOF_SOAK_KILLS", 6)
 SEED = int(os.environ.get("RETROPROOF_SOAK_SEED", time.time_ns() % 1_000_000_000))
 SETTLE_EVERY = 50  # kills after which all is counted, so that a loss is noticed near its cause
 SECONDS_PER_KILL = 30  # far more than one takes; a hang ends the run

@@ -6,13 +6,13 @@ More seeds: RETROPROOF_DAMAGE_SEEDS=2000 pytest tests/verification/test_damage.p
 
 from __future__ import annotations
 
-import os
 import re
 
 import msgspec
 import numpy as np
 import pytest
 
+from tests.support.counts import count_from
 from tests.verification.damage import damaged_readings, damaged_text
 from tests.verification.lines import PLAN_BYTES, PLAN_FILE, line, short_plan
 from verification.engine.result import MeasureResult, Result
@@ -25,7 +25,7 @@ from verification.plan.shape import Shift
 from verification.quality.points import needed_points, reading_spans
 from verification.series.columns import Series
 
-SEEDS = int(os.environ.get("RETROPROOF_DAMAGE_SEEDS", "60"))
+SEEDS = count_from("RETROPROOF_DAMAGE_SEEDS", 60)
 WHOLE_PLAN = f"""{PLAN_BYTES.decode()}
 run_state: {{point: line_state, gate: true}}
 blanking: {{start: 2026-06-29, end: 2026-07-09}}

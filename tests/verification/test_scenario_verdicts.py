@@ -6,7 +6,6 @@ often each expected finding appeared.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from importlib import resources
 from pathlib import Path
@@ -15,10 +14,11 @@ import pytest
 import yaml
 
 from simulators.scenarios import scenario, scenarios
+from tests.support.counts import count_from
 from tests.verification.scenarios import judged, judged_from_a_table
 
 FAR_OFF = 2.0  # in U: an honest 95 % interval misses one truth in twenty, but hardly ever by as much
-SEEDS = range(1, 1 + int(os.environ.get("RETROPROOF_SEEDS", "5")))
+SEEDS = range(1, 1 + count_from("RETROPROOF_SEEDS", 5))
 IN_THE_READINGS = sorted(
     name for name, each in scenarios().items() if each.group != "plants" and each.tale == "honest" and each.link is None
 )
