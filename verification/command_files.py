@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 import math
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,7 +71,7 @@ def progress(path: Path, steps: int) -> Iterator[Advance]:
     """What to call after each of `steps` of the work on the table at `path`, the first of which are to read it: a bar
     on a terminal, elsewhere a line for reading and one for computing; of a small table nothing is said.
     """
-    size = path.stat().st_size if path.is_file() else 0
+    size = _size_of(path)
     if size < LONG_WORK_BYTES:
         yield untold
     elif not sys.stderr.isatty():
@@ -78,6 +79,15 @@ def progress(path: Path, steps: int) -> Iterator[Advance]:
     else:
         with click.progressbar(length=steps, label=f"{path.name}, {size >> 20} MB", file=sys.stderr) as bar:
             yield functools.partial(bar.update, 1)
+
+
+def _size_of(path: Path) -> int:
+    """The bytes of a file; 0 of what is none or cannot be looked at, as who reads it will say."""
+    try:
+        about = path.stat()
+    except OSError:
+        return 0
+    return about.st_size if stat.S_ISREG(about.st_mode) else 0
 
 
 def _in_lines(about: str) -> Advance:
@@ -113,9 +123,12 @@ def read_file(path: Path, limit: int) -> bytes:
         raise UnusableFileError(f"{path}: cannot be read: {err.strerror or err}") from err
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write all of `content`."""
+def write_file(path: Path, content: bytes, *, new: bool = False) -> None:
+    """Write all of `content`; a `new` file must not be there yet."""
     try:
-        path.write_bytes(content)
+        with path.open("xb" if new else "wb") as file:
+            file.write(content)
+    except FileExistsError as err:
+        raise UnusableFileError(f"{path}: is there already; choose another name") from err
     except OSError as err:
         raise UnusableFileError(f"{path}: cannot be written: {err.strerror or err}") from err

@@ -120,10 +120,8 @@ def init(metric: str, out: Path | None, start: dt.datetime | None, project: str)
         raise UnusableFileError(str(err)) from err
     if out is None:
         click.echo(text, nl=False)
-    elif out.exists():
-        raise UnusableFileError(f"{out}: is there already; choose another name")
     else:
-        write_file(out, text.encode())
+        write_file(out, text.encode(), new=True)
 
 
 @plan.command()

@@ -229,3 +229,24 @@ def test_links_that_lead_in_a_circle_are_no_package(told, tmp_path: Path):
     code, printed = told("check", circle)
     assert code == EXIT_USAGE
     assert "cannot be read" in printed
+
+
+TOO_LONG = f"{'x' * 300}.csv"  # a name that no file system takes
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("verify", PLAN_FILE, "--readings", TOO_LONG),
+        ("verify", TOO_LONG, "--readings", TOO_LONG),
+        ("plan", "check", PLAN_FILE, "--readings", TOO_LONG),
+        ("plan", "power", PLAN_FILE, "--readings", TOO_LONG),
+        ("plan", "init", "energy_per_ton", "--out", TOO_LONG),
+        ("check", TOO_LONG),
+    ],
+)
+def test_a_name_that_cannot_even_be_looked_at_is_told_as_what_it_is(told, arguments: tuple[object, ...]):
+    code, printed = told(*arguments)
+    assert code == EXIT_USAGE
+    done = "written" if "--out" in arguments else "read"
+    assert printed.endswith(f"Error: {TOO_LONG}: cannot be {done}: File name too long\n")
