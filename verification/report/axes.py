@@ -12,8 +12,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from verification.plan.shape import WindowName
 from verification.report.numbers import tick_text
-from verification.report.subject import Span, Subject, WindowName, days_of
+from verification.report.subject import Span, Subject, days_of
 from verification.report.svg import Drawing, Scale, element, fitted, group, join, label, line, text_width, ticks
 from verification.report.words import Words
 

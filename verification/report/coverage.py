@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from verification.plan.shape import WindowName
 from verification.report.axes import Frame, drawing
-from verification.report.subject import Interval, Subject, WindowName
+from verification.report.subject import Interval, Subject
 from verification.report.svg import Drawing, element, group, label, line, text_width
 from verification.report.words import Words
 

@@ -9,8 +9,9 @@ from verification.engine.result import BridgeRow, BudgetRow, IntervalRow, Measur
 from verification.engine.rounding import round_to_sum, short, significant
 from verification.findings import POINTS, unit_of_change
 from verification.metrics.catalogue import catalogue
+from verification.plan.shape import WindowName
 from verification.report.numbers import number
-from verification.report.subject import Amount, Interval, Span, Subject, WindowName
+from verification.report.subject import Amount, Interval, Span, Subject
 from verification.report.words import Words
 from verification.units import scale_factor
 

@@ -10,9 +10,9 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
 
-WindowName = Literal["baseline", "intermediate", "reporting"]
+from verification.plan.shape import WindowName
+
 MAX_MARKS = 1200  # more marks than this on one drawing are a smear, and a file too large to send
 
 
