@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from pathlib import Path
 
 import msgspec
@@ -54,16 +55,27 @@ def test_one_signed_by_its_owner_is_applied():
     assert (total, finding.code) == (-1_000_000, "ADJUSTMENT_APPLIED")
 
 
-def test_what_is_signed_can_be_made_again_from_the_reference():
+@pytest.mark.parametrize(
+    ("intermediate", "stated"),
+    [
+        (None, ""),
+        (
+            Window(dt.date(2026, 6, 29), dt.date(2026, 7, 9)),
+            '"intermediate":{"end":"2026-07-09","start":"2026-06-29"},',
+        ),
+    ],
+)
+def test_what_is_signed_can_be_made_again_from_the_reference(intermediate: Window | None, stated: str):
     title = '{"en":"a new fan","zh":"新风机"}'
     payload = (
         f'{{"adjustment":{{"cause":{title},"formula":"","id":"new-fan","measure":"energy","owner":"works engineer",'
         '"uncertainty":"0.1","unit":"kWh","value":"-1000000"},"baseline":{"end":"2026-06-29","start":"2026-03-01"},'
-        '"project":"hengkang-potline","reporting":{"end":"2026-11-06","start":"2026-07-09"}}'
+        f'{stated}"project":"hengkang-potline","reporting":{{"end":"2026-11-06","start":"2026-07-09"}}}}'
     ).encode()
     kind = b"application/vnd.retroproof.adjustment+json"
     message = b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-    KEY.public_key().verify(base64.b64decode(SIGNED.signature), message)
+    signature = sign(changed(DRAFT, intermediate=intermediate), "new-fan", KEY)
+    KEY.public_key().verify(base64.b64decode(signature), message)
 
 
 @pytest.mark.parametrize(
