@@ -364,6 +364,63 @@ def test_a_bill_that_disagrees_withdraws_one_measure_and_the_check_follows_the_e
     assert "verdict met on metal" in report.text()
 
 
+def as_by_an_engine_that_withdrew_every_measure(files: dict[str, bytes], **changes: object) -> dict[str, bytes]:
+    """The package as earlier engines made it: one finding about the readings of a point left no measure a number."""
+    result = strictjson.read(files[package.RESULT])
+    shown = {"point": "ac_energy", "count": 3, "first": "2026-03-05", "factor": "1000"}
+    unit_changed = {"code": "UNIT_CHANGED", "severity": "error", "data": shown}
+    result["findings"].append(unit_changed)
+    result["verdict"] = {"state": "invalid_data", "reasons": [unit_changed]}
+    for measure in result["measures"]:
+        measure |= {"effect": None, "model": None, "claim": None, "bridge": [], "budget": [], "findings": []}
+        measure["verdict"] |= result["verdict"]
+    result["measures"][-1]["verdict"] |= changes
+    return forged({package.RESULT: strictjson.encode(result)}, of=files)
+
+
+def test_a_verdict_by_the_rule_of_an_earlier_engine_is_open_and_says_why() -> None:
+    report = check(as_by_an_engine_that_withdrew_every_measure(World(plan=PLAN_OF_SEVERAL).build()))
+    assert codes(report, Axis.CLAIM) == ["OTHER_RULES"]
+    assert "the verdict invalid_data on metal does not follow from its findings by the rules of this engine" in (
+        report.text()
+    )
+    assert "verdict invalid_data on energy" in report.text(), "which this engine withdraws, too"
+
+
+@pytest.mark.parametrize("state", ["met", "not_met"])
+def test_without_a_number_no_rule_of_any_engine_keeps_or_breaks_a_limit(state: str) -> None:
+    report = check(as_by_an_engine_that_withdrew_every_measure(World(plan=PLAN_OF_SEVERAL).build(), state=state))
+    assert codes(report, Axis.CLAIM)[0] == "RESULT_DISAGREES"
+    assert "measures.metal.effect is None, but should be a change, or a finding" in report.text()
+
+
+def test_a_withdrawn_verdict_for_another_reason_than_any_rule_gives_is_refuted() -> None:
+    files = World(plan=PLAN_OF_SEVERAL).build()
+    report = check(as_by_an_engine_that_withdrew_every_measure(files, reasons=[]))
+    assert outcomes(report)[Axis.CLAIM] is REFUTED
+
+
+def test_a_change_that_is_left_out_is_open_where_the_result_says_why_in_words_that_this_engine_does_not_know() -> None:
+    content = strictjson.read(good_package()[package.RESULT])
+    unknown = {"code": "FROM_THE_FUTURE", "severity": "error", "data": {}}
+    withdrawn = {"state": "inconclusive", "reasons": [unknown]}
+    content |= {"findings": [unknown], "verdict": withdrawn}
+    content["measures"][0] |= {"effect": None, "verdict": content["measures"][0]["verdict"] | withdrawn}
+    report = check(forged({package.RESULT: strictjson.encode(content)}))
+    assert codes(report, Axis.CLAIM) == ["OTHER_RULES"]
+
+
+@pytest.mark.parametrize("field", ["level", "level_expanded_uncertainty"])
+@pytest.mark.parametrize("value", ["1E+99999999", "NaN", "", "9" * 400])
+def test_no_figure_of_a_limit_asks_for_gigabytes_of_digits(field: str, value: str) -> None:
+    files = World(plan=PLAN_OF_SEVERAL).build()
+    content = strictjson.read(files[package.RESULT])
+    content["measures"][-1]["effect"] |= {"level_expanded_uncertainty": "0", field: value}
+    report = check(forged({package.RESULT: strictjson.encode(content)}, of=files))
+    assert codes(report, Axis.CLAIM) == ["UNREADABLE"]
+    assert "not a decimal number" in report.text()
+
+
 PLAN_WITH_SO2 = PLAN.replace(b"meters:", b"  so2: {kind: gauge, unit: mg/m3, cadence_s: 21600}\nmeters:", 1)
 
 

@@ -12,6 +12,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from typing import get_args
 
 from verification.engine.result import Effect, MeasureResult
 from verification.engine.rounding import fixed, reported, short
@@ -20,7 +21,7 @@ from verification.evidence import package
 from verification.evidence.check_evidence import Evidence, UnusableError
 from verification.evidence.check_report import Reason
 from verification.evidence.deliveries import Reading, is_locked, utc_text
-from verification.findings import Finding
+from verification.findings import Finding, Outcome
 from verification.model import PointKind
 from verification.plan import EDGE_TOLERANCE_US, Plan, plan_digest
 from verification.plan.edges import span_us
@@ -39,8 +40,12 @@ def check_claim(evidence: Evidence) -> Iterator[Reason]:
     try:
         yield from _check_against_plan(evidence)
         yield from _check_verdict(evidence)
-    except (InvalidOperation, ValueError) as err:
-        raise UnusableError(Reason("UNREADABLE", package.RESULT, {"detail": f"not a decimal number: {err}"})) from err
+    except InvalidOperation as err:  # more digits than decimals are computed with
+        raise UnusableError(
+            Reason("UNREADABLE", package.RESULT, {"detail": "its numbers have too many digits"})
+        ) from err
+    except ValueError as err:
+        raise UnusableError(Reason("UNREADABLE", package.RESULT, {"detail": str(err)})) from err
     yield from _check_order(evidence)
     yield from _check_escrow(evidence)
 
@@ -121,15 +126,9 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
     effect, stated = measure.effect, measure.verdict
     _unit, field = measure.metric.unit, f"measures.{measure.name}"
     # Every number is looked at before it is used: see _decimal.
-    delta, expanded = (
-        (_decimal(effect.delta), _decimal(effect.expanded_uncertainty)) if effect else (Decimal(0), Decimal(0))
-    )
+    delta, expanded = _figures(effect) if effect else (Decimal(0), Decimal(0))
     limit = short(_decimal(stated.limit.value))
-    due = decide(effect, stated.limit, [*_of_the_whole(evidence, measure), *measure.findings])
-    if due.state != stated.state:
-        yield _disagrees(f"{field}.verdict.state", stated.state, due.state)
-    elif due != stated:
-        yield _disagrees(f"{field}.verdict.reasons", _codes(stated.reasons), _codes(due.reasons))
+    yield from _check_decision(evidence, measure)
     shown = f"{effect.reported_delta} ± {effect.reported_uncertainty}" if effect else "-"
     yield _verdict_note(measure, effect, limit)
     if effect is None:
@@ -141,6 +140,32 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
         yield _disagrees(f"{field}.bridge", " + ".join(map(str, steps[:-1])), str(delta))
     yield from _check_budget(measure, effect)
     yield from _check_stated_claim(evidence.plan, measure, effect)
+
+
+def _check_decision(evidence: Evidence, measure: MeasureResult) -> Iterator[Reason]:
+    """The verdict again, from the change and the findings that bear on the measure.
+
+    A measure without a change may have been withdrawn by the rules of another engine: earlier ones let every finding
+    of the whole withdraw every measure, one to come may know findings that this one does not. That refutes nothing.
+    """
+    effect, stated, field = measure.effect, measure.verdict, f"measures.{measure.name}"
+    every = [*evidence.result.findings, *measure.findings]
+    bearing = [*_of_the_whole(evidence, measure), *measure.findings]
+    other_rules = Reason("OTHER_RULES", package.RESULT, {"measure": measure.name, "state": stated.state})
+    if effect is None and not any(finding.blocks for finding in bearing):
+        withdrawn = stated.state in get_args(Outcome) and stated.reasons
+        if withdrawn and all(reason in every for reason in stated.reasons):
+            yield other_rules
+        else:
+            yield _disagrees(f"{field}.effect", None, "a change, or a finding that says why there is none")
+        return
+    due = decide(effect, stated.limit, bearing)
+    if effect is None and due != stated == decide(None, stated.limit, every):
+        yield other_rules
+    elif due.state != stated.state:
+        yield _disagrees(f"{field}.verdict.state", stated.state, due.state)
+    elif due != stated:
+        yield _disagrees(f"{field}.verdict.reasons", _codes(stated.reasons), _codes(due.reasons))
 
 
 def _verdict_note(measure: MeasureResult, effect: Effect | None, limit: str) -> Reason:
@@ -239,10 +264,24 @@ def _micros(moment: dt.datetime) -> int:
     return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
 
 
+def _figures(effect: Effect) -> tuple[Decimal, Decimal]:
+    """The change and its uncertainty, after a look at every figure that a limit may be about."""
+    others = (
+        effect.relative_percent,
+        effect.relative_expanded_uncertainty,
+        effect.level,
+        effect.level_expanded_uncertainty,
+    )
+    for text in others:
+        if text is not None:
+            _decimal(text)
+    return _decimal(effect.delta), _decimal(effect.expanded_uncertainty)
+
+
 def _decimal(text: str) -> Decimal:
     """A plain decimal of bounded length. An exponent could make a small file ask for gigabytes of digits."""
     if not _DECIMAL.fullmatch(text):
-        raise ValueError(text[:40])
+        raise ValueError(f"not a decimal number: {text[:40]}")
     return Decimal(text)
 
 

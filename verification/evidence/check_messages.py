@@ -203,6 +203,13 @@ MESSAGES = {
     "RESULT_DISAGREES": Message(
         _R, "{file}: {field} is {found}, but should be {expected}", "{file}：{field} 为 {found}，应为 {expected}"
     ),
+    "OTHER_RULES": Message(
+        _P,
+        "{file}: the verdict {state} on {measure} does not follow from its findings by the rules of this engine, but "
+        "may by those of the engine that made it: check it with the version that method.json names",
+        "{file}：按本引擎的规则，指标 {measure} 的结论{state}无法由其发现得出；生成该结果的引擎可能采用其他规则，"
+        "请用 method.json 所载版本检查",
+    ),
     "VERDICT": Message(
         _N,
         "verdict {state} on {measure}: {figure} {value}, limit {limit} {unit}",
