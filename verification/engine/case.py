@@ -107,7 +107,7 @@ class Case:
 
     @property
     def conditions(self) -> Sample:
-        """What a normalised change is stated for: stated conditions, a window, or both windows together."""
+        """What a normalised change is stated for: stated conditions, the baseline, the reporting period, or both."""
         if isinstance(self.standard, Sample):
             return self.standard
         return joined(self.baseline, self.reporting) if self.standard == "both" else self.window(self.standard)

@@ -54,7 +54,7 @@ def _of_adjustments(meter: Meter, windows: Sequence[Window]) -> Continuity:
 
 
 def _metered(spec: MeasureSpec) -> frozenset[str]:
-    """The points of the metric itself: a driver without a meter errs alike in both windows and is part of the noise."""
+    """The points of the metric itself: a driver without a meter errs alike in every window and is part of the noise."""
     parts = [spec.numerator, *([spec.denominator] if spec.denominator else [])]
     return frozenset().union(*(part.formula.points for part in parts))
 

@@ -123,7 +123,7 @@ class Estimate:
 
 
 def spreads_of(shares: Sequence[Share], confidence: float) -> dict[str, Spread]:
-    """The error by each noise, under the name of its row in a budget: `model` where one noise stands for both windows,
+    """The error by each noise, under the name of its row in a budget: `model` where one noise stands for all windows,
     else a row for each window. Shares of one noise go through it together.
     """
     noises = {id(share.noise): share.noise for share in shares}

@@ -111,18 +111,19 @@ ENTRIES = {
     ),
     "DRIFT": Entry(
         "warning", None,
-        "Both windows drift, apart from the step between them: between their middles it comes to {shift} {unit}, and "
-        "without it the change would be {delta} {unit}.",
-        "除改造带来的阶跃外，两个期间内均有持续漂移：两期中点之间累计 {shift} {unit}；"
+        "Within its windows the line drifts, apart from the steps between them: from the middle of the baseline to "
+        "that of the reporting period it comes to {shift} {unit}, and without it the change would be {delta} {unit}.",
+        "除各期间之间的阶跃外，期间内有持续漂移：从基准期中点到报告期中点累计 {shift} {unit}；"
         "扣除漂移后变化量为 {delta} {unit}。",
         "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
         "查明使产线持续变化的原因并将其列为自变量；或比较各满一年的期间。",
     ),
     "DRIFT_FLIPS": Entry(
         "error", "inconclusive",
-        "Both windows drift, apart from the step between them: between their middles it comes to {shift} {unit}. "
-        "Without it the change would be {delta} {unit}, which does not bear the verdict out.",
-        "除改造带来的阶跃外，两个期间内均有持续漂移：两期中点之间累计 {shift} {unit}。"
+        "Within its windows the line drifts, apart from the steps between them: from the middle of the baseline to "
+        "that of the reporting period it comes to {shift} {unit}. Without it the change would be {delta} {unit}, which "
+        "does not bear the verdict out.",
+        "除各期间之间的阶跃外，期间内有持续漂移：从基准期中点到报告期中点累计 {shift} {unit}。"
         "扣除漂移后变化量为 {delta} {unit}，不支持该结论。",
         "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
         "查明使产线持续变化的原因并将其列为自变量；或比较各满一年的期间。",
@@ -130,8 +131,9 @@ ENTRIES = {
     "DRIFT_NOT_EXCLUDED": Entry(
         "info", None,
         "The verdict takes the line for steady apart from the retrofit. These windows cannot tell a drift of up to "
-        "{bound} {unit} between their middles from none, and it would turn the verdict.",
-        "结论以产线除改造外保持稳定为前提。现有数据无法排除两期中点之间最大 {bound} {unit} 的漂移，"
+        "{bound} {unit} from the middle of the baseline to that of the reporting period from none, and it would turn "
+        "the verdict.",
+        "结论以产线除改造外保持稳定为前提。现有数据无法排除从基准期中点到报告期中点最大 {bound} {unit} 的漂移，"
         "而此漂移足以改变结论。",
         "Take longer windows, or windows a year apart, or a driver that carries what drifts (season, wear, feed).",
         "延长期间，或选择相隔一年的期间，或加入能反映漂移的自变量（季节、磨损、原料）。",
@@ -164,7 +166,7 @@ ENTRIES = {
         "warning", None,
         "The mean of {driver} moved between the windows. If what the model leaves unexplained were random error in "
         "{driver}, its slope would be too flat and the change off by up to {bound} {unit}, more than the uncertainty.",
-        "两个期间的 {driver} 均值不同。若模型未解释的波动来自 {driver} 的随机误差，其斜率将偏小，变化量的偏差最大可达 "
+        "各期间的 {driver} 均值不同。若模型未解释的波动来自 {driver} 的随机误差，其斜率将偏小，变化量的偏差最大可达 "
         "{bound} {unit}，超过不确定度。",
         "Meter the driver better or over longer intervals, or compare periods of like load.",
         "提高该自变量的计量准确度或延长时段，或比较负荷相近的期间。",

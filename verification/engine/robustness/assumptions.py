@@ -1,6 +1,6 @@
 """What a before-and-after comparison takes for granted, as far as the data can contradict it.
 
-Drift: there is no trend but the retrofit's step (an interrupted time series with one slope for both windows, Wagner et
+Drift: there is no trend but the retrofit's step (an interrupted time series with one slope for all windows, Wagner et
 al. 2002). Curvature: the drivers act along lines (Ramsey's RESET, 1969). Dilution: a driver is known without random
 error, which would flatten its slope (Frisch's bounds). Each is told as what it would do to the change. Pure numerics,
 in the metric's kernel unit. Not handled: what each means for the verdict (`judge.py`).
@@ -28,8 +28,8 @@ SAME_SEASON_DAYS = 45.0
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """What a steady drift in both windows comes to between their middles, and the change without it, each with its
-    standard uncertainty and degrees of freedom; `p` of the drift.
+    """What a steady drift within the windows comes to between the middles of baseline and reporting period, and the
+    change without it, each with its standard uncertainty and degrees of freedom; `p` of the drift.
     """
 
     shift: float
@@ -150,7 +150,7 @@ def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
 
 
 def _follows(windows: Sequence[Sample]) -> Booleans:
-    """Which of those rows follow each other; those of two windows do not."""
+    """Which of those rows follow each other; those of different windows do not."""
     inside = (
         window.follows if window.day_index is None else np.ones(int(window.day_index[-1]), dtype=bool)
         for window in windows

@@ -1,8 +1,9 @@
 """Matched load: the change among intervals of like load only, whatever the form in which the load acts.
 
 Like are intervals of which the primary model expects the same: where a mix of products drives the line, equal tons are
-not equal loads. The range of expectations that both windows met is cut into bins of equally many baseline intervals; in
-each, the windows' mean distances from the model are compared, so that what the model misses there cancels.
+not equal loads. The range of expectations that baseline and reporting period both met is cut into bins of equally many
+baseline intervals; in each, their mean distances from the model are compared, so that what the model misses there
+cancels. The intermediate window of a chain has no part in it beyond the model.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ class MatchedLoad:
 
 
 def matched_load(model: BaselineModel, case: Case, inflation: float) -> MatchedLoad | None:
-    """The change among like loads; `inflation` is n/n' of the baseline. None where fewer than half of the reporting
-    intervals have a like, or the load does not vary.
+    """The change among like loads; `inflation` is n/n' of the fitted window. None where fewer than half of the
+    reporting intervals have a like, or the load does not vary.
     """
     baseline, reporting = case.baseline, case.reporting
     expected, met = model.predict(baseline), model.predict(reporting)
