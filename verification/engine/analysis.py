@@ -105,25 +105,8 @@ def analyse(
     if any(finding.blocks for finding in findings):
         return None, findings
     columns = {name: columns_of(data, windows.points[name]) for name, data in windows.data.items()}
-    alternatives = columns["reporting"].alternatives
-    usable = set(alternatives).intersection(
-        *(usable_alternatives(windows.data[name], columns[name]) for name in columns)
-    )
-    findings += [Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in alternatives if name not in usable]
-    samples = {name: sample_of(data, columns[name], usable) for name, data in windows.data.items()}
-    case = Case(
-        baseline=samples["baseline"],
-        intermediate=samples.get("intermediate"),
-        reporting=samples["reporting"],
-        method=spec.measure.method,
-        adjustment=adjusted.total / samples["reporting"].total_w,
-        output=output_driver(spec),
-        temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
-        put_back=put_back(windows.data, columns, usable),
-    )
-    standard = spec.measure.standard
-    conditions = standard_sample(spec, standard, case.baseline) if not isinstance(standard, str) else standard
-    case = dataclasses.replace(case, standard=conditions)
+    case, found = _case(spec, windows, columns, adjusted)
+    findings += found
     primary, case, found = primary_with_noise(model_spec(spec), case)
     if isinstance(primary, Finding):
         return None, [*findings, primary]
@@ -139,23 +122,15 @@ def analyse(
         findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
     if primary.noise.days is None and (day := case.fitted.day_index) is not None:
         findings.append(Finding.of("TOLD_FROM_INTERVALS", days=int(day[-1]) + 1, required=FEWEST_DAYS))
-    target = FIGURES.index(spec.measure.target.of)
-    estimate = primary.estimate
-    noise = [
-        spreads_of(shares, plan.confidence)
-        for shares in (estimate.shares, estimate.relative_shares, _level_shares(case.reporting))
-    ]
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     figures = _figures(primary, case)
-    budgets = [
-        combine(_rows(figure, parts, meters, effects, adjusted, primary, case), plan.confidence)
-        for figure, parts in enumerate(noise)
-    ]
+    budgets = _budgets(primary, case, meters, effects, adjusted, plan.confidence)
+    target = FIGURES.index(spec.measure.target.of)
     return Analysis(
         primary=primary,
         case=case,
         figures=figures,
-        budgets=(budgets[CHANGE], budgets[RELATIVE], budgets[LEVEL]),
+        budgets=budgets,
         adjusted=adjusted,
         steps=_steps(primary, case),
         durbin_watson=durbin_watson(model.fit.residuals, case.fitted.follows),
@@ -165,6 +140,31 @@ def analyse(
         robustness=robustness(primary, case, plan.confidence, _days(windows, case)),
         cross_checks=_cross_checks(primary, case, budgets[target], figures[target], effects, target, plan.confidence),
     ), findings
+
+
+def _case(
+    spec: MeasureSpec, windows: Windows, columns: Mapping[WindowName, Columns], adjusted: Adjusted
+) -> tuple[Case, list[Finding]]:
+    """What the models are fitted to and answer for, and which drivers of other models are not known well enough."""
+    alternatives = columns["reporting"].alternatives
+    usable = set(alternatives).intersection(
+        *(usable_alternatives(windows.data[name], columns[name]) for name in columns)
+    )
+    samples = {name: sample_of(data, columns[name], usable) for name, data in windows.data.items()}
+    case = Case(
+        baseline=samples["baseline"],
+        intermediate=samples.get("intermediate"),
+        reporting=samples["reporting"],
+        method=spec.measure.method,
+        adjustment=adjusted.total / samples["reporting"].total_w,
+        output=output_driver(spec),
+        temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
+        put_back=put_back(windows.data, columns, usable),
+    )
+    standard = spec.measure.standard
+    conditions = standard_sample(spec, standard, case.baseline) if not isinstance(standard, str) else standard
+    unknown = [Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in alternatives if name not in usable]
+    return dataclasses.replace(case, standard=conditions), unknown
 
 
 def _support(model: BaselineModel, case: Case) -> list[Finding]:
@@ -232,6 +232,23 @@ def _level_shares(reporting: Sample) -> tuple[Share, ...]:
         return ()
     weights = np.full(len(reporting), 1 / reporting.total_w)
     return (Share(noise_of_model(model, reporting), reporting, weights, "after"),)
+
+
+def _budgets(
+    primary: Primary,
+    case: Case,
+    meters: Sequence[MeterInUse],
+    effects: Sequence[MeterEffect],
+    adjusted: Adjusted,
+    confidence: float,
+) -> tuple[Budget, Budget, Budget]:
+    """The budgets of the change, of the relative change and of the level."""
+    estimate = primary.estimate
+    change, relative, level = (
+        combine(_rows(figure, spreads_of(shares, confidence), meters, effects, adjusted, primary, case), confidence)
+        for figure, shares in enumerate((estimate.shares, estimate.relative_shares, _level_shares(case.reporting)))
+    )
+    return change, relative, level
 
 
 def _rows(
