@@ -387,6 +387,21 @@ def test_a_verdict_by_the_rule_of_an_earlier_engine_is_open_and_says_why() -> No
     assert "verdict invalid_data on energy" in report.text(), "which this engine withdraws, too"
 
 
+@pytest.mark.parametrize(("severity", "code"), [("warning", "OTHER_RULES"), ("error", "RESULT_DISAGREES")])
+def test_a_bill_that_disagrees_leaves_a_verdict_open_where_it_was_a_warning_to_its_engine(
+    severity: str, code: str
+) -> None:
+    bill = b"bills: [{id: grid, point: ac_energy, start: 2026-03-01, end: 2026-04-01, value: 1, unit: kWh}]\n"
+    files = World(plan=PLAN_OF_SEVERAL + bill).build()
+    content = strictjson.read(files[package.RESULT])
+    without = strictjson.read(World(plan=PLAN_OF_SEVERAL).build()[package.RESULT])
+    content |= {name: without[name] for name in ("measures", "verdict")}
+    disagrees = next(finding for finding in content["findings"] if finding["code"] == "BILL_DISAGREES")
+    disagrees["severity"] = severity
+    report = check(forged({package.RESULT: strictjson.encode(content)}, of=files))
+    assert set(codes(report, Axis.CLAIM)) == {code}
+
+
 @pytest.mark.parametrize("state", ["met", "not_met"])
 def test_without_a_number_no_rule_of_any_engine_keeps_or_breaks_a_limit(state: str) -> None:
     report = check(as_by_an_engine_that_withdrew_every_measure(World(plan=PLAN_OF_SEVERAL).build(), state=state))

@@ -32,6 +32,7 @@ from verification.units import scale_factor
 FACTOR_PLACE = Decimal("0.0001")  # k is stated to four places
 FIGURES = {"change": "change", "relative": "relative change", "level": "level"}
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
+ONCE_WARNINGS = {"BILL_DISAGREES", "BALANCE_OPEN"}  # to early engines of 0.2.0
 _DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
 
 
@@ -145,27 +146,36 @@ def _check_measure(evidence: Evidence, measure: MeasureResult) -> Iterator[Reaso
 def _check_decision(evidence: Evidence, measure: MeasureResult) -> Iterator[Reason]:
     """The verdict again, from the change and the findings that bear on the measure.
 
-    A measure without a change may have been withdrawn by the rules of another engine: earlier ones let every finding
-    of the whole withdraw every measure, one to come may know findings that this one does not. That refutes nothing.
+    The rules of another engine refute nothing: a measure without a change may have been withdrawn by them, and one to
+    come may know findings that this one does not.
     """
     effect, stated, field = measure.effect, measure.verdict, f"measures.{measure.name}"
-    every = [*evidence.result.findings, *measure.findings]
     bearing = [*_of_the_whole(evidence, measure), *measure.findings]
     other_rules = Reason("OTHER_RULES", package.RESULT, {"measure": measure.name, "state": stated.state})
     if effect is None and not any(finding.blocks for finding in bearing):
+        found = [*evidence.result.findings, *measure.findings]
         withdrawn = stated.state in get_args(Outcome) and stated.reasons
-        if withdrawn and all(reason in every for reason in stated.reasons):
+        if withdrawn and all(reason in found for reason in stated.reasons):
             yield other_rules
         else:
             yield _disagrees(f"{field}.effect", None, "a change, or a finding that says why there is none")
         return
     due = decide(effect, stated.limit, bearing)
-    if effect is None and due != stated == decide(None, stated.limit, every):
+    if due != stated == decide(effect, stated.limit, _bearing_earlier(evidence, measure, bearing)):
         yield other_rules
     elif due.state != stated.state:
         yield _disagrees(f"{field}.verdict.state", stated.state, due.state)
     elif due != stated:
         yield _disagrees(f"{field}.verdict.reasons", _codes(stated.reasons), _codes(due.reasons))
+
+
+def _bearing_earlier(evidence: Evidence, measure: MeasureResult, bearing: list[Finding]) -> list[Finding]:
+    """The findings that bore on a measure by the rules of earlier engines: what withdrew one measure withdrew all, and
+    some findings that withdraw today were warnings.
+    """
+    if measure.effect is None:
+        return [*evidence.result.findings, *measure.findings]
+    return [finding for finding in bearing if finding.code not in ONCE_WARNINGS or finding.severity != "warning"]
 
 
 def _verdict_note(measure: MeasureResult, effect: Effect | None, limit: str) -> Reason:
