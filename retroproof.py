@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import click
@@ -65,6 +66,26 @@ class MissingPackageError(click.ClickException):
         super().__init__(f"{package} is not installed. Install it with: pip install '{wanted}'")
 
 
+class _Host(click.Group):
+    """A room's group, and beside its own subcommands those of another room, loaded only when asked for."""
+
+    def __init__(self, own: click.Group, guests: Mapping[str, Subcommand]) -> None:
+        super().__init__(own.name, commands=own.commands, help=own.help)
+        self._guests = guests
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The group's own and its guests, in alphabetical order."""
+        return sorted([*super().list_commands(ctx), *self._guests])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A subcommand of its own, or the guest of this name."""
+        guest = self._guests.get(cmd_name)
+        if guest is None:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(importlib.import_module(guest.module), guest.attribute)
+        return command
+
+
 class LazyGroup(click.Group):
     """A click group that imports the module of a subcommand only when that subcommand is asked for."""
 
@@ -82,10 +103,8 @@ class LazyGroup(click.Group):
         except ModuleNotFoundError as err:
             raise MissingPackageError(err.name or sub.module, sub.extra) from err
         command: click.Command = getattr(module, sub.attribute)
-        if isinstance(command, click.Group):
-            for name, guest in GUESTS.get(cmd_name, {}).items():
-                command.add_command(getattr(importlib.import_module(guest.module), guest.attribute), name)
-        return command
+        guests = GUESTS.get(cmd_name)
+        return _Host(command, guests) if guests and isinstance(command, click.Group) else command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of subcommands for `--help`, made without importing any of them."""

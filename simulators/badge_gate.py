@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import threading
 import time
 from dataclasses import dataclass
@@ -27,11 +26,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from simulators.addresses import STAFF as POINT
+from simulators.addresses import topic
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger
 from simulators.timeline import from_micros
 
-POINT = "staff_on_shift"
 WINDOW = 200
 RESEND_S = 5.0
 KEEP_ALIVE_S = 10
@@ -58,13 +58,6 @@ class Broker:
         username = unquote(parts.username) if parts.username else None
         password = unquote(parts.password) if parts.password else None
         return cls(parts.hostname, parts.port or 1883, username, password)
-
-
-def topic(name: str) -> str:
-    """Where the gate called `name` publishes. Raises SimulatorError for a name that is no single level of a topic."""
-    if not re.fullmatch(r"[^/#+\s\0]+", name):
-        raise SimulatorError(f"a badge gate cannot be called {name!r}; leave out blanks and the signs / # +")
-    return f"badge/{name}/{POINT}"
 
 
 def correlation_data(number: int) -> bytes:

@@ -97,8 +97,13 @@ class Ledger:
 
     def row(self, point: str, index: int) -> Row:
         """One reading of the point, counted in the order of production."""
-        column = self.column(point)
-        return Row(point, column.time_us[index], column.value[index], column.status[index], column.produced_us[index])
+        (row,) = self.rows(point, (index,))
+        return row
+
+    def rows(self, point: str, indices: Sequence[int]) -> list[Row]:
+        """These readings of the point, counted in the order of production."""
+        times, values, statuses, produced = self.column(point)
+        return [Row(point, times[i], values[i], statuses[i], produced[i]) for i in indices]
 
     def times_us(self, point: str) -> Sequence[int]:
         """The source times of the point's readings [us]."""

@@ -22,11 +22,12 @@ from typing import Self
 
 from asyncua import ua
 from asyncua.common.node import Node
-from asyncua.server.history import HistoryStorageInterface
+from asyncua.server.history import HistoryManager, HistoryStorageInterface
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 
+from simulators.addresses import node_name
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, Row
 from simulators.plants import Plant
@@ -54,14 +55,6 @@ UNIT_CODES = {
     "MJ/kg": ("JK", "MJ/kg"),
 }
 YES = ua.Variant(Value=True, VariantType=ua.VariantType.Boolean)
-
-
-NAMESPACE_INDEX = 2  # 0 is OPC UA's own, 1 the server's; ours is the first that is registered
-
-
-def node_name(plant: Plant, name: str) -> str:
-    """The stable id of a point's node, as a client writes it."""
-    return f"ns={NAMESPACE_INDEX};s={plant.line}.{name}"
 
 
 def node_id(plant: Plant, name: str) -> ua.NodeId:
@@ -164,8 +157,19 @@ class LedgerHistory(HistoryStorageInterface):
             chosen = range(low, end_of_page)
             rest = end_of_page if end_of_page < high else None
         wire = variant_type(point)
-        page = [data_value(self._ledger.row(point.name, order[i]), wire) for i in chosen]
+        page = [data_value(row, wire) for row in self._ledger.rows(point.name, [order[i] for i in chosen])]
         return page, None if rest is None else EPOCH + timedelta(microseconds=times[rest])
+
+
+class PlantHistory(HistoryManager):
+    """asyncua's own takes a request that gives continuation points back for one that reads on, and sends a page."""
+
+    async def read_history(self, params: ua.HistoryReadParameters) -> list[ua.HistoryReadResult]:
+        """An answer for each node; without data where its continuation point is given back (Part 4, 5.11.3)."""
+        if params.ReleaseContinuationPoints:
+            return [ua.HistoryReadResult() for _ in params.NodesToRead]
+        answers: list[ua.HistoryReadResult] = await super().read_history(params)
+        return answers
 
 
 def _bound(instant: datetime | None) -> int | None:
@@ -199,7 +203,9 @@ class PlantServer:
     async def __aenter__(self) -> Self:
         """Build the address space and listen."""
         history = LedgerHistory(self._ledger)
-        self._server.iserver.history_manager.set_storage(history)
+        manager = PlantHistory(self._server.iserver)
+        manager.set_storage(history)
+        self._server.iserver.history_manager = manager
         await self._server.init()
         self._server.set_endpoint(f"opc.tcp://127.0.0.1:{self._port}/retroproof")
         self._server.set_server_name(f"RetroProof simulated plant {self._plant.line}")

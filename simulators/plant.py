@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulators.badge_gate import POINT as STAFF
+from simulators.addresses import STAFF, gate_name
 from simulators.badge_gate import BadgeGate, Broker
 from simulators.errors import SimulatorError
 from simulators.faults import Faults, Readings
+from simulators.history import NO_FAULTS, complete_history, now_us, produced, rows_of
 from simulators.ledger import Ledger, Row
 from simulators.link import Disturbance, Link, disturb
 from simulators.opcua_server import PlantServer
@@ -28,7 +28,6 @@ from simulators.plants import Plant
 from simulators.roster import Rosters
 from simulators.timeline import CADENCE_US, micros
 
-NO_FAULTS = Faults()
 STAFF_PERIOD_US = 60_000_000  # the gate counts once a minute while live
 
 log = logging.getLogger(__name__)
@@ -68,41 +67,6 @@ class Settings:
                 "faults befall the history and the time that --speed runs through, not live readings: run it with "
                 "--until baseline --speed 900, which is a reading a second"
             )
-
-
-def gate_name(plant: Plant) -> str:
-    """What the badge gate of a plant is called unless somebody says otherwise."""
-    return plant.line.lower()
-
-
-def now_us() -> int:
-    """The wall clock, in microseconds since the epoch."""
-    return time.time_ns() // 1000
-
-
-def complete_history(
-    plant: Plant, ledger: Ledger, points: tuple[str, ...], until_us: int, faults: Faults = NO_FAULTS
-) -> None:
-    """Write the quarter-hours produced up to and including `until_us` that the ledger lacks."""
-    for point in points:
-        ledger.append(rows_of(point, produced(plant, point, faults).until(until_us)))
-
-
-def produced(plant: Plant, point: str, faults: Faults) -> Readings:
-    """Every reading of the point's whole life, quarter-hourly or one a shift, faults and all; chance does not depend on
-    the present. A roster is handed in when its day has ended.
-    """
-    undisturbed = Readings.of(*plant.series_us(point, plant.first_us, plant.last_us))
-    readings = faults.disturb(plant, point, undisturbed)
-    if plant.points[point].protocol != "roster":
-        return readings
-    return replace(readings, produced_us=plant.grid.ends_of_days_us(readings.produced_us))
-
-
-def rows_of(point: str, readings: Readings) -> list[Row]:
-    """The readings as rows of the ledger."""
-    columns = (readings.time_us, readings.value, readings.status, readings.produced_us)
-    return [Row(point, *row) for row in zip(*(column.tolist() for column in columns), strict=True)]
 
 
 async def run_plant(

@@ -67,7 +67,7 @@ class Rosters:
 
     def _rows_after(self, point: str, midnight_us: int) -> list[Row]:
         produced_us = self._ledger.column(point).produced_us
-        return [self._ledger.row(point, i) for i in range(bisect_right(produced_us, midnight_us), len(produced_us))]
+        return self._ledger.rows(point, range(bisect_right(produced_us, midnight_us), len(produced_us)))
 
     def _write_day(self, rows: Sequence[Row]) -> None:
         text = io.StringIO()

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from simulators.history import complete_history
 from simulators.ledger import Ledger
-from simulators.plant import complete_history
 from simulators.plants.potline import Potline, PotlineParameters
 from simulators.timeline import Timeline
 

@@ -20,8 +20,9 @@ from paho.mqtt.properties import Properties
 from deploy.local.mosquitto import MosquittoBroker
 from simulators.badge_gate import POINT, WINDOW, BadgeGate, Broker, Outbox
 from simulators.errors import SimulatorError
+from simulators.history import now_us
 from simulators.ledger import Ledger
-from simulators.plant import Settings, now_us, run_plant
+from simulators.plant import Settings, run_plant
 from simulators.timeline import micros
 from tests.simulators.plants import fill, open_ledger, small_plant, wait_for, wait_in_loop_for
 

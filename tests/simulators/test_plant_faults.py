@@ -9,8 +9,8 @@ import pytest
 
 from simulators.errors import SimulatorError
 from simulators.faults import BAD_STATUS, DAY_US, KINDS, YEAR_2000_US, Fault, Faults, Readings
+from simulators.history import produced, rows_of
 from simulators.opcua_server import data_value, variant_type
-from simulators.plant import produced, rows_of
 from simulators.plants import Plant
 from simulators.scenarios import scenario
 from simulators.timeline import CADENCE_US, Timeline

@@ -16,9 +16,10 @@ from asyncua import Client, ua
 from asyncua.ua import DataChangeTrigger
 
 from simulators.errors import SimulatorError
+from simulators.history import now_us
 from simulators.ledger import Ledger, Row
 from simulators.opcua_server import NAMESPACE, PAGE_VALUES, PlantServer, node_id
-from simulators.plant import Settings, now_us, run_plant
+from simulators.plant import Settings, run_plant
 from simulators.plants.potline import Potline
 from simulators.timeline import EPOCH, micros
 from tests.simulators.plants import DEADLINE_S, fill, open_ledger, rows_in, small_plant, wait_in_loop_for
@@ -114,6 +115,34 @@ def test_continuation_point_comes_only_with_more_values_than_fit(plant, asked, l
             result = await node(client, "so2").history_read(details)
             assert len(result.HistoryData.DataValues) == limit
             assert bool(result.ContinuationPoint) is more
+
+    plant.use(use)
+
+
+def test_continuation_point_that_is_given_back_brings_no_page_and_the_read_can_be_begun_anew(plant):
+    """asyncua's server would read on instead, and send a page that nobody asked for."""
+
+    async def use(client: Client) -> None:
+        details = ua.ReadRawModifiedDetails(StartTime=LONG_AGO, EndTime=FOREVER, NumValuesPerNode=PAGE_VALUES)
+        ids = [node(client, point).nodeid for point in ("so2", "ac_energy")]
+
+        async def read(points: list[bytes | None], *, release: bool = False) -> list[ua.HistoryReadResult]:
+            wanted = [
+                ua.HistoryReadValueId(NodeId=one, ContinuationPoint=point)
+                for one, point in zip(ids, points, strict=True)
+            ]
+            asked = ua.HistoryReadParameters(
+                HistoryReadDetails=details, NodesToRead=wanted, ReleaseContinuationPoints=release
+            )
+            return await client.uaclient.history_read(asked)
+
+        first = await read([None, None])
+        given_back = await read([one.ContinuationPoint for one in first], release=True)
+        assert [one.StatusCode.is_good() for one in given_back] == [True, True]
+        assert not any(getattr(one.HistoryData, "DataValues", None) or one.ContinuationPoint for one in given_back)
+        assert [pairs(one.HistoryData.DataValues) for one in await read([None, None])] == [
+            pairs(one.HistoryData.DataValues) for one in first
+        ]
 
     plant.use(use)
 

@@ -18,8 +18,9 @@ from edge_agent.sources import csvfile
 from simulators.cli import simulate
 from simulators.errors import SimulatorError
 from simulators.faults import DAY_US, KINDS, Fault, Faults
+from simulators.history import complete_history, now_us, produced
 from simulators.ledger import Ledger
-from simulators.plant import Settings, complete_history, now_us, produced, run_plant
+from simulators.plant import Settings, run_plant
 from simulators.plants import Plant
 from simulators.roster import Rosters
 from simulators.scenarios import scenario

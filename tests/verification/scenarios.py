@@ -8,8 +8,8 @@ import io
 import numpy as np
 
 from simulators.faults import Faults
+from simulators.history import produced
 from simulators.plans import plan_text
-from simulators.plant import produced
 from simulators.plants import Plant
 from simulators.scenarios import Scenario, scenario
 from simulators.timeline import Timeline, from_micros, micros
