@@ -122,11 +122,12 @@ def run_one(course: Course, name: str) -> tuple[Outcome | None, list[str]]:
 
 def _judged(line: Line) -> Outcome:
     begun = time.monotonic()
-    plan = yaml.safe_load(line.simulate("plan"))
+    project = Project(line, line.device)
     # The other points of the plant would only cost time: no verdict reads them.
-    line.plant += ("--points", ",".join(plan["points"]))
+    line.plant += ("--points", ",".join(yaml.safe_load(project.plan)["points"]))
     truth = Truth.of(json.loads(line.simulate("truth-of")))
-    result, found = TALES[truth.tale](Project.entered(line))
+    project.enter()
+    result, found = TALES[truth.tale](project)
     return Outcome(
         truth=truth,
         measures=measured(truth, result),

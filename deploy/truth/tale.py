@@ -13,6 +13,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +44,17 @@ class Project:
     line: Line
     name: str
 
-    @classmethod
-    def entered(cls, line: Line) -> Project:
+    @cached_property
+    def plan(self) -> str:
+        """The scenario's plan."""
+        return self.line.simulate("plan", "--project", self.name)
+
+    def enter(self) -> None:
         """Enrol the device and enter the project."""
-        line.enrol()
-        project = cls(line, line.device)
-        title = {"title_en": line.device, "title_zh": line.device}
-        owner = {"id": project.name, "enterprise": line.enterprise, "device": line.device}
-        line.stack.client("enterprise").json("/api/v1/projects", owner | title)
-        return project
+        self.line.enrol()
+        title = {"title_en": self.name, "title_zh": self.name}
+        owner = {"id": self.name, "enterprise": self.line.enterprise, "device": self.line.device}
+        self.line.stack.client("enterprise").json("/api/v1/projects", owner | title)
 
     def meter_until(self, period: str) -> None:
         """Have the plant's present at the end of `period`, and wait until all that it produced is stored."""
@@ -73,12 +76,8 @@ class Project:
 
     def lock(self, plan: str | None = None) -> None:
         """File `plan`, or the scenario's own, and with it the baseline."""
-        text = plan if plan is not None else self.plan()
+        text = plan if plan is not None else self.plan
         self.line.stack.client("enterprise").json(f"/api/v1/projects/{self.name}/plan", yaml=text)
-
-    def plan(self) -> str:
-        """The scenario's plan."""
-        return self.line.simulate("plan", "--project", self.name)
 
     def run(self) -> dict[str, Any]:
         """Have the plan in force judged; returns the result."""
@@ -153,7 +152,7 @@ def cherry_picked(project: Project) -> tuple[dict[str, Any], Found]:
     """Judge, shift the reporting period, judge again, until it pleases."""
     result, _ = honest(project)
     for days in (5, 10):
-        plan = yaml.safe_load(project.plan())
+        plan = yaml.safe_load(project.plan)
         plan["reporting"]["start"] += dt.timedelta(days=days)
         project.lock(yaml.safe_dump(plan, allow_unicode=True, sort_keys=False))
         result = project.run()
