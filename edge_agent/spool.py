@@ -37,7 +37,7 @@ from edge_agent.sqlfile import SPOOL as SQL
 from verification import batch
 from verification.batch import Catalogue, Gap, ManualFile
 from verification.errors import ConfigError
-from verification.model import COLUMN_TYPES, Point, PointKind, Rows
+from verification.model import Point, PointKind, Rows
 
 MAX_CHUNK_ROWS = 2_000  # a source that reads history hands over pages of this order
 CATALOGUE_POINTS = 500  # per catalogue batch: far below 256 KiB even with long names
@@ -60,7 +60,8 @@ class Spool(SpoolBatches):
         now_us: Callable[[], int] = clock.now_us,
     ) -> None:
         super().__init__(connection, key, limits, reserve, now_us)
-        self._owed = Rows.empty()  # losses that the disk had no room to record yet
+        # Losses that the disk had no room to record yet: of each point from when, until when, and how many.
+        self._owed: dict[int, tuple[int, int, int]] = {}
         self._db.execute(SQL["schema_files"])
         if self._db.execute(SQL["has_file_read"]).fetchall():
             self._db.executescript(SQL["adopt_file_read"])
@@ -149,21 +150,22 @@ class Spool(SpoolBatches):
 
         What even the reserve leaves no room for is owed, and recorded with the next that can be.
         """
-        for name in COLUMN_TYPES:
-            getattr(self._owed, name).extend(getattr(rows, name))
+        for point, time_us in zip(rows.point, rows.time_us, strict=True):
+            start_us, end_us, count = self._owed.get(point, (time_us, time_us, 0))
+            self._owed[point] = (min(start_us, time_us), max(end_us, time_us), count + 1)
         with suppress(SpoolFullError):
             self._with_reserve(self._record_owed)
 
     def _record_owed(self) -> None:
-        rows = self._owed
+        dropped = sum(count for *_, count in self._owed.values())
         with self._transaction():
-            for point, time_us in zip(rows.point, rows.time_us, strict=True):
-                loss = {"point": point, "start_us": time_us, "end_us": time_us, "reason": SPOOL_FULL, "count": 1}
+            for point, (start_us, end_us, count) in self._owed.items():
+                loss = {"point": point, "start_us": start_us, "end_us": end_us, "reason": SPOOL_FULL, "count": count}
                 if not self._run("widen_gap", **loss):
                     self._run("insert_gap", **loss)
-            self._run("count_losses", dropped=len(rows), filtered=0)
-        self.identity = replace(self.identity, dropped=self.identity.dropped + len(rows))
-        self._owed = Rows.empty()
+            self._run("count_losses", dropped=dropped, filtered=0)
+        self.identity = replace(self.identity, dropped=self.identity.dropped + dropped)
+        self._owed = {}
 
     def has_receipt(self, receipt: Receipt) -> bool:
         """Whether the message with this correlation has been kept already."""

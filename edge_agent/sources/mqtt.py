@@ -28,6 +28,7 @@ from verification.mqtt_payload import PayloadError
 
 MAX_CORRELATION_BYTES = 64
 MAX_TOPIC_CHARS = 256
+NOT_IN_A_TOPIC = set("+#\x00")  # MQTT v5, 4.7: wildcards are for subscriptions
 IDLE_S = 5.0
 POINTS_PER_SUBSCRIPTION = 100
 
@@ -153,8 +154,13 @@ class MqttSource(BrokerSource):
 
     def _answer(self, link: MqttLink, message: Message) -> None:
         link.acknowledge(message)
-        if message.correlation and message.response_topic and len(message.response_topic) <= MAX_TOPIC_CHARS:
-            link.publish(message.response_topic, b"", correlation=message.correlation)
+        topic = message.response_topic
+        if not (message.correlation and topic):
+            return
+        if len(topic) > MAX_TOPIC_CHARS or set(topic) & NOT_IN_A_TOPIC:
+            self._count_bad(message.topic, f"{topic[:MAX_TOPIC_CHARS]!r} is no topic to answer on")
+            return
+        link.publish(topic, b"", correlation=message.correlation)
 
     def _receipt_of(self, message: Message) -> Receipt | None:
         """What this message is known by, should it come again; None where nothing tells it from another."""

@@ -22,7 +22,7 @@ from edge_agent.mqtt_link import LinkError
 from edge_agent.spool import Spool
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import UplinkStatus
-from edge_agent.uplink.channel import Answer, Channel, Held, NotDelivered
+from edge_agent.uplink.channel import Answer, BatchKey, Channel, Held, NotDelivered
 from edge_agent.uplink.https import SignQuestion, https_channel
 from edge_agent.uplink.mqtt import mqtt_channel
 from edge_agent.uplink.offset import Offset, OffsetMeter
@@ -140,8 +140,10 @@ class Uplink:
             raise LinkError(f"no acknowledgement for {self._config.silence_s:g} s (uplink.silence_s)")
 
     async def _send_more(self, channel: Channel) -> None:
-        """Fresh batches first, as far as they may go ahead; then the line, and what is overdue in it."""
+        """What is overdue first; then fresh batches, as far as they may go ahead, and the line."""
         window = self._window
+        for key in window.overdue(time.monotonic()):
+            await self._send_again(channel, key)
         if window.room_ahead > 0:
             for item in await self._spool.call(Spool.fresh, window.newest, FRESH_US, window.room_ahead):
                 channel.send(item)
@@ -152,12 +154,17 @@ class Uplink:
                 if window.take_turn((item.epoch, item.sequence), time.monotonic()):
                     channel.send(item)
                     self._status.sent += 1
-        for epoch, sequence in window.overdue(time.monotonic()):
-            for item in await self._spool.call(Spool.pending, (epoch, sequence - 1), 1):
-                channel.send(item)
-                self._status.resent += 1
-            window.sent_again((epoch, sequence), time.monotonic())
         self._status.in_flight = len(window)
+
+    async def _send_again(self, channel: Channel, key: BatchKey) -> None:
+        epoch, sequence = key
+        found = await self._spool.call(Spool.pending, (epoch, sequence - 1), 1)
+        if [(item.epoch, item.sequence) for item in found] != [key]:
+            self._window.forget(key)  # it was kept aside as lying behind a loss: nobody will ever settle it
+            return
+        channel.send(found[0])
+        self._status.resent += 1
+        self._window.sent_again(key, time.monotonic())
 
     async def _take_event(self, channel: Channel, most_s: float = IDLE_S) -> None:
         due_s = self._window.next_due_s() - time.monotonic()

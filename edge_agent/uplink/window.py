@@ -82,6 +82,10 @@ class Window:
         waiting.wait_s = min(waiting.wait_s * 2, LAST_RESEND_S)
         waiting.due_s = now_s + waiting.wait_s
 
+    def forget(self, key: BatchKey) -> None:
+        """A batch is no longer there to be sent, and nothing will settle it."""
+        del self._line[key]
+
     def not_delivered(self, key: BatchKey, now_s: float) -> None:
         """All that nobody got is due at one moment, so that it goes out in its order: a catalogue before its rows."""
         self._ahead.pop(key, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -22,7 +23,10 @@ from deploy.local.process import Supervisor
 from deploy.local.servers import Servers
 from deploy.pki.authority import Authority
 from edge_agent.clock import now_us
-from edge_agent.config.mqtt import MqttPointConfig
+from edge_agent.config.mqtt import MqttPointConfig, MqttSourceConfig
+from edge_agent.mqtt_link import Message, MqttLink
+from edge_agent.sources.broker import Wiring
+from edge_agent.sources.mqtt import MqttSource
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
 from edge_agent.status import SourceStatus
@@ -288,6 +292,23 @@ def test_nonsense_is_counted_and_acknowledged_and_the_next_message_is_taken(agen
     wait_for(lambda: device.receipts[b"good"] == 1, "the receipt")
     wait_for(lambda: agent.ingest.rows() == [row], "the one reading")
     wait_for(lambda: gate_status(agent).bad >= 1, "the nonsense is counted")
+
+
+def test_a_receipt_that_is_wanted_where_none_can_be_sent_is_counted_and_nothing_else():
+    """Mosquitto lets no such message in; another broker may."""
+    shown = SourceStatus("mqtt", "mqtt://127.0.0.1", {})
+    source = MqttSource(Wiring("gate", "gate", {}, None, shown), MqttSourceConfig(mqtt="mqtt://127.0.0.1", points={}))
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, manual_ack=True)
+    wanted = Message(
+        "badge/x", b"1", 7, 1, repeated=False, retained=False, response_topic="receipt/#", correlation=b"1"
+    )
+
+    async def answer() -> None:
+        source._answer(MqttLink(client, asyncio.get_running_loop(), version=5), wanted)
+
+    asyncio.run(answer())
+    assert shown.bad == 1
+    assert "'receipt/#' is no topic" in shown.message
 
 
 def test_all_nonsense_is_counted_but_only_samples_of_it_go_into_the_log(agent, device):

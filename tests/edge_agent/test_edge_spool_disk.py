@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+import sqlite3
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -73,6 +75,28 @@ def test_a_full_disk_refuses_readings_and_the_loss_is_recorded_once_there_is_roo
     gaps = [gap for one in sealed(spool) if isinstance(p := batch.read_payload(one), Gaps) for gap in p.gaps]
     assert gaps == [Gap((0,), 1, 500, SPOOL_FULL, 500), Gap((1,), 1, 500, SPOOL_FULL, 500)]
     assert sum(one.header.dropped for one in sealed(spool)) == 1000
+
+
+def test_what_a_full_disk_owes_takes_no_more_memory_the_longer_it_is_full(spool):
+    spool._reserve = NoReserve()
+    fill_disk(spool)
+    with suppress(sqlite3.OperationalError):
+        while True:  # what little room is left in the last page
+            spool._run("insert_gap", point=0, start_us=1, end_us=2, reason="outage", count=None)
+    refused = rows_of(*((point, i, 0.0) for i in range(1, 1001) for point in (0, 1)))
+    spool.admit_loss(refused)
+    tracemalloc.start()
+    for _ in range(50):
+        spool.admit_loss(refused)
+    grown_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown_bytes < 10_000
+    spool._db.execute("PRAGMA max_page_count = 1000000")
+    spool.seal_due(CLOCK, everything=True)
+    gaps = [gap for one in sealed(spool) if isinstance(p := batch.read_payload(one), Gaps) for gap in p.gaps]
+    assert [gap for gap in gaps if gap.reason == SPOOL_FULL] == [
+        Gap((point,), 1, 1000, SPOOL_FULL, 51_000) for point in (0, 1)
+    ]
 
 
 def test_the_reserve_lies_beside_the_spool_is_given_up_on_a_full_disk_and_held_again(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from edge_agent.clock import ClockState, now_us
 from edge_agent.mqtt_link import Published
 from edge_agent.spool_model import Limits
 from edge_agent.spool_recovery import open_spool
+from tests.edge_agent.spools import held
 from tests.edge_agent.support import AgentProcess, wait_for
 from verification import ack, batch
 from verification.model import Point, PointKind, Rows
@@ -210,6 +212,32 @@ def test_a_broker_that_speaks_3_1_1_only_is_no_way_to_ingest(agent):
     wait_for(lambda: "needs a broker of version 5" in agent.status().uplink.message, "the reason shows with its mend")
     assert spooled(agent) == 1 + ROWS // 10
     old.close()
+
+
+def test_what_ingest_can_never_take_behind_a_loss_leaves_the_way_free_for_what_comes_after(agent, rows, tmp_path):
+    """Of a broken spool's epoch ingest has batch 0; the next three are lost, and a whole window of others is sent."""
+    broken = open_spool(tmp_path / "broken.sqlite", agent.device, agent.key, Limits(), now_us=lambda: 1_000_000)
+    points = [Point(f"p{number}", "x", "kWh", PointKind.COUNTER) for number in range(30)]
+    for number in range(len(points)):
+        broken.catalogue(points[: number + 1])
+    saved = held(broken)
+    broken.close()
+    spool = sqlite3.connect(agent.folder / "spool.sqlite")
+    with spool:
+        spool.execute("INSERT INTO settled VALUES (?, 0, ?)", (saved[0].epoch, saved[0].sha256))
+        for item in saved[4:]:
+            spool.execute(
+                "INSERT INTO batch VALUES (?, ?, 1, ?, ?)", (item.epoch, item.sequence, item.sha256, item.data)
+            )
+    spool.close()
+    agent.ingest.take(saved[0].data)
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: len(agent.ingest.batches) > 20, "a window of what can never be settled")
+    acknowledge_all(agent)
+    wait_for(lambda: len(agent.ingest.rows()) >= len(rows), "every reading of the present epoch", deadline_s=20.0)
+    wait_for(lambda: spooled(agent) == 0, "an empty spool")
+    assert agent.status().spool.refused == len(saved) - 4
 
 
 def test_while_a_backlog_drains_a_fresh_batch_does_not_wait_behind_it(agent, rows):

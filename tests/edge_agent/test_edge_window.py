@@ -31,6 +31,13 @@ def test_the_window_has_room_for_its_size_and_again_for_what_is_settled():
     assert window.room == 3
 
 
+def test_what_is_no_longer_there_to_be_sent_leaves_its_place():
+    window = started(8)
+    window.forget((EPOCH, 3))
+    assert (window.room, len(window)) == (1, 7)
+    assert (EPOCH, 3) not in window.overdue(FIRST_RESEND_S)
+
+
 def test_nothing_goes_ahead_before_ingest_has_settled_something():
     window = started(8)
     assert window.room_ahead == 0
