@@ -18,9 +18,19 @@ from enum import StrEnum
 import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from ingest.rows import Encoded, encode
+from ingest.rows import Encoded
 from verification import keys
-from verification.batch import NO_PREVIOUS, Batch, Catalogue, Gaps, KeyChange, Payload, open_batch, read_payload
+from verification.batch import (
+    NO_PREVIOUS,
+    Batch,
+    Catalogue,
+    Gaps,
+    KeyChange,
+    Payload,
+    open_batch,
+    payload_bytes,
+    read_payload,
+)
 from verification.errors import FormatError
 from verification.model import Point, Rows
 
@@ -118,13 +128,15 @@ class Arrival:
     """Bytes that came in, parsed as far as that goes without a key.
 
     topic_device: for whom the broker vouches; None over HTTP, where the batch's own signature is all there is.
-    contents: set where the batch was read before it is judged, which spares time and decides nothing.
+    inflated_bytes: of its payload, as stated in it; contents: set where the batch was read before it is judged, which
+    spares time. Both decide nothing.
     """
 
     topic_device: str | None
     data: bytes
     batch: Batch | None
     error: FormatError | None = None
+    inflated_bytes: int = 0
     contents: Contents | None = None
 
     @classmethod
@@ -134,18 +146,7 @@ class Arrival:
             batch = open_batch(data)
         except FormatError as err:
             return cls(topic_device, data, None, err)
-        return cls(topic_device, data, batch)
-
-    def read_ahead(self, key: Ed25519PublicKey) -> Arrival:
-        """With its contents, if `key` signed it and they are well-formed; else as it was, and `admit` says why."""
-        if self.batch is None or not self.batch.envelope.signed_by(key):
-            return self
-        try:
-            payload = read_payload(self.batch)
-        except FormatError:
-            return self
-        encoded = encode(payload) if isinstance(payload, Rows) else None
-        return replace(self, contents=Contents(key, payload, encoded))
+        return cls(topic_device, data, batch, inflated_bytes=payload_bytes(batch))
 
     @property
     def order(self) -> tuple[str, int, int]:

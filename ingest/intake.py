@@ -18,11 +18,11 @@ from verification import sync
 
 MAX_ITEMS = 640
 # A transaction's bounds. The more rows of a point come together, the less each costs the server: a tenth less from 64
-# thousand to 256 thousand, another from 300 to 600 thousand. What was not read ahead may hold any number of rows.
+# thousand to 256 thousand, another from 300 to 600 thousand. A batch states what it inflates to, so that no group is
+# larger for not having been read. The last batch of a group may go past a bound.
 MAX_GROUP = 256
 MAX_GROUP_BYTES = 8 << 20
-MAX_GROUP_ROWS = 600_000  # 70 MB, and as much again of what is read ahead meanwhile
-MAX_GROUP_UNREAD = 64
+MAX_GROUP_INFLATED_BYTES = 18 << 20  # 600,000 readings of 31 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,6 @@ class Parcel:
     answer: Answer
     tried: bool = False  # whether it was read ahead, or could not be
 
-    @property
-    def size(self) -> int:
-        """Bytes that it holds."""
-        return len(self.arrival.data)
-
-    @property
-    def rows(self) -> int:
-        """Readings that were read ahead."""
-        contents = self.arrival.contents
-        return len(contents.encoded.records) if contents and contents.encoded else 0
-
-    @property
-    def unread(self) -> bool:
-        """Whether its contents are still unknown."""
-        return self.arrival.contents is None
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
@@ -70,9 +54,6 @@ class Asked:
     epochs: tuple[int, ...]
     proof: sync.Question | None
     answer: Answer
-    size: int = 0
-    rows: int = 0
-    unread: bool = False
 
 
 Item = Parcel | Asked
@@ -136,11 +117,11 @@ class Intake:
         return next((item for item in self._next_group() if isinstance(item, Parcel) and not item.tried), None)
 
     def _next_group(self) -> Iterator[Item]:
-        size = rows = unread = 0
+        size = inflated = 0
         for item in itertools.islice(self._waiting, MAX_GROUP):
-            if size >= MAX_GROUP_BYTES or rows >= MAX_GROUP_ROWS or unread >= MAX_GROUP_UNREAD:
+            if size >= MAX_GROUP_BYTES or inflated >= MAX_GROUP_INFLATED_BYTES:
                 return
             yield item
-            size += item.size
-            rows += item.rows
-            unread += item.unread
+            if isinstance(item, Parcel):
+                size += len(item.arrival.data)
+                inflated += item.arrival.inflated_bytes

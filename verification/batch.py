@@ -207,6 +207,14 @@ def open_batch(data: bytes) -> Batch:
     return Batch(header, envelope)
 
 
+def payload_bytes(batch: Batch) -> int:
+    """What its payload inflates to, as the frame states it; 0 where `read_payload` refuses the frame without a look."""
+    try:
+        return _stated_size(batch.envelope.payload)
+    except FormatError:
+        return 0
+
+
 def read_payload(batch: Batch) -> Payload:
     """Decompress and decode; call it once the signature holds. Raises FormatError (`bound_exceeded`, `undecodable`)."""
     body = cose.read_cbor(_decompress(batch.envelope.payload))
@@ -232,17 +240,27 @@ def _decompress(packed: bytes) -> bytes:
 
     The size is checked before a byte is inflated, and zstd holds the frame to it.
     """
+    _stated_size(packed)
     try:
-        size = zstandard.frame_content_size(packed)
-        if size < 0:
-            raise FormatError("undecodable", "the compressed frame does not state its size")
-        if size > MAX_PAYLOAD_BYTES:
-            raise FormatError(
-                "bound_exceeded", f"the payload claims {size} bytes; at most {MAX_PAYLOAD_BYTES} are taken"
-            )
         return zstandard.ZstdDecompressor().decompress(packed, allow_extra_data=False)
     except zstandard.ZstdError as err:
-        raise FormatError("undecodable", f"not a zstd frame: {err}") from err
+        raise _no_frame(err) from err
+
+
+def _stated_size(packed: bytes) -> int:
+    try:
+        size = zstandard.frame_content_size(packed)
+    except zstandard.ZstdError as err:
+        raise _no_frame(err) from err
+    if size < 0:
+        raise FormatError("undecodable", "the compressed frame does not state its size")
+    if size > MAX_PAYLOAD_BYTES:
+        raise FormatError("bound_exceeded", f"the payload claims {size} bytes; at most {MAX_PAYLOAD_BYTES} are taken")
+    return size
+
+
+def _no_frame(err: zstandard.ZstdError) -> FormatError:
+    return FormatError("undecodable", f"not a zstd frame: {err}")
 
 
 def _to_map(payload: Payload) -> dict[str, Any]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
+from array import array
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import zstandard
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingest import intake as bounds
-from ingest.admission import Arrival, Code, Decision, Key, State, admit
+from ingest.admission import Arrival, Code, Decision, Epoch, Key, State, admit
 from ingest.admission import Device as Enrolled
-from ingest.ahead import ReadAhead
+from ingest.ahead import ReadAhead, read
 from ingest.config import IngestConfig
 from ingest.database import connect
 from ingest.health import Health
@@ -25,14 +29,17 @@ from ingest.service import Worker
 from ingest.writer import write_group
 from tests.ingest.builders import POINTS, START_US, Device, compared, now_us, rows, until
 from verification import batch, keys
-from verification.model import Rows
+from verification.errors import FormatError
+from verification.model import COLUMN_TYPES, Rows
 
 NO_WAIT = 0.0
 
 
-def state_of(device: Device) -> State:
+def state_of(device: Device, *, named: bool = False) -> State:
+    """An enrolled device, whose points may have been named."""
     key = Key(device.key.public_key(), START_US)
-    return State({device.name: Enrolled({keys.key_id(device.key): key})}, {}, {})
+    epochs = {(device.name, START_US): Epoch(dict(enumerate(POINTS)))} if named else {}
+    return State({device.name: Enrolled({keys.key_id(device.key): key})}, epochs, {})
 
 
 def judged(state: State, arrival: Arrival) -> Decision:
@@ -46,25 +53,30 @@ def parcel(data: bytes) -> Parcel:
 
 def test_what_is_read_ahead_is_judged_as_if_it_had_not_been():
     device, stranger = Device(), Device(seed=2)
+    codes: dict[type, set[Code]] = defaultdict(set)
     sealed = device.chain(2)
     sealed.append(device.seal(batch.Catalogue(POINTS), sequence=0, previous=b"\1" * 32))
     for data in sealed:
         arrival = Arrival.of(device.name, data)
-        read = arrival.read_ahead(device.key.public_key())
-        assert read.contents is not None
-        for state in (state_of(device), state_of(stranger)):
-            assert judged(state, read) == judged(state, arrival)
+        seen = read(arrival, device.key.public_key())
+        assert seen.contents is not None
+        for state in (state_of(device), state_of(device, named=True), state_of(stranger)):
+            decision = judged(state, arrival)
+            assert judged(state, seen) == decision
+            codes[type(seen.contents.payload)].add(decision.code)
+    assert codes[Rows] == {Code.ACCEPTED, Code.DEFERRED, Code.UNKNOWN_KEY}
+    assert codes[batch.Catalogue] >= {Code.ACCEPTED, Code.INDEX_REDEFINED}
 
 
 def test_only_the_registered_keys_own_signature_counts():
     """Somebody who can sign with another key of ours gets no further for having been read with that one."""
     thief = Device(seed=2)
-    read = Arrival.of("potline-1", thief.chain(1)[0]).read_ahead(thief.key.public_key())
-    assert read.contents is not None
+    seen = read(Arrival.of("potline-1", thief.chain(1)[0]), thief.key.public_key())
+    assert seen.contents is not None
     victim = state_of(Device())
     registered = next(iter(victim.devices["potline-1"].keys.values()))
     posing = State({"potline-1": Enrolled({keys.key_id(thief.key): registered})}, {}, {})
-    assert admit(posing, read, received_at_us=now_us()).code is Code.BAD_SIGNATURE
+    assert admit(posing, seen, received_at_us=now_us()).code is Code.BAD_SIGNATURE
 
 
 @pytest.mark.parametrize(
@@ -77,7 +89,7 @@ def test_only_the_registered_keys_own_signature_counts():
 )
 def test_what_cannot_be_read_is_left_to_admission(data):
     arrival = Arrival.of("potline-1", data)
-    assert arrival.read_ahead(Device().key.public_key()) is arrival
+    assert read(arrival, Device().key.public_key()) is arrival
 
 
 def test_a_lone_batch_is_left_to_the_worker_and_the_next_group_is_read_while_it_works():
@@ -88,11 +100,11 @@ def test_a_lone_batch_is_left_to_the_worker_and_the_next_group_is_read_while_it_
     assert intake.take(wait_s=NO_WAIT) == [first]
     assert intake.offer(second)
     assert intake.next_unread(wait_s=NO_WAIT) is second
-    read = second.arrival.read_ahead(Device().key.public_key())
-    intake.put_read(second, read)
+    seen = read(second.arrival, Device().key.public_key())
+    intake.put_read(second, seen)
     assert intake.next_unread(wait_s=NO_WAIT) is None
     (taken,) = intake.take(wait_s=NO_WAIT)
-    assert (taken.arrival, taken.answer) == (read, second.answer)
+    assert (taken.arrival, taken.answer) == (seen, second.answer)
 
 
 def test_what_the_worker_took_meanwhile_is_not_put_back():
@@ -109,19 +121,53 @@ def test_what_the_worker_took_meanwhile_is_not_put_back():
     assert intake.take(wait_s=NO_WAIT) == []
 
 
-def test_a_group_is_bounded_by_items_by_rows_that_are_known_and_by_batches_that_are_not(monkeypatch):
+def test_a_group_is_bounded_by_items_by_bytes_and_by_what_it_inflates_to_whether_it_was_read_or_not(monkeypatch):
     device = Device()
     unread = [parcel(data) for data in device.chain(20)]
-    read = [replace(one, arrival=one.arrival.read_ahead(device.key.public_key())) for one in unread]
-    monkeypatch.setattr(bounds, "MAX_GROUP_UNREAD", 5)
-    monkeypatch.setattr(bounds, "MAX_GROUP_ROWS", 45)
+    seen = [replace(one, arrival=read(one.arrival, device.key.public_key())) for one in unread]
+    for one in seen[1:]:
+        assert one.arrival.inflated_bytes > 31 * len(one.arrival.contents.payload)
     monkeypatch.setattr(bounds, "MAX_GROUP", 12)
-    assert len(taken_of(unread)) == 5
-    assert sum(one.rows for one in taken_of(read)) == 50  # the batch that goes past the bound is the last
-    monkeypatch.setattr(bounds, "MAX_GROUP_ROWS", 1_000)
-    assert len(taken_of(read)) == 12
+    assert len(taken_of(unread)) == len(taken_of(seen)) == 12
+    monkeypatch.setattr(bounds, "MAX_GROUP_INFLATED_BYTES", sum(one.arrival.inflated_bytes for one in unread[:4]) + 1)
+    assert len(taken_of(unread)) == len(taken_of(seen)) == 5  # the batch that goes past the bound is the last
     monkeypatch.setattr(bounds, "MAX_GROUP_BYTES", 1)
-    assert len(taken_of(read)) == 1
+    assert len(taken_of(seen)) == 1
+
+
+def test_no_batch_can_hold_more_than_it_is_counted_for():
+    """Neither one that claims too much, nor one that says nothing: both are refused before they are inflated."""
+    claims = zstandard.ZstdCompressor(write_content_size=True).compress(bytes(batch.MAX_PAYLOAD_BYTES + 1))
+    silent = zstandard.ZstdCompressor(write_content_size=False).compress(bytes(1_000))
+    sealed = Device().seal(rows(1))
+    for packed in (claims, silent, b"junk"):
+        opened = batch.open_batch(sealed)
+        forged = replace(opened, envelope=replace(opened.envelope, payload=packed))
+        assert batch.payload_bytes(forged) == 0
+        with pytest.raises(FormatError):
+            batch.read_payload(forged)
+
+
+def test_the_largest_group_of_batches_that_nobody_read_takes_the_memory_that_the_manual_states():
+    """20 batches of 50,000 readings that compress to nothing, as an agent that was away for long may send."""
+    device = Device()
+    waiting = [parcel(device.seal(alike(batch.MAX_ROWS))) for _ in range(20)]
+    tracemalloc.start()
+    taken = [read(one.arrival, device.key.public_key()) for one in taken_of(waiting)]
+    encoded = [one.contents.encoded for one in taken]
+    held = tracemalloc.get_traced_memory()[0]
+    joined = join([(number, each, np.arange(2, dtype=np.int32)) for number, each in enumerate(encoded)])
+    assert sum(map(len, joined.in_parts())) == 650_000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert held < 85e6
+    assert peak < 160e6
+
+
+def alike(count: int) -> Rows:
+    """Readings of one point at one moment."""
+    columns = {name: array(code, bytes(array(code).itemsize * count)) for name, code in COLUMN_TYPES.items()}
+    return Rows(**columns)
 
 
 def taken_of(parcels: list[Parcel]) -> list[Parcel]:
@@ -148,6 +194,30 @@ def test_the_thread_reads_by_the_keys_it_learned_and_survives_what_it_cannot_rea
     finally:
         ahead.stop()
     assert [one.arrival.contents is None for one in intake.take(wait_s=NO_WAIT)] == [True, True, False]
+
+
+def test_the_thread_outlives_what_nobody_foresaw_and_leaves_the_batch_to_the_worker(monkeypatch, caplog):
+    device, intake = Device(), Intake()
+    ahead = ReadAhead(intake)
+    ahead.learn({keys.key_id(device.key): device.key.public_key()})
+    sealed = device.chain(3)
+    intake.offer(parcel(sealed[0]))
+    intake.take(wait_s=NO_WAIT)
+
+    def fails(_batch: batch.Batch) -> batch.Payload:
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr("ingest.ahead.read_payload", fails)
+    ahead.start()
+    try:
+        for data in sealed[1:]:
+            intake.offer(parcel(data))
+        until(lambda: all(one.tried for one in intake._waiting))
+    finally:
+        ahead.stop()
+    assert [one.arrival.contents is None for one in intake.take(wait_s=NO_WAIT)] == [True, False]
+    assert "left to the worker" in caplog.text
 
 
 def test_joined_readings_are_those_of_their_batches_point_by_point():
@@ -218,7 +288,7 @@ def test_a_batch_that_is_refused_between_others_takes_none_with_it(running, data
         for number in range(2, len(sealed)):
             offer(number)
         until(lambda: all(one.tried for one in intake._waiting))
-        assert [one.unread for one in intake._waiting] == [False, False, False, True, False, False]
+        assert [one.arrival.contents is None for one in intake._waiting] == [False, False, False, True, False, False]
         assert replies == {0: Code.ACCEPTED}
     until(lambda: len(replies) == len(sealed))
     accepted = Code.ACCEPTED
@@ -229,7 +299,7 @@ def test_a_batch_that_is_refused_between_others_takes_none_with_it(running, data
 
 
 def test_a_group_that_was_read_ahead_and_rolled_back_is_written_whole_the_next_time(db, device):
-    arrivals = [Arrival.of(device.name, data).read_ahead(device.key.public_key()) for data in device.chain(3)]
+    arrivals = [read(Arrival.of(device.name, data), device.key.public_key()) for data in device.chain(3)]
     with db.transaction(force_rollback=True):
         write_group(db, arrivals, received_at_us=now_us())
     assert db.execute("SELECT count(*) FROM telemetry.reading").fetchone() == (0,)
