@@ -68,7 +68,7 @@ def test_the_pages_of_the_agent_lead_nowhere_outside_the_bundle(bundle):
     """Where there is no network, a link into the repository is a dead end."""
     pages = list((bundle / "docs").glob("*/edge*.md"))
     assert bundle / "docs" / "how-to" / "edge.md" in pages
-    links = {page.parent / link for page in pages for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8"))}
+    links = {page.parent / link for page in pages for link in re.findall(r"\]\(([^)#:]+)[)#]", page.read_text("utf-8"))}
     assert links
     assert [link for link in links if not link.exists()] == []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -38,18 +39,15 @@ def pki(tmp_path: Path) -> Authority:
 @pytest.fixture
 def serve(migrated: str, pki: Authority) -> Iterator[object]:
     """Serves ingest with a certificate of the authority's folder, gives its address; ends with the test."""
-    opened = []
+    opened = ExitStack()
 
     def with_certificate(name: str = "server", client_ca: Path | None = None) -> str:
         where = Listen("127.0.0.1", 0, pki.folder / f"{name}.pem", pki.folder / f"{name}.key", client_ca)
-        process = running(IngestConfig(migrated, INGEST_KEY, http=where))
-        opened.append(process)
-        (address,) = process.__enter__()
+        (address,) = opened.enter_context(running(IngestConfig(migrated, INGEST_KEY, http=where)))
         return address
 
-    yield with_certificate
-    for process in opened:
-        process.__exit__(None, None, None)
+    with opened:
+        yield with_certificate
 
 
 @pytest.fixture
