@@ -87,6 +87,15 @@ class Fault:
                 f"{self.kind} on {self.point}: its first day counts from 0, and it lasts a day or more"
             )
 
+    def refuse_elsewhere(self, points: Mapping[str, Point]) -> None:
+        """Raise SimulatorError where it cannot befall a plant that has `points`."""
+        if self.point not in points:
+            raise SimulatorError(f"{self.kind}: there is no point {self.point!r}; there are: {', '.join(points)}")
+        if points[self.point].protocol == "roster" and KINDS[self.kind].needs_device:
+            possible = ", ".join(name for name, kind in KINDS.items() if not kind.needs_device)
+            why = "a roster has neither a clock nor a status"
+            raise SimulatorError(f"{self.kind} cannot befall {self.point}: {why}; choose from: {possible}")
+
     def window_us(self, plant: Plant) -> tuple[int, int]:
         """The half-open span of production in which the fault lasts."""
         starts = plant.grid.day_starts_us
@@ -108,19 +117,11 @@ class Faults:
         Whatever befell it, the device sends what it can send, so that the ledger holds just what a client sees.
         """
         for number, fault in enumerate(self.listed):
-            if fault.point == point:
+            if fault.point == point and len(readings):
                 rng = np.random.default_rng([self.seed, number])
-                _refuse_on_paper(plant.points[point], fault)
                 readings = KINDS[fault.kind].disturb(readings, fault, _Context(plant, rng, fault.window_us(plant)))
                 readings = replace(readings, value=plant.points[point].sent(readings.value))
         return readings
-
-
-def _refuse_on_paper(point: Point, fault: Fault) -> None:
-    if point.protocol == "roster" and KINDS[fault.kind].needs_device:
-        possible = ", ".join(name for name, kind in KINDS.items() if not kind.needs_device)
-        why = "a roster has neither a clock nor a status"
-        raise SimulatorError(f"{fault.kind} cannot befall {point.name}: {why}; choose from: {possible}")
 
 
 class _Context(NamedTuple):

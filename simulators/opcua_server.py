@@ -31,7 +31,7 @@ from simulators.addresses import node_name
 from simulators.errors import SimulatorError
 from simulators.ledger import Ledger, Row
 from simulators.plants import Plant
-from simulators.points import Kind, Point
+from simulators.points import Point
 from simulators.timeline import micros
 
 NAMESPACE = "urn:retroproof:simulators"
@@ -64,12 +64,7 @@ def node_id(plant: Plant, name: str) -> ua.NodeId:
 
 def variant_type(point: Point) -> ua.VariantType:
     """Registers of whole steps and states are integers on the wire; what is measured is a Double."""
-    if not point.is_whole:
-        return ua.VariantType.Double
-    if point.kind is Kind.STATE:
-        return ua.VariantType.Int32
-    fits = point.modulus is not None and point.modulus <= 2**32
-    return ua.VariantType.UInt32 if fits else ua.VariantType.UInt64
+    return ua.VariantType[point.integer.name] if point.integer else ua.VariantType.Double
 
 
 def engineering_units(unit: str) -> ua.EUInformation:

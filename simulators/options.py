@@ -89,15 +89,13 @@ def _fault(chosen: Scenario, text: str) -> Fault:
     kind, *rest = text.split(":")
     point, size, first_day, days, *more = (*rest, "", "", "", "")
     points = KINDS[chosen.kind].plant.points
-    if point and point not in points:
-        raise SimulatorError(f"--fault {text}: {chosen.name} has no point {point!r}; there are: {', '.join(points)}")
     if kind not in FAULT_KINDS:
         raise SimulatorError(f"--fault {text}: no fault is called {kind!r}; there are: {', '.join(FAULT_KINDS)}")
     how = SimulatorError(f"--fault {text}: write KIND:POINT:SIZE:FIRST_DAY:DAYS, the last three as numbers")
     if any(more):
         raise how
     try:
-        return Fault(
+        fault = Fault(
             kind,
             point or next(iter(points)),
             float(size) if size else FAULT_KINDS[kind].default_size,
@@ -106,6 +104,8 @@ def _fault(chosen: Scenario, text: str) -> Fault:
         )
     except ValueError as err:
         raise how from err
+    fault.refuse_elsewhere(points)
+    return fault
 
 
 def disturbance(text: str) -> Disturbance:
@@ -142,7 +142,9 @@ def of_a_plant(command: Command) -> Command:
         except SimulatorError as err:
             raise click.ClickException(str(err)) from err
         except OSError as err:
-            raise click.ClickException(f"{err.filename or 'the plant'}: {err.strerror}; choose another place") from err
+            if err.filename is None:
+                raise
+            raise click.ClickException(f"{err.filename}: {err.strerror}; choose another place") from err
 
     decorated: Command = wrapped
     for decorate in (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,19 @@ class Kind(Enum):
     COUNTER = "counter"
     GAUGE = "gauge"
     STATE = "state"
+
+
+class Integer(NamedTuple):
+    """An integer type of OPC UA, and the least and the greatest number of it that a float holds."""
+
+    name: str
+    least: float
+    greatest: float
+
+
+INT32 = Integer("Int32", -(2.0**31), 2.0**31 - 1)
+UINT32 = Integer("UInt32", 0.0, 2.0**32 - 1)
+UINT64 = Integer("UInt64", 0.0, float(np.nextafter(2.0**64, 0)))
 
 
 @dataclass(frozen=True)
@@ -42,16 +55,22 @@ class Point:
     team: str = ""
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the device sends integers: a count or a state without decimals. A gauge's reading is a float."""
-        return self.decimals == 0 and self.kind is not Kind.GAUGE
+    def integer(self) -> Integer | None:
+        """What the device sends of a count or a state without decimals. A gauge's reading is a float: None."""
+        if self.decimals or self.kind is Kind.GAUGE:
+            return None
+        if self.kind is Kind.STATE:
+            return INT32
+        return UINT32 if self.modulus is not None and self.modulus <= UINT32.greatest + 1 else UINT64
 
     def sent(self, value: Floats) -> Floats:
         """The numbers that the device can send of these: whole ones where it sends integers, each within its
-        register's digits and without a sign where it has such a register.
+        register's digits and without a sign where it has such a register, else within the integer's range.
         """
-        whole = np.rint(value) if self.is_whole else value
-        return whole if self.modulus is None else np.mod(whole, self.modulus)
+        whole = value if self.integer is None else np.rint(value)
+        if self.modulus is not None:
+            return np.mod(whole, self.modulus)
+        return whole if self.integer is None else np.clip(whole, self.integer.least, self.integer.greatest)
 
     def shown(self, times_us: Instants, grid_us: Floats, raw: Floats) -> Floats:
         """What the device shows at `times_us`: interpolated or held between the grid's values, then cut to its

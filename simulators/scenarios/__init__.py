@@ -102,6 +102,12 @@ def _refuse_unknown(said: Mapping[str, object]) -> None:
         raise KeyError(f"unknown key {min(unknown)}")
 
 
+def _fault(said: Mapping[str, Any], plant: type[Plant]) -> Fault:
+    fault = Fault(**said)
+    fault.refuse_elsewhere(plant.points)
+    return fault
+
+
 def _read(group: str, file: Traversable) -> Scenario:
     try:
         said = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -118,7 +124,7 @@ def _read(group: str, file: Traversable) -> Scenario:
             title_en=said["title"]["en"],
             title_zh=said["title"]["zh"],
             parameters=kind.parameters(**given),
-            faults=tuple(Fault(**fault) for fault in said.get("faults", ())),
+            faults=tuple(_fault(fault, kind.plant) for fault in said.get("faults", ())),
             days=tuple(said.get("days", DAYS)),
             plan=said["plan"],
             amend=said.get("amend", {}),

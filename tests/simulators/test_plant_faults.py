@@ -6,6 +6,8 @@ from datetime import date
 
 import numpy as np
 import pytest
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import variant_from_binary, variant_to_binary
 
 from simulators.errors import SimulatorError
 from simulators.faults import BAD_STATUS, DAY_US, KINDS, YEAR_2000_US, Fault, Faults, Readings
@@ -113,16 +115,29 @@ def test_whatever_befalls_a_register_it_shows_its_own_digits_and_no_sign(kind):
     assert seen.max() < modulus
 
 
-WHOLE = [name for name, point in PLANT.points.items() if point.is_whole]
+WHOLE = [name for name, point in PLANT.points.items() if point.integer]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
-def test_whatever_befalls_a_count_it_stays_a_whole_number(kind):
-    """One rounding, before ledger and wire: else the ledger would keep a fraction that the wire cannot carry."""
-    usual = 7.0 if kind == "copied_days" else KINDS[kind].default_size
+SIZES = [(kind, size) for kind in sorted(KINDS) for size in (None, *KINDS[kind].sizes)]
+
+
+@pytest.mark.parametrize(("kind", "size"), SIZES)
+def test_whatever_befalls_a_count_it_stays_a_whole_number_that_can_be_sent(kind, size):
+    """One rounding, before ledger and wire: else the ledger would keep what the wire cannot carry."""
     for point in WHOLE:
-        seen = produced(PLANT, point, Faults((Fault(kind, point, usual, FIRST, DAYS),), seed=3)).value
-        assert np.array_equal(seen, np.rint(seen)), point
+        seen = disturbed(kind, point, size)
+        assert np.array_equal(seen.value, np.rint(seen.value)), point
+        wire = variant_type(PLANT.points[point])
+        extremes = np.array([seen.value.argmin(), seen.value.argmax()])
+        for row in rows_of(point, seen.take(extremes)):
+            sent = variant_from_binary(Buffer(variant_to_binary(data_value(row, wire).Value))).Value
+            assert sent == row.value, point
+
+
+def test_a_size_that_no_register_can_show_ends_at_the_greatest_number_of_its_type():
+    assert disturbed("forced", "line_state", 1e12).value[OF_THE_FAULT][0] == 2**31 - 1
+    assert disturbed("forced", "line_state", -1e12).value[OF_THE_FAULT][0] == -(2**31)
+    assert disturbed("forced", "anode_effects", -5.0).value[OF_THE_FAULT][0] == 0
 
 
 @pytest.mark.parametrize(("kind", "size"), [("noise", 0.02), ("scaled", 0.97), ("unit_change", 0.001)])

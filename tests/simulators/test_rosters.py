@@ -158,9 +158,35 @@ def test_copied_days_of_a_roster_are_those_of_as_many_days_before():
 
 
 @pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if kind.needs_device))
-def test_fault_of_a_clock_or_a_status_cannot_befall_a_roster(kind):
-    with pytest.raises(SimulatorError, match=r"neither a clock nor a status; choose from: .*withheld"):
-        produced(hall(), "roster_team1", Faults((Fault(kind, "roster_team1", 1.0),)))
+def test_fault_of_a_clock_or_a_status_cannot_befall_a_roster(tmp_path, kind):
+    out = tmp_path / "readings.csv"
+    done = CliRunner().invoke(simulate, ["table", "yangshao", "--fault", f"{kind}:roster_team1", "--out", str(out)])
+    assert done.exit_code == 1
+    assert "neither a clock nor a status; choose from: " in done.stderr
+    assert "withheld" in done.stderr
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("{kind: year_2000, point: roster_team1, size: 0}", "neither a clock nor a status"),
+        ("{kind: stuck, point: smoke, size: 0}", "no point 'smoke'"),
+    ],
+)
+def test_scenario_whose_fault_cannot_be_is_refused_when_it_is_read(tmp_path, fault, says):
+    own = tmp_path / "own.yaml"
+    said = f"{{plant: packaging, plan: yangshao, faults: [{fault}], title: {{en: own, zh: 自}}, verdicts: [met]}}"
+    own.write_text(said, encoding="utf-8")
+    with pytest.raises(SimulatorError, match=says):
+        scenario(str(own))
+
+
+@pytest.mark.parametrize("kind", sorted(name for name, kind in KINDS.items() if not kind.needs_device))
+def test_nothing_befalls_rosters_that_nobody_handed_in(kind):
+    sizes = {"withheld": 0.0, kind: KINDS[kind].default_size}
+    faults = Faults(tuple(Fault(each, "roster_team1", size, first_day=0) for each, size in sizes.items()))
+    assert len(produced(hall(), "roster_team1", faults)) == 0
 
 
 def test_plant_without_a_roster_refuses_a_folder_for_them(tmp_path):
