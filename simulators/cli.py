@@ -11,7 +11,6 @@ import gc
 import json
 import logging
 import signal
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,12 +134,12 @@ def run(
     logging.getLogger("asyncua.server.server").setLevel(logging.ERROR)
     noted = read_plant(ledger_path)
     made = plant.plant(noted_first_day=date.fromisoformat(str(noted["first_day"])) if noted else None)
-    present_us = _end_us(until, made) if until in {"start", "baseline", "reporting"} else None
+    identity = _identity(plant, made)
     settings = Settings(
         opcua_port=opcua_port,
         broker=Broker.from_url(mqtt) if mqtt else None,
         gate=gate,
-        present_us=present_us,
+        present_us=_present_us(until, made, ledger_path, identity),
         rate_hz=rate_hz,
         speed=speed,
         faults=plant.faults(),
@@ -148,9 +147,7 @@ def run(
         renamed=dict(renaming(made, text) for text in renames),
         rosters=rosters,
     )
-    with Ledger(ledger_path, _identity(plant, made)) as ledger:
-        if until == "ledger":
-            settings = replace(settings, present_us=_newest_us(ledger))
+    with Ledger(ledger_path, identity) as ledger:
         asyncio.run(_serve(made, ledger, settings))
 
 
@@ -228,6 +225,16 @@ def truth_of(plant: PlantOptions) -> None:
     """Print the true effects of SCENARIO, free of noise, and its periods as JSON."""
     made = plant.plant()
     click.echo(json.dumps(_truth(plant, made), ensure_ascii=False))
+
+
+def _present_us(until: str, plant: Plant, ledger_path: Path, identity: dict[str, object]) -> int | None:
+    """Where the plant's history ends, None for one that lives; known before a ledger is made for what is refused."""
+    if until == "now":
+        return None
+    if until == "ledger":
+        with Ledger(ledger_path, identity) as ledger:
+            return _newest_us(ledger)
+    return _end_us(until, plant)
 
 
 def _end_us(period: str, plant: Plant) -> int:

@@ -83,7 +83,8 @@ def _of_the_documents() -> list[Scenario]:
 
 
 def _measures(chosen: Scenario, timeline: Timeline) -> dict[str, dict[str, Any]]:
-    plan = yaml.safe_load(plan_text(chosen.plan, chosen.name, timeline, chosen.amend))
+    """What its plan judges, whatever the project: a file of somebody's own may be called what no project can be."""
+    plan = yaml.safe_load(plan_text(chosen.plan, chosen.plan, timeline, chosen.amend))
     return dict(plan["measures"])
 
 

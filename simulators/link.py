@@ -58,7 +58,12 @@ class Link:
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        try:
+            self._server = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
+        except OSError as err:
+            raise SimulatorError(
+                f"the link cannot listen on port {self.port}: {err}; choose another --opcua-port"
+            ) from err
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

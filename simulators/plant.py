@@ -155,7 +155,7 @@ async def _live(
 ) -> None:
     """Produce readings at every tick after the history's end. A tick that comes late is skipped, never back-dated."""
     period_us = round(1_000_000 / settings.rate_hz)
-    written = {point: produced(plant, point, settings.faults) for point in devices.written}
+    written = {point: produced(plant, point, NO_FAULTS) for point in devices.written}
     before_us, tick_us = until_us, _next_tick(now_us(), period_us)
     while not await _stopped(stop, tick_us):
         rows = [Row.good(name, tick_us, plant.value_us(name, tick_us)) for name in plant.point_names("opcua")]

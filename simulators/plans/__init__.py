@@ -21,7 +21,9 @@ def plan_text(plan: str, project: str, timeline: Timeline, amend: Mapping[str, A
     Raises SimulatorError for a project that no plan can have.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", project):
-        raise SimulatorError(f"a project cannot be called {project!r}; use small letters, digits and hyphens")
+        raise SimulatorError(
+            f"a project cannot be called {project!r}; write --project in small letters, digits and hyphens"
+        )
     dates = _Dates(timeline, project)
     template = string.Template((resources.files(__name__) / f"{plan}.yaml").read_text(encoding="utf-8"))
     text = template.substitute(dates)

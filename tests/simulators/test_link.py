@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from simulators.errors import SimulatorError
 from simulators.link import Disturbance, Link, disturb
 
 Talk = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -105,5 +106,13 @@ def test_disturbance_comes_and_goes(kind):
                 except (ConnectionError, asyncio.IncompleteReadError):
                     await asyncio.sleep(0.01)
         trouble.cancel()
+
+    with_link(use)
+
+
+def test_link_that_finds_its_port_taken_says_which_option_chooses_another():
+    async def use(link: Link) -> None:
+        with pytest.raises(SimulatorError, match=f"cannot listen on port {link.port}: .*choose another --opcua-port"):
+            await Link(1, port=link.port).__aenter__()
 
     with_link(use)

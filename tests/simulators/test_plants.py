@@ -209,6 +209,14 @@ def test_two_plants_of_one_seed_agree_and_two_seeds_differ(name):
     assert differing >= len(first.points) / 2
 
 
+def test_a_potline_of_ninety_days_that_shall_be_met_asks_for_what_shows_on_every_seed():
+    short = [each for each in scenarios().values() if each.plan == "hengkang" and each.days[0] <= 90]
+    met = [each for each in short if "met" in each.verdicts]
+    assert met
+    for each in met:
+        assert each.amend.get("measures", {}).get("energy", {}).get("target") == {"at_most": -150}, each.name
+
+
 def test_every_kind_of_plant_has_a_scenario_and_every_point_a_unit():
     assert {known.kind for known in scenarios().values()} == set(KINDS)
     assert all(point.unit for kind in KINDS.values() for point in kind.plant.points.values())

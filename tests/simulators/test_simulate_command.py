@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -176,6 +177,17 @@ def test_a_plant_that_stands_still_at_its_ledger_produces_nothing_more(tmp_path)
     assert len(rows_in(path)) == produced
 
 
+def test_a_plant_with_faults_stands_still_at_its_ledger_too(tmp_path):
+    options = ("--fault", "stuck:so2:0:1", "--ledger", str(tmp_path / "ledger.csv"))
+    produced = []
+    for until in ("baseline", "ledger"):
+        with running("--until", until, *options) as (process, ready):
+            produced.append((ready["produced"], ready["live"]))
+            process.terminate()
+            assert process.wait(30) == 0
+    assert produced == [(len(OPCUA_POINTS) * (3 * 96 + 1), False)] * 2
+
+
 def test_an_empty_ledger_has_no_instant_to_stand_still_at(tmp_path):
     done = command("run", "hengkang", "--until", "ledger", "--ledger", str(tmp_path / "new.csv"))
     assert done.exit_code != 0
@@ -205,6 +217,15 @@ def test_scenario_of_ones_own_is_a_file_in_a_folder_called_like_its_group(tmp_pa
     assert "missing.yaml" in refused.output
 
 
+def test_a_file_of_ones_own_is_shown_whatever_its_name_and_its_plan_asks_for_a_project(tmp_path):
+    own = tmp_path / "My_line.yaml"
+    own.write_text("{plant: gypsum, plan: yongtai, title: {en: own, zh: 自}, verdicts: [met]}", encoding="utf-8")
+    shown = command("show", str(own))
+    assert (shown.exit_code, shown.output) == (0, command("show", "yongtai").output)
+    assert "write --project in small letters, digits and hyphens" in command("plan", str(own)).stderr
+    assert command("plan", str(own), "--project", "my-line").exit_code == 0
+
+
 @pytest.mark.parametrize("renaming", ["no_such_point=x", "metal_tapped", "metal_tapped=so2", "staff_on_shift=x"])
 def test_renaming_must_name_an_opcua_point_and_a_tag_of_no_other_point(tmp_path, renaming):
     arguments = ("--until", "baseline", *PERIODS, "--first-day", "2026-01-05", "--ledger", str(tmp_path / "ledger.csv"))
@@ -224,6 +245,7 @@ PLANT = ("hengkang", "--first-day", "2026-01-05", *PERIODS)
         (("--fault", "dropouts:so2:2"), "choose one from 0 to 0.5"),
         (("--fault", "rollover:metal_tapped:0"), "choose one from 1 to 1e+15"),
         (("--fault", "clock_step:so2:1e300"), "choose one from -1e+09 to 1e+09"),
+        (("--fault", "stuck:smoke"), "no point 'smoke'; there are: "),
         (("--fault", "stuck:so2:0:-1"), "its first day counts from 0"),
         (("--fault", "stuck:so2:0:1:0"), "lasts a day or more"),
         (("--set", "load_sd=nan"), "write NAME=NUMBER"),
@@ -266,9 +288,32 @@ def test_file_that_cannot_be_written_is_named_without_a_traceback(tmp_path):
         assert f"{tmp_path}/missing/file: No such file or directory" in done.stderr
 
 
+def test_a_reader_that_went_away_is_no_complaint_about_a_place():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "retroproof", "simulate", "show", "hengkang"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError("reset")])
+def test_an_error_that_names_no_file_is_not_taken_for_one(monkeypatch, error):
+    def fails(*_: object) -> str:
+        raise error
+
+    monkeypatch.setattr("simulators.cli.described", fails)
+    assert command("show", "hengkang").exception is error
+
+
 def test_names_that_a_topic_or_a_plan_cannot_hold_are_refused():
     assert "leave out blanks" in command("points", "hengkang", "--gate", "a/#").stderr
-    assert "use small letters, digits and hyphens" in command("plan", "hengkang", "--project", "a: b\nc").stderr
+    assert "in small letters, digits and hyphens" in command("plan", "hengkang", "--project", "a: b\nc").stderr
 
 
 def test_parameter_of_several_numbers_and_one_that_a_scenario_set_can_be_set():
