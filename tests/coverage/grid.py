@@ -12,6 +12,7 @@ import dataclasses
 import itertools
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -21,11 +22,11 @@ from verification.engine.assess import Primary, primary_with_noise, turning
 from verification.engine.budget import Continuity, Contribution, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec, refit
-from verification.engine.models.linear import Fit
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.assumptions import assumptions
 from verification.engine.robustness.judge import Naming, Standing, assumption_findings, judge
 from verification.findings import Finding
+from verification.plan.shape import Method, WindowName
 
 EFFECT, LIMIT = -260.0, -200.0  # kWh/t
 BASE_KWH, SLOPE_KWH_T, NOISE_KWH = 150_000.0, 13_270.0, 44_000.0
@@ -37,8 +38,8 @@ Load = Literal["flat", "rising", "mixed"]
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """One line: correlation, intervals a window, load, class of both meters in percent, and whether they are
-    swapped.
+    """One line: correlation, intervals a window, load, class of both meters in percent, whether they are swapped, and
+    by which method it is judged. A chained line has saved half of its effect in the intermediate window.
     """
 
     rho: float
@@ -46,11 +47,23 @@ class Cell:
     load: Load
     class_percent: float
     swapped: bool
+    method: Method = "avoided"
 
     @property
     def meters(self) -> str:
         """The meters as the table names them."""
         return f"class {self.class_percent:g}, {'swapped' if self.swapped else 'kept'}"
+
+    @property
+    def windows(self) -> tuple[WindowName, ...]:
+        """The windows of its plan, in order of time."""
+        return ("baseline", "intermediate", "reporting") if self.method == "chaining" else ("baseline", "reporting")
+
+    @property
+    def seed(self) -> int:
+        """What its lines are drawn by: the lines that other methods judge are not those of `avoided`."""
+        line = dataclasses.astuple(self)
+        return zlib.crc32(repr(line if self.method != "avoided" else line[:-1]).encode())
 
 
 CELLS = [
@@ -58,6 +71,11 @@ CELLS = [
     for (class_percent, swapped), load, n, rho in itertools.product(
         [(0.2, False), (1.0, True)], ["flat", "rising", "mixed"], [90, 365], [0.0, 0.6, 0.9]
     )
+]
+OTHER_METHODS: list[Method] = ["normalised", "backcast", "chaining"]
+CELLS += [
+    Cell(rho, n, "rising", 0.2, swapped=False, method=method)
+    for method, n, rho in itertools.product(OTHER_METHODS, [90, 365], [0.0, 0.6])
 ]
 
 
@@ -77,8 +95,7 @@ class Outcome:
 
 def run(cell: Cell, index: int) -> Outcome:
     """The outcome of one simulated line."""
-    seed = zlib.crc32(repr(dataclasses.astuple(cell)).encode())
-    rng = np.random.default_rng([seed, index])
+    rng = np.random.default_rng([cell.seed, index])
     line = _Line(cell, rng)
     outcome, zero = _judged(line, EFFECT, LIMIT), _judged(line, 0.0, 0.0)
     certified = zero is not None and zero.passes and zero.conclusive
@@ -98,11 +115,12 @@ class _Judged:
 
 
 class _Line:
-    """The true energies and tons of both windows and the errors of their meters."""
+    """The true energies and tons of all windows and the errors of their meters."""
 
     def __init__(self, cell: Cell, rng: np.random.Generator) -> None:
         self.cell = cell
-        days = 2 * cell.n + WORKS
+        self.count = len(cell.windows)
+        days = self.count * (cell.n + WORKS) - WORKS
         at = np.arange(days)
         shocks = rng.normal(0, NOISE_KWH * np.sqrt(1 - cell.rho**2), days)
         shocks[0] = rng.normal(0, NOISE_KWH)
@@ -117,15 +135,25 @@ class _Line:
         self.degrees = 15 + 10 * np.sin(2 * np.pi * at / 365) + rng.normal(0, 3, days)
         limit = cell.class_percent / 100
         # An error for each meter (energy, output) and window.
-        errors = rng.uniform(-limit, limit, (2, 2))
-        self.errors = errors if cell.swapped else errors[:, [0, 0]]
+        errors = rng.uniform(-limit, limit, (2, self.count))
+        self.errors = errors if cell.swapped else errors[:, [0] * self.count]
 
-    def window(self, which: int, effect: float, energy_error: float = 0.0, output_error: float = 0.0) -> Sample:
-        """The baseline (0) or the reporting period (1) as its meters read it, with a further error if asked for."""
+    def case(self, effect: float, energy_errors: Sequence[float] = (), output_errors: Sequence[float] = ()) -> Case:
+        """The line as its meters read it, with a further error in each window if asked for."""
+        errors = itertools.zip_longest(energy_errors, output_errors, range(self.count), fillvalue=0.0)
+        read = [self._window(int(which), effect, energy, output) for energy, output, which in errors]
+        between = read[1] if self.count > 2 else None
+        return Case(read[0], read[-1], self.cell.method, output="output", intermediate=between)
+
+    def days(self, which: int) -> np.ndarray:
+        """When each interval of a window begins, in days."""
+        return which * (self.cell.n + WORKS) + np.arange(self.cell.n, dtype=float)
+
+    def _window(self, which: int, effect: float, energy_error: float, output_error: float) -> Sample:
         n = self.cell.n
-        here = slice(0, n) if which == 0 else slice(n + WORKS, None)
+        here = slice(which * (n + WORKS), which * (n + WORKS) + n)
         true_tons = self.tons[here]
-        energy = self.energy[here] + (effect * true_tons if which else 0.0)
+        energy = self.energy[here] + effect * which / (self.count - 1) * true_tons
         energy = energy * (1 + self.errors[0, which]) * (1 + energy_error)
         tons = true_tons * (1 + self.errors[1, which]) * (1 + output_error)
         drivers = np.column_stack([tons, self.degrees[here]])
@@ -135,8 +163,7 @@ class _Line:
 
 def _judged(line: _Line, effect: float, limit: float) -> _Judged | None:
     """The engine's answer for the line with `effect`, against at most `limit`; None where it gives no number."""
-    windows = Case(line.window(0, effect), line.window(1, effect), output="output")
-    primary, case, _ = primary_with_noise(ModelSpec("ols", ("output",)), windows)
+    primary, case, _ = primary_with_noise(ModelSpec("ols", ("output",)), line.case(effect))
     if isinstance(primary, Finding):
         return None
     error = primary.estimate.spread(CONFIDENCE)
@@ -158,8 +185,7 @@ def _judged(line: _Line, effect: float, limit: float) -> _Judged | None:
     # Without a verdict nothing can be turned. The checks that inform only are left out.
     findings = []
     if standing:
-        days = np.arange(line.cell.n, dtype=float), line.cell.n + WORKS + np.arange(line.cell.n, dtype=float)
-        doubts = assumptions(primary.model, primary.noise, case, days)
+        doubts = assumptions(primary.model, primary.noise, case, [line.days(which) for which in range(line.count)])
         findings = judge(turning(primary, case, CONFIDENCE), standing, NAMING, "output")
         findings += assumption_findings(doubts, standing, NAMING, delta, expanded)
     return _Judged(delta, expanded, decided and delta < limit, not any(finding.blocks for finding in findings))
@@ -172,16 +198,16 @@ def _meter_rows(line: _Line, effect: float, primary: Primary) -> list[Contributi
     cell = line.cell
     u = cell.class_percent / 100 / np.sqrt(3)
     rows = []
-    for name, is_energy in (("energy", True), ("output", False)):
+    for which, name in enumerate(("energy", "output")):
 
-        def figures(before: float, after: float, *, is_energy: bool = is_energy) -> np.ndarray:
-            errors = [{"energy_error" if is_energy else "output_error": error} for error in (before, after)]
-            case = Case(line.window(0, effect, **errors[0]), line.window(1, effect, **errors[1]), output="output")
-            model = refit(primary.model, case.baseline)
+        def figures(*errors: float, which: int = which) -> np.ndarray:
+            case = line.case(effect, *((errors, ()) if which == 0 else ((), errors)))
+            model = refit(primary.model, case.fitted)
             assert not isinstance(model, Finding)
-            assert isinstance(model.fit, Fit)
-            return np.array([case.answer(model, primary.noise).delta])
+            answer = case.answer(model, primary.noise)
+            assert not isinstance(answer, Finding)
+            return np.array([answer.delta])
 
-        effect_on = meter_effect(Continuity((u, u), (not cell.swapped,)), figures)
-        rows.append(Contribution(f"meter:{name}", "B", float(effect_on.u[0]), np.inf))
+        continuity = Continuity((u,) * line.count, (not cell.swapped,) * (line.count - 1))
+        rows.append(Contribution(f"meter:{name}", "B", float(meter_effect(continuity, figures).u[0]), np.inf))
     return rows

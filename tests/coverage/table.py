@@ -44,8 +44,9 @@ class Tally:
         """The cell as one row of the table."""
         cell, percent = self.cell, 100 / self.runs
         shown = [
-            f"{cell.rho:g}", f"{cell.n}", cell.load, cell.meters, f"{self.conclusive * percent:.1f}",
-            f"{100 * self.coverage:.1f}", f"{self.wrong * percent:.1f}", f"{self.certified * percent:.1f}",
+            cell.method, f"{cell.rho:g}", f"{cell.n}", cell.load, cell.meters,
+            f"{self.conclusive * percent:.1f}", f"{100 * self.coverage:.1f}", f"{self.wrong * percent:.1f}",
+            f"{self.certified * percent:.1f}",
             f"{100 - self.conclusive * percent:.1f}", f"{100 - self.decided * percent:.1f}", f"{self.width:.0f}",
         ]  # fmt: skip
         return f"| {' | '.join(shown)} |"
@@ -103,10 +104,11 @@ error of a percentage near 5: {error:.1f}. A smaller grid runs in `make test` (`
 limits that follow from its own number of runs.
 
 A line uses 150,000 kWh + 13,270 kWh/t and truly saves {-EFFECT:.0f} kWh/t; its day-to-day noise is 44,000 kWh (0.5 %),
-AR(1) with `rho`; the baseline and the reporting period have `n` intervals each. The load is flat, rises through both
-windows by two of its standard deviations, or is mixed (two products, a month each). Both meters, of energy and of
+AR(1) with `rho`; each window has `n` intervals. The load is flat, rises through all windows by two of its standard
+deviations, or is mixed (two products, a month each). Both meters, of energy and of
 output, have errors drawn from their class limit; where swapped, anew for the reporting period. The limit is at most
-{LIMIT:.0f} kWh/t.
+{LIMIT:.0f} kWh/t. A chain has an intermediate window, in which the line saves half; a normalised change is for the
+conditions of both windows.
 
 The table is of `ols`. A `ratio` or a `mean` has the noise of both windows
 ([methods](../explanation/methods.md#5-change-and-uncertainty)): `tests/verification/engine/test_levels.py` simulates
@@ -122,8 +124,8 @@ each.
   better meter would resolve.
 - **width**: median of 2 U [kWh/t] of the conclusive.
 
-| rho | n | load | meters | conclusive | covered | wrong | for nothing | inconclusive | astride | width |
-|---|---|---|---|---|---|---|---|---|---|---|
+| method | rho | n | load | meters | conclusive | covered | wrong | for nothing | inconclusive | astride | width |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 """
     verdict = "\n".join(f"- {reason}" for reason in broken) if broken else "Every limit is kept in every cell."
     return head + "\n".join(each.line for each in tallies) + f"\n\n{verdict}\n"

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import get_args
 
 import pytest
 
 from tests.coverage.__main__ import tallies_of
 from tests.coverage.grid import CELLS, Cell
 from tests.coverage.table import Tally, least, most, page
+from verification.plan.shape import Method
 
 RUNS = 60
 SMALL = [cell for cell in CELLS if cell.n == 90 or (cell.load == "mixed" and cell.swapped)]
 
 
-@pytest.mark.parametrize("cell", SMALL, ids=lambda cell: f"{cell.rho}-{cell.n}-{cell.load}-{cell.meters}")
+@pytest.mark.parametrize("cell", SMALL, ids=lambda cell: f"{cell.method}-{cell.rho}-{cell.n}-{cell.load}-{cell.meters}")
 def test_every_cell_of_the_grid_keeps_its_limits(cell: Cell):
     (found,) = tallies_of([cell], RUNS)
     assert found.broken() == []
@@ -49,6 +51,7 @@ def test_the_limits_follow_from_the_number_of_runs():
 
 def test_the_grid_has_every_cell_that_the_page_promises():
     assert len(CELLS) >= 24
+    assert {cell.method for cell in CELLS} == set(get_args(Method))
     assert {cell.rho for cell in CELLS} == {0.0, 0.6, 0.9}
     assert {cell.n for cell in CELLS} == {90, 365}
     assert {cell.load for cell in CELLS} == {"flat", "rising", "mixed"}
