@@ -128,6 +128,26 @@ ENTRIES = {
         "Find what moves the line steadily, and name it as a driver; or compare windows that are each a year long.",
         "查明使产线持续变化的原因并将其列为自变量；或比较各满一年的期间。",
     ),
+    "DRIFT_ONE_SIDED": Entry(
+        "warning", None,
+        "The line drifts within the {window} window, apart from the step between the windows: on the mean that comes "
+        "to {shift} {unit}, and without it the change would be {delta} {unit}.",
+        "除改造带来的阶跃外，{window}内有持续漂移：对两期均值之差的影响为 {shift} {unit}；扣除漂移后变化量为 "
+        "{delta} {unit}。",
+        "Find what moved the line in that window (wear, repair, run-in, another improvement), and name it as a driver "
+        "or choose a window without it.",
+        "查明该期间内使产线变化的原因（磨损、检修、磨合或其他改进），将其列为自变量，或选择不受其影响的期间。",
+    ),
+    "DRIFT_ONE_SIDED_FLIPS": Entry(
+        "error", "inconclusive",
+        "The line drifts within the {window} window, apart from the step between the windows: on the mean that comes "
+        "to {shift} {unit}. Without it the change would be {delta} {unit}, which does not bear the verdict out.",
+        "除改造带来的阶跃外，{window}内有持续漂移：对两期均值之差的影响为 {shift} {unit}。扣除漂移后变化量为 "
+        "{delta} {unit}，不支持该结论。",
+        "Find what moved the line in that window (wear, repair, run-in, another improvement), and name it as a driver "
+        "or choose a window without it.",
+        "查明该期间内使产线变化的原因（磨损、检修、磨合或其他改进），将其列为自变量，或选择不受其影响的期间。",
+    ),
     "DRIFT_NOT_EXCLUDED": Entry(
         "info", None,
         "The verdict takes the line for steady apart from the retrofit. These windows cannot tell a drift of up to "
@@ -145,6 +165,35 @@ ENTRIES = {
         "基准期为 {days} 天，不足一年：其他季节的影响，或基准期本身的异常，未计入不确定度。",
         "Take a baseline of a whole year, or windows a year apart, or a driver that carries the season.",
         "采用满一年的基准期，或相隔一年的期间，或加入能反映季节的自变量。",
+    ),
+    "SEASON_OPPOSED": Entry(
+        "warning", None,
+        "Baseline and reporting period are shorter than a year, and their middles lie {days} {days:day|days} apart in "
+        "the year, nearly opposite seasons. No driver of the model carries the season: whatever it does to the line is "
+        "counted as the retrofit's.",
+        "基准期和报告期均不足一年，两期中点在一年中相隔 {days} 天，季节几乎相反。模型中没有反映季节的自变量："
+        "季节对产线的影响会全部计入改造效果。",
+        "Take a baseline of a whole year, or windows a year apart, or a driver that carries the season.",
+        "采用满一年的基准期，或相隔一年的期间，或加入能反映季节的自变量。",
+    ),
+    "SEASON_SHIFTS": Entry(
+        "warning", None,
+        "In the season of the reporting period the baseline already differed from its other months: on the mean that "
+        "comes to {shift} {unit}. Beside the same season of the baseline the change would be {delta} {unit}.",
+        "基准期中与报告期同季节的时段本就不同于其他月份：对均值之差的影响为 {shift} {unit}。"
+        "与基准期同季节相比，变化量为 {delta} {unit}。",
+        "Report over a whole year, or compare the same season of two years, or name a driver that carries the season.",
+        "报告期取满一年，或比较两个年份的同一季节，或加入能反映季节的自变量。",
+    ),
+    "SEASON_FLIPS": Entry(
+        "error", "inconclusive",
+        "In the season of the reporting period the baseline already differed from its other months: on the mean that "
+        "comes to {shift} {unit}. Beside the same season of the baseline the change would be {delta} {unit}, which "
+        "does not bear the verdict out.",
+        "基准期中与报告期同季节的时段本就不同于其他月份：对均值之差的影响为 {shift} {unit}。"
+        "与基准期同季节相比，变化量为 {delta} {unit}，不支持该结论。",
+        "Report over a whole year, or compare the same season of two years, or name a driver that carries the season.",
+        "报告期取满一年，或比较两个年份的同一季节，或加入能反映季节的自变量。",
     ),
     "DRIVER_CARRIES": Entry(
         "info", None,

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from tests.verification.engine.samples import ar1, line, sample
+from tests.verification.engine.samples import NAMING, STANDING, ar1, line, sample
 from verification.engine.assess import Primary, grown_noise, primary_answer, primary_with_noise
 from verification.engine.autocorrelation import expanded
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.assumptions import Assumptions, assumptions, window_length
-from verification.engine.robustness.judge import DRIFT_P, MATTERS, SURE_DRIFT_P
+from verification.engine.robustness.judge import (
+    DRIFT_P,
+    MATTERS,
+    ONE_SIDED_P,
+    SURE_DRIFT_P,
+    SURE_SEASON_P,
+    assumption_findings,
+)
 from verification.findings import Finding
 
 OLS, RATIO = ModelSpec("ols", ("output",)), ModelSpec("ratio")
@@ -77,6 +86,107 @@ def test_a_baseline_that_leaves_seasons_out_is_named():
     for days, gap, length in ((120, 10, 120), (300, 10, 300), (365, 10, None), (90, 275, None)):
         before, after = drifting(2, 0.0, days, gap=gap)
         assert looked_at(before, after, gap=gap)[0].baseline_days == length
+
+
+def moved(seed: int, course: np.ndarray, days: int, gap: int = GAP_DAYS) -> tuple[Sample, Sample]:
+    """A line without an effect whose energy goes by `course` [kWh/t] from day to day, through both windows."""
+    rng = np.random.default_rng(seed)
+    tons = rng.normal(656, 26, len(course))
+    energy = 150_000 + (13_270 + course) * tons + ar1(rng, len(course), 0.5, 44_000.0)
+    before, after = slice(0, days), slice(days + gap, None)
+    return sample(energy[before], tons[before]), sample(energy[after], tons[after])
+
+
+def said(before: Sample, after: Sample, gap: int = GAP_DAYS, limit: float = 0.0) -> dict[str, dict[str, str | int]]:
+    """The findings about a change that was judged against at most `limit`, by code, with their numbers."""
+    case = Case(before, after, output="output")
+    primary = primary_answer(OLS, case)
+    found, expanded_uncertainty = looked_at(before, after, gap=gap)
+    delta = primary.estimate.delta
+    standing = dataclasses.replace(
+        STANDING, delta=delta, met=delta < limit, passes=lambda change: change <= limit, limit=str(limit)
+    )
+    decided = standing if abs(delta - limit) > expanded_uncertainty else None
+    findings = assumption_findings(found, decided, NAMING, delta, expanded_uncertainty)
+    return {finding.code: finding.data for finding in findings}
+
+
+RAMPS = {
+    "baseline": -200.0 * np.minimum(np.arange(370), 180) / 180,
+    "reporting": -200.0 * np.maximum(np.arange(370) - 190, 0) / 180,
+}
+
+
+@pytest.mark.parametrize("window", RAMPS)
+def test_a_drift_that_the_works_stop_or_begin_is_seen_in_its_window(window: str):
+    warned = 0
+    for seed in range(20):
+        before, after = moved(seed, RAMPS[window], 180)
+        course = looked_at(before, after)[0].one_sided[window]
+        assert course.delta == pytest.approx(0.0, abs=3.5 * course.u_delta)
+        assert course.shift == pytest.approx(-100.0, abs=3.5 * course.u_shift)
+        findings = said(before, after)
+        one_sided = {code: data for code, data in findings.items() if code.startswith("DRIFT_ONE_SIDED")}
+        assert all(data["window"] == window for data in one_sided.values())
+        warned += bool(one_sided or {"DRIFT", "DRIFT_FLIPS"} & findings.keys())
+    assert warned >= 17
+
+
+def test_a_ramp_that_ends_before_the_works_is_seen_more_often_from_its_window_than_from_both():
+    ramp = -180.0 * np.clip(np.arange(190) / 30 - 2, 0, 1)
+    seen = [looked_at(*moved(seed, ramp, 90))[0] for seed in range(40)]
+    of_both = sum(each.drift.p < DRIFT_P for each in seen)
+    assert sum(each.one_sided["baseline"].p < DRIFT_P for each in seen) > 2 * of_both
+
+
+def test_the_p_of_a_one_sided_drift_and_of_a_season_are_uniform_where_there_is_none():
+    clean = [looked_at(*moved(seed, np.zeros(435), 365))[0] for seed in range(RUNS)]
+    for p in (
+        np.array([each.one_sided["baseline"].p for each in clean]),
+        np.array([each.one_sided["reporting"].p for each in clean]),
+        np.array([each.season.p for each in clean]),
+    ):
+        assert abs(np.mean(p < 0.2) - 0.2) < 0.1
+        assert np.mean(p < ONE_SIDED_P) < 0.025
+        assert p.min() > SURE_SEASON_P
+
+
+def test_a_steady_drift_of_a_year_withholds_what_it_explains():
+    before, after = moved(1, -400.0 * np.arange(740) / 375, 365)
+    assert "DRIFT_FLIPS" in said(before, after)
+    assert "DRIFT_FLIPS" not in said(before, after, limit=400.0)  # which holds with the drift or without it
+
+
+def summer(days: int, gap: int, after: int, size: float) -> np.ndarray:
+    """A season that is at its lowest in the middle of the reporting period."""
+    at = np.arange(days + gap + after)
+    return -size * np.cos(2 * np.pi * (at - (days + gap + after / 2)) / 365.25)
+
+
+def test_a_short_reporting_period_is_held_against_its_season_in_a_year_of_baseline():
+    warned = flipped = 0
+    for seed in range(20):
+        before, after = moved(seed, summer(365, 10, 60, 100.0), 365)
+        season = looked_at(before, after)[0].season
+        assert season.shift < 0
+        assert abs(season.delta) < 3.5 * season.u_delta + 30.0  # the tips of a season are not its whole
+        findings = said(before, after)
+        warned += bool({"SEASON_SHIFTS", "SEASON_FLIPS"} & findings.keys())
+        flipped += "SEASON_FLIPS" in findings
+    assert warned >= 17
+    assert flipped >= 4
+    assert looked_at(*moved(1, np.zeros(740), 365))[0].season is None  # the reporting period has every season
+    assert looked_at(*moved(1, np.zeros(190), 90))[0].season is None  # the baseline has none of it
+
+
+def test_windows_in_opposite_seasons_are_warned_of():
+    before, after = moved(3, summer(90, 92, 90, 100.0), 90, gap=92)
+    findings = said(before, after, gap=92)
+    assert findings["SEASON_OPPOSED"] == {"days": 182}
+    assert "SEASON_NOT_COVERED" not in findings
+    for days, gap, after_days in ((90, 10, 90), (90, 275, 90), (365, 10, 60), (90, 92, 365)):
+        flat = np.zeros(days + gap + after_days)
+        assert looked_at(*moved(3, flat, days, gap), gap=gap)[0].days_apart is None
 
 
 @pytest.mark.parametrize(

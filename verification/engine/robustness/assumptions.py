@@ -1,7 +1,8 @@
 """What a before-and-after comparison takes for granted, as far as the data can contradict it.
 
 Drift: there is no trend but the retrofit's step (an interrupted time series with one slope for all windows, Wagner et
-al. 2002). Curvature: the drivers act along lines (Ramsey's RESET, 1969). Dilution: a driver is known without random
+al. 2002, or for one of them), and no season but what the drivers carry (the reporting period beside the same season of
+the baseline). Curvature: the drivers act along lines (Ramsey's RESET, 1969). Dilution: a driver is known without random
 error, which would flatten its slope (Frisch's bounds). Each is told as what it would do to the change. Pure numerics,
 in the metric's kernel unit. Not handled: what each means for the verdict (`judge.py`).
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,17 +20,20 @@ from verification.engine.case import Case
 from verification.engine.models.family import LEVELS, BaselineModel
 from verification.engine.models.sample import Booleans, Floats, Sample
 from verification.engine.savings import Share
+from verification.plan.shape import WindowName
 
 NEGLIGIBLE = 1e-9  # of the largest: a column that depends on the others
 YEAR_DAYS = 365.25
 WHOLE_YEAR_DAYS = 330.0  # a window as long as this holds every season
 SAME_SEASON_DAYS = 45.0
+LEAST_OF_SEASON = 0.5  # of the reporting period's length: so much of its season the baseline must hold to tell of it
 
 
 @dataclasses.dataclass(frozen=True)
 class Drift:
-    """What a steady drift within the windows comes to between the middles of baseline and reporting period, and the
-    change without it, each with its standard uncertainty and degrees of freedom; `p` of the drift.
+    """What a course that is not the retrofit's (a steady drift, a season) comes to from the baseline's mean to the
+    reporting period's, and the change without it, each with its standard uncertainty and degrees of freedom; `p` of the
+    course.
     """
 
     shift: float
@@ -53,28 +57,44 @@ class Bias:
 
 @dataclasses.dataclass(frozen=True)
 class Assumptions:
-    """What the data say against each; None where they cannot say anything. `baseline_days` is the length of a baseline
-    that leaves out seasons which the reporting period may have, else None.
+    """What the data say against each; None where they cannot say anything. `one_sided` are drifts that stop at the
+    works or begin with them, by the window that has them. `baseline_days` is the length of a baseline that leaves out
+    seasons which the reporting period may have, else None; `days_apart` how far apart in the year the middles of such
+    windows lie where that is nearly half a year, else None.
     """
 
     drift: Drift | None
+    one_sided: Mapping[WindowName, Drift]
+    season: Drift | None
     curvature: Bias | None
     dilution: list[Bias]
     baseline_days: int | None
+    days_apart: int | None
 
 
 def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[Floats]) -> Assumptions:
     """What the data say; `days` float64[m] is when each interval of a window begins, by window in order of time."""
     same_season = _same_season(days)
     length, weather = window_length(days[0]), set(model.spec.drivers) & set(case.temperatures)
-    baseline_days = None if same_season or weather or length >= WHOLE_YEAR_DAYS else round(length)
+    uncovered = not (same_season or weather or length >= WHOLE_YEAR_DAYS)
+    found = Assumptions(
+        drift=None,
+        one_sided={},
+        season=None,
+        curvature=None,
+        dilution=[],
+        baseline_days=round(length) if uncovered else None,
+        days_apart=_opposed(days) if uncovered else None,
+    )
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
-        return Assumptions(None, None, [], baseline_days)
-    return Assumptions(
+        return found
+    return dataclasses.replace(
+        found,
         drift=None if same_season else drift(model, case, days),
+        one_sided={} if same_season else one_sided(model, case, days),
+        season=season(model, case, days),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
-        baseline_days=baseline_days,
     )
 
 
@@ -87,21 +107,65 @@ def _same_season(days: Sequence[Floats]) -> bool:
     """Whether baseline and reporting period, shorter than a year, lie whole years apart: a trend in both is then the
     season's, and cancels.
     """
-    ends = days[0], days[-1]
-    distance = float(np.mean(ends[1])) - float(np.mean(ends[0]))
+    short = min(window_length(each) for each in (days[0], days[-1])) < WHOLE_YEAR_DAYS
+    apart, years = _apart(days)
+    return short and years > 0 and apart < SAME_SEASON_DAYS
+
+
+def _opposed(days: Sequence[Floats]) -> int | None:
+    """How many days apart in the year the middles of two windows lie, where both are shorter than a year and the
+    seasons are nearly opposite.
+    """
+    apart, _ = _apart(days)
+    short = max(window_length(each) for each in (days[0], days[-1])) < WHOLE_YEAR_DAYS
+    return round(apart) if short and apart > YEAR_DAYS / 2 - SAME_SEASON_DAYS else None
+
+
+def _apart(days: Sequence[Floats]) -> tuple[float, int]:
+    """How far the middles of baseline and reporting period lie from whole years apart, and from how many years."""
+    distance = float(np.mean(days[-1])) - float(np.mean(days[0]))
     years = round(distance / YEAR_DAYS)
-    short = min(float(np.ptp(each)) for each in ends) < WHOLE_YEAR_DAYS
-    return short and years > 0 and abs(distance - years * YEAR_DAYS) < SAME_SEASON_DAYS
+    return abs(distance - years * YEAR_DAYS), years
 
 
 def drift(model: BaselineModel, case: Case, days: Sequence[Floats]) -> Drift | None:
-    """The trend that the windows share, beside the steps between them, by whole days where intervals are shorter;
-    None where the drivers leave no trend to be seen. What is told is the step from the baseline to the reporting
-    period.
+    """The trend that the windows share, beside the steps between them."""
+    return _beside_the_step(model, case, days)
+
+
+def one_sided(model: BaselineModel, case: Case, days: Sequence[Floats]) -> dict[WindowName, Drift]:
+    """A trend that the baseline has and that stops at its end, and one that begins with the reporting period."""
+    until, since = float(days[0][-1]), float(days[-1][0])
+    courses: dict[WindowName, list[Floats]] = {
+        "baseline": [np.minimum(each, until) for each in days],
+        "reporting": [np.maximum(each, since) for each in days],
+    }
+    found = {window: _beside_the_step(model, case, course) for window, course in courses.items()}
+    return {window: each for window, each in found.items() if each is not None}
+
+
+def season(model: BaselineModel, case: Case, days: Sequence[Floats]) -> Drift | None:
+    """What sets the reporting period's season apart from the rest of the baseline; None where the reporting period has
+    every season, or the baseline holds too little of its.
+    """
+    if window_length(days[-1]) >= WHOLE_YEAR_DAYS or case.intermediate is not None:
+        return None
+    begin, length = float(days[-1][0]), float(np.ptp(days[-1]))
+    inside = [((each - begin) % YEAR_DAYS <= length).astype(np.float64) for each in days]
+    held = float(np.mean(inside[0])) * window_length(days[0])
+    if held < LEAST_OF_SEASON * length or inside[0].all():
+        return None
+    return _beside_the_step(model, case, [inside[0], np.ones(len(days[-1]))])
+
+
+def _beside_the_step(model: BaselineModel, case: Case, course: Sequence[Floats]) -> Drift | None:
+    """What a `course` (float64[m] by window) moves beside the steps between the windows, by whole days where intervals
+    are shorter; None where the drivers leave nothing of it to be seen. What is told is the step from the baseline to
+    the reporting period.
     """
     windows = [*case.windows.values()]
     w = np.concatenate([window.w for window in windows])
-    time = np.concatenate(days)
+    time = np.concatenate(course)
     time = (time - np.mean(time)) / np.ptp(time)
     number = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
     step = (number == len(windows) - 1).astype(np.float64)

@@ -13,7 +13,6 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from verification.engine.assess import Turning
-from verification.engine.autocorrelation import ONE_SIGMA
 from verification.engine.budget import Contribution, combine, coverage_factor
 from verification.engine.robustness.assumptions import Assumptions, Drift
 from verification.engine.robustness.panel import SURE_REJECTION_P, Entry, differs, label, rejected_by
@@ -27,7 +26,9 @@ MATTERS = 0.25  # of U: a bias of this size lets an interval of 95 % miss in one
 BENT = 0.5  # of U: a few days at a stop are far from the others and bend a straight line by less
 WORST_CASE = 1.5  # of U: no driver of a metered line errs as badly as this bound supposes
 DRIFT_P = 0.01
+ONE_SIDED_P = 0.003  # of each window: asked of two, so that both together are no louder than a drift of both
 SURE_DRIFT_P = 1e-6  # of one case in a million a conclusion may be withheld for nothing
+SURE_SEASON_P = 1e-4  # asked only of a short reporting period after a long baseline, and the season is no surprise
 LARGEST_MONTH_SHARE = 1 / 4  # a month that is more of its window than this leaves too little to judge by
 DECIDES_NOTHING = ("impossible", "stops")  # reasons for which intervals are left out
 UNLIKELY = 0.01  # as many placebo claims on a steady line: from here on something changed within the baseline
@@ -124,10 +125,11 @@ def assumption_findings(
     it; one that the windows cannot tell from none is said where it could turn the verdict.
     """
     unit = {"unit": naming.unit}
-    if found.baseline_days is not None:
+    if found.days_apart is not None:
+        yield Finding.of("SEASON_OPPOSED", days=found.days_apart)
+    elif found.baseline_days is not None:
         yield Finding.of("SEASON_NOT_COVERED", days=found.baseline_days)
-    if found.drift is not None:
-        yield from _of_drift(found.drift, standing, naming, expanded)
+    yield from _of_drift(found, standing, naming, expanded)
     curved = found.curvature
     if curved is not None and curved.p < SURE_REJECTION_P and abs(curved.shift) > BENT * expanded:
         yield Finding.of("LOAD_CURVED", delta=naming.figure(delta + curved.shift), **unit)
@@ -136,19 +138,48 @@ def assumption_findings(
             yield Finding.of("DRIVER_ERROR_MATTERS", driver=each.driver, bound=naming.figure(abs(each.shift)), **unit)
 
 
-def _of_drift(drift: Drift, standing: Standing | None, naming: Naming, expanded: float) -> Iterator[Finding]:
-    confidence = standing.confidence if standing else ONE_SIGMA
-    reach = coverage_factor(confidence, drift.dof)
-    shown = {"shift": naming.figure(drift.shift), "delta": naming.figure(drift.delta), "unit": naming.unit}
-    if drift.p < DRIFT_P and abs(drift.shift) > MATTERS * expanded:
-        ends = (drift.delta + sign * reach * drift.u_delta for sign in (-1, 1))
-        turned = standing is not None and not all(standing.passes(end) == standing.met for end in ends)
-        yield Finding.of("DRIFT_FLIPS" if turned and drift.p < SURE_DRIFT_P else "DRIFT", **shown)
-    elif standing is not None:
-        ends = (standing.delta - drift.shift + sign * reach * drift.u_shift for sign in (-1, 1))
-        if not all(standing.passes(end) == standing.met for end in ends):
-            bound = naming.figure(abs(drift.shift) + reach * drift.u_shift)
+def _of_drift(found: Assumptions, standing: Standing | None, naming: Naming, expanded: float) -> Iterator[Finding]:
+    """The season, and one drift: of two ways to see the same one the first that withholds the conclusion, else the
+    first that warns.
+    """
+    seen: list[tuple[Drift, str, float, dict[str, str]]] = (
+        [] if found.drift is None else [(found.drift, "DRIFT", DRIFT_P, {})]
+    )
+    seen += [
+        (each, "DRIFT_ONE_SIDED", ONE_SIDED_P, {"window": window})
+        for window, each in sorted(found.one_sided.items(), key=lambda item: item[1].p)
+    ]
+    said = [
+        Finding.of(f"{code}_FLIPS" if each.p < SURE_DRIFT_P and _turned(each, standing) else code, **where, **shown)
+        for each, code, p, where in seen
+        if (shown := _shown(each, p, naming, expanded))
+    ]
+    if said:
+        yield next((finding for finding in said if finding.blocks), said[0])
+    elif found.drift is not None and standing is not None:
+        reach = coverage_factor(standing.confidence, found.drift.dof) * found.drift.u_shift
+        middle = standing.delta - found.drift.shift
+        if not all(standing.passes(middle + sign * reach) == standing.met for sign in (-1, 1)):
+            bound = naming.figure(abs(found.drift.shift) + reach)
             yield Finding.of("DRIFT_NOT_EXCLUDED", bound=bound, unit=naming.unit)
+    if found.season is not None and (shown := _shown(found.season, DRIFT_P, naming, expanded)):
+        sure = found.season.p < SURE_SEASON_P and _turned(found.season, standing)
+        yield Finding.of("SEASON_FLIPS" if sure else "SEASON_SHIFTS", **shown)
+
+
+def _shown(course: Drift, p: float, naming: Naming, expanded: float) -> dict[str, str]:
+    """What a finding says of a course that chance does not explain and that matters; nothing of another."""
+    if course.p >= p or abs(course.shift) <= MATTERS * expanded:
+        return {}
+    return {"shift": naming.figure(course.shift), "delta": naming.figure(course.delta), "unit": naming.unit}
+
+
+def _turned(course: Drift, standing: Standing | None) -> bool:
+    """Whether the interval of the change without the course does not bear the verdict out."""
+    if standing is None:
+        return False
+    reach = coverage_factor(standing.confidence, course.dof) * course.u_delta
+    return not all(standing.passes(course.delta + sign * reach) == standing.met for sign in (-1, 1))
 
 
 def _of_exclusions(found: Turning, standing: Standing, naming: Naming) -> Iterator[Finding]:
