@@ -12,7 +12,7 @@ Not thread-safe: `spool_thread` gives it a thread of its own. Room is `spool_fil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -167,9 +167,9 @@ class Spool(SpoolBatches):
         self.identity = replace(self.identity, dropped=self.identity.dropped + dropped)
         self._owed = {}
 
-    def has_receipt(self, receipt: Receipt) -> bool:
-        """Whether the message with this correlation has been kept already."""
-        return bool(self._db.execute(SQL["select_receipt"], receipt).fetchall())
+    def kept_of(self, receipts: Iterable[Receipt]) -> set[Receipt]:
+        """Those whose message has been kept already."""
+        return {receipt for receipt in receipts if self._db.execute(SQL["select_receipt"], receipt).fetchall()}
 
     def forget_receipts(self, topic: str) -> None:
         """Forget the correlations of one topic, once they can mean other messages."""

@@ -29,6 +29,7 @@ from deploy.tally import produced_so_far
 
 COLLECT_DEADLINE_S = 300.0
 POLL_S = 0.5
+STORED_POLL_S = 2.0  # each look counts every reading, over two new connections to the database
 REPLAYED = 5
 RESTART_AFTER_S = 2.0
 RENAMED = "metal_tapped"
@@ -72,7 +73,7 @@ class Project:
             if time.monotonic() > late:
                 tail = self.line.children["agent"].log_tail()
                 raise DeployError(f"{self.name}: only {stored:,} readings were stored in time.{tail}")
-            time.sleep(POLL_S)
+            time.sleep(STORED_POLL_S)
 
     def lock(self, plan: str | None = None) -> None:
         """File `plan`, or the scenario's own, and with it the baseline."""

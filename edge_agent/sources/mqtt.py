@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 from edge_agent import clock
@@ -83,10 +84,12 @@ class MqttSource(BrokerSource):
         events = await link.events(IDLE_S)
         if not events:
             return
+        messages = [event for event in events if isinstance(event, Message)]
+        repeatable = {known for message in messages if _may_repeat(message) and (known := self._receipt_of(message))}
+        repeats = await self._spool.call(Spool.kept_of, repeatable)
         intake = _Intake()
-        for message in events:
-            if isinstance(message, Message):
-                await self._sort(message, intake)
+        for message in messages:
+            self._sort(message, intake, repeats)
         try:
             await self._spool.call(Spool.append, intake.rows, receipts=list(intake.receipts))
         except SpoolFullError as err:
@@ -99,13 +102,13 @@ class MqttSource(BrokerSource):
         for message in intake.kept:
             self._answer(link, message)
 
-    async def _sort(self, message: Message, intake: _Intake) -> None:
+    def _sort(self, message: Message, intake: _Intake, repeats: Container[Receipt | None]) -> None:
         """Put a message where it belongs; read it if it is new."""
         if message.retained:  # left by somebody at some time: it does not say when
             intake.kept.append(message)
             return
         known = self._receipt_of(message)
-        if known is not None and await self._is_repeat(message, known):
+        if known in repeats and _may_repeat(message):
             self._status.doubles += 1
             intake.kept.append(message)
             return
@@ -119,11 +122,6 @@ class MqttSource(BrokerSource):
         self._read(message, intake.rows)
         if not message.correlation:
             intake.only_here += range(already, len(intake.rows))
-
-    async def _is_repeat(self, message: Message, known: Receipt) -> bool:
-        """Whether the message is in the spool already: a device may repeat at will, a broker says when it does."""
-        may_repeat = bool(message.correlation) or message.repeated
-        return may_repeat and await self._spool.call(Spool.has_receipt, known)
 
     def _read(self, message: Message, rows: Rows) -> None:
         """Append what the message says; what it says badly is counted."""
@@ -184,3 +182,8 @@ class MqttSource(BrokerSource):
             point.took(time_us, value, status)
         if rows:
             self._status.now("connected")
+
+
+def _may_repeat(message: Message) -> bool:
+    """Whether the message may be in the spool already: a device may repeat at will, a broker says when it does."""
+    return bool(message.correlation) or message.repeated
