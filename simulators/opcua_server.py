@@ -26,6 +26,7 @@ from asyncua.server.history import HistoryManager, HistoryStorageInterface
 from asyncua.server.server import Server
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
 
 from simulators.addresses import node_name
 from simulators.errors import SimulatorError
@@ -54,6 +55,7 @@ UNIT_CODES = {
     "piece": ("H87", "piece"),
     "MJ/kg": ("JK", "MJ/kg"),
 }
+NOTHING_YET = ua.DataValue(StatusCode=ua.StatusCode(ua.UInt32(StatusCodes.BadWaitingForInitialData)))
 YES = ua.Variant(Value=True, VariantType=ua.VariantType.Boolean)
 
 
@@ -254,10 +256,12 @@ class PlantServer:
 
     async def _add(self, line: Node, point: Point, index: int) -> ua.NodeId:
         """The node of one point, showing its newest reading, with its unit and its history open to clients."""
-        newest = data_value(self._ledger.row(point.name, -1), variant_type(point))
+        wire = variant_type(point)
+        begun = self._ledger.last_us(point.name) is not None
+        newest = data_value(self._ledger.row(point.name, -1), wire) if begun else NOTHING_YET
         shown = self._renamed.get(point.name, point.name)
         identity = node_id(self._plant, shown)
-        node = await line.add_variable(identity, f"{index}:{shown}", newest.Value)
+        node = await line.add_variable(identity, f"{index}:{shown}", ua.Variant(0, wire))
         unit_id = node_id(self._plant, f"{shown}.EngineeringUnits")
         await node.add_property(unit_id, "0:EngineeringUnits", engineering_units(point.unit))
         await node.write_value(newest)

@@ -188,6 +188,19 @@ def test_every_node_says_its_unit_its_newest_value_and_that_it_has_history(plant
     plant.use(use)
 
 
+def test_point_that_never_sent_anything_waits_for_its_first_value_and_has_no_history(tmp_path):
+    async def serve() -> None:
+        with open_ledger(tmp_path / "ledger.csv") as ledger:
+            async with PlantServer(small_plant(), ledger, 0) as server, Client(server.url) as client:
+                value = await node(client, "so2").read_data_value(raise_on_bad_status=False)
+                assert value.Value is None or value.Value.Value is None
+                assert value.StatusCode.name == "BadWaitingForInitialData"
+                assert await node(client, "so2").read_raw_history() == []
+                assert await node(client, "line_state").read_data_type_as_variant_type() is ua.VariantType.Int32
+
+    asyncio.run(serve())
+
+
 def test_renamed_point_has_its_history_under_the_new_name_and_none_under_its_own(tmp_path):
     async def serve() -> None:
         with open_ledger(tmp_path / "ledger.csv") as ledger:
