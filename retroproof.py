@@ -106,6 +106,14 @@ class LazyGroup(click.Group):
         guests = GUESTS.get(cmd_name)
         return _Host(command, guests) if guests and isinstance(command, click.Group) else command
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Run it; a package that a subcommand misses only when it works is named in the same way."""
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as err:
+            sub = SUBCOMMANDS[str(ctx.invoked_subcommand)]
+            raise MissingPackageError(err.name or sub.module, sub.extra) from err
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of subcommands for `--help`, made without importing any of them."""
         with formatter.section("Commands"):

@@ -1,7 +1,12 @@
-"""`retroproof edge`: make a key, check a configuration, run the agent, ask how it fares."""
+"""`retroproof edge`: make a key, check a configuration, run the agent, ask how it fares.
+
+What is slow to import, OPC UA above all, is imported by the commands that need it: the others answer at once, also on a
+small box.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -14,10 +19,8 @@ from pathlib import Path
 import click
 import msgspec
 
-from edge_agent import agent, config, lock, logs, status
+from edge_agent import config, lock, logs, status
 from edge_agent.clock import now_us
-from edge_agent.commission.cli import browse, check_config, init, try_out
-from edge_agent.identity.cli import enroll, keygen, rotate_key
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
 from edge_agent.table import figure, printable, size, table
 from verification.errors import ConfigError, RetroProofError
@@ -27,6 +30,15 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 MICROSECONDS = 1_000_000
 RELOAD_WAIT_S = 30.0
 POLL_S = 0.1
+ELSEWHERE = {
+    "browse": "edge_agent.commission.cli:browse",
+    "check-config": "edge_agent.commission.cli:check_config",
+    "dry-run": "edge_agent.commission.cli:try_out",
+    "enroll": "edge_agent.identity.cli:enroll",
+    "init": "edge_agent.commission.cli:init",
+    "keygen": "edge_agent.identity.cli:keygen",
+    "rotate-key": "edge_agent.identity.cli:rotate_key",
+}
 
 
 class _Refusal(click.ClickException):
@@ -36,7 +48,17 @@ class _Refusal(click.ClickException):
 
 
 class _Edge(click.Group):
-    """Every command ends a refusal in the same way."""
+    """Every command ends a refusal in the same way; those of ELSEWHERE are loaded when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = ELSEWHERE[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -52,16 +74,14 @@ def edge() -> None:
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
-for command in (keygen, enroll, rotate_key, browse, init, check_config, try_out):
-    edge.add_command(command)
-
-
 @edge.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), required=True, help="The agent's YAML file.")
 @click.option("--log-level", type=click.Choice(LOG_LEVELS), default="info", show_default=True)
 @click.option("--log-format", type=click.Choice(logs.FORMS), default="logfmt", show_default=True)
 def run(file: Path, log_level: str, log_format: str) -> None:
     """Read, keep, sign and send until told to stop (SIGTERM, Ctrl-C)."""
+    from edge_agent import agent  # noqa: PLC0415 - see the module docstring
+
     logs.configure(log_level, log_format)
     if log_level == "debug":
         logging.getLogger("asyncua").setLevel(logging.NOTSET)

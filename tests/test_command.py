@@ -48,8 +48,32 @@ def test_a_usage_error_exits_with_64(arguments):
     assert "Traceback" not in done.stderr
 
 
-def test_a_room_whose_packages_are_missing_names_the_extra(tmp_path, monkeypatch, capsys):
-    (tmp_path / "room_without_packages.py").write_text("import a_package_that_is_not_installed\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    "arguments", [("edge", "keygen", "--out", "{folder}/edge.key"), ("simulate", "points", "hengkang")]
+)
+def test_what_needs_no_opc_ua_does_not_wait_for_its_import(arguments, tmp_path):
+    """It takes longer than all the rest together, and longest on a small box."""
+    typed = [argument.format(folder=tmp_path) for argument in arguments]
+    script = (
+        "import sys, retroproof\n"
+        f"try:\n    retroproof.main({typed!r})\n"
+        "except SystemExit as end:\n    sys.exit(end.code or 'asyncua' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        "import a_package_that_is_not_installed",
+        "import click\n@click.command()\ndef room():\n    import a_package_that_is_not_installed",
+    ],
+    ids=["at once", "when it works"],
+)
+def test_a_room_whose_packages_are_missing_names_the_extra(room, tmp_path, monkeypatch, capsys):
+    (tmp_path / "room_without_packages.py").write_text(f"{room}\n", encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "room_without_packages", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(
         retroproof.SUBCOMMANDS, "room", retroproof.Subcommand("room_without_packages", "room", "edge", "A room.")

@@ -13,8 +13,6 @@ from typing import ClassVar, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
-from asyncua import ua
-from asyncua.ua.uaerrors import UaError
 
 from edge_agent.config.base import KIND, Problems, Strict, range_problems, read_password
 from edge_agent.config.point import PointConfig
@@ -194,6 +192,9 @@ def _pair_problems(place: str, source: OpcUaSourceConfig, cert: str, key: str) -
 
 
 def _node_problems(place: str, point: OpcUaPointConfig, source: OpcUaSourceConfig) -> Problems:
+    from asyncua import ua  # noqa: PLC0415 - see edge_agent.cli
+    from asyncua.ua.uaerrors import UaError  # noqa: PLC0415
+
     try:
         ua.NodeId.from_string(point.node)
     except (UaError, ValueError) as err:

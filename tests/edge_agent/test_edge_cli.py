@@ -102,6 +102,9 @@ def test_a_strangers_text_cannot_move_the_terminals_cursor(tmp_path):
 
 def test_the_edge_loads_nothing_heavy():
     """What is installed besides must not be pulled in either: an edge box has little memory."""
-    look = "import sys, edge_agent.cli; print([n for n in ('numpy','pandas','psycopg','fastapi') if n in sys.modules])"
+    look = (
+        "import sys, edge_agent.agent, edge_agent.cli, edge_agent.commission.cli, edge_agent.identity.cli; "
+        "print([n for n in ('numpy','pandas','psycopg','fastapi') if n in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
