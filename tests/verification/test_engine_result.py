@@ -21,7 +21,7 @@ from verification.engine.result import parse_result
 from verification.engine.verify import Context, verify
 from verification.errors import FormatError
 from verification.findings import Finding
-from verification.plan import Claim
+from verification.plan import Claim, Target
 from verification.plan.shape import StaticFactor
 from verification.report.explain import explain
 from verification.report.text import render
@@ -51,6 +51,21 @@ def test_what_no_meter_shows_is_said_to_be_taken_for_granted():
         assert finding.text() in render(result)
         assert finding.text("zh") in render(result, "zh")
         assert finding.text() in explain(result)
+
+
+def test_a_thin_margin_is_said_to_hang_on_the_choice_of_the_baseline_unless_the_plan_came_first():
+    effect = only(judge()).effect
+    bound = float(effect.delta) + float(effect.expanded_uncertainty)
+    close, far = (
+        hengkang_plan(target=Target(at_most=limit, unit="kWh/t"))
+        for limit in (round(bound, 1) + 0.1, round(bound) + 90)
+    )
+    begin = dt.datetime(2026, 3, 1, tzinfo=PLAN.zone)
+    assert (close.baseline.start.year, close.baseline.start.month, close.baseline.start.day) == (2026, 3, 1)
+    assert "BASELINE_CHOICE_MATTERS" in codes(judge(close))
+    assert "BASELINE_CHOICE_MATTERS" in codes(judge(close, plan_logged_at=begin + dt.timedelta(microseconds=1)))
+    assert "BASELINE_CHOICE_MATTERS" not in codes(judge(close, plan_logged_at=begin))
+    assert "BASELINE_CHOICE_MATTERS" not in codes(judge(far))
 
 
 def locked(latest_days: int, extra_s: int = 0) -> set[str]:

@@ -38,18 +38,22 @@ SHOWN_DIGITS = 4
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Step6:
-    """One measure's robustness, ready to be stated. `target` is the figure that the limit is about."""
+    """One measure's robustness, ready to be stated. `foreseen`: the plan was filed before its baseline began, which so
+    nobody could choose for what it turned out to be.
+    """
 
     spec: MeasureSpec
     windows: Windows
     analysis: Analysis
     limit: Limit
     confidence: float
+    foreseen: bool
 
     def findings(self, effect: Effect) -> list[Finding]:
         """What the checks found, and which of them forbid a conclusion."""
         naming = Naming(self._unit, self.spec.unit_scale, self._name)
         found = self.analysis.robustness
+        assumed = dataclasses.replace(found.assumptions, choice=None) if self.foreseen else found.assumptions
         return [
             *judge(found.turning, self._standing(effect), naming, self.analysis.case.output),
             *placebo_findings(found.placebo),
@@ -57,7 +61,7 @@ class Step6:
             *self._matched_findings(),
             *self._carried_findings(),
             *assumption_findings(
-                found.assumptions,
+                assumed,
                 self._standing(effect),
                 naming,
                 self.analysis.delta,

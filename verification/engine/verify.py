@@ -62,9 +62,10 @@ def verify(
     findings = [*context.input_findings, *_plan_lock(plan, used, context)]  # step 1
     points, found = point_windows(plan, used, advance)  # step 2
     findings += [*found, *cross_checks(plan, [*points.values()])]
+    foreseen = _filed_before_the_baseline(plan, context)
     measures = []
     for spec in measure_specs(plan):
-        measures.append(_measure(plan, spec, points, findings))
+        measures.append(_measure(plan, spec, points, findings, foreseen=foreseen))
         advance()
     return Result(
         schema=2,
@@ -88,7 +89,12 @@ def steps_of(plan: Plan) -> int:
 
 
 def _measure(
-    plan: Plan, spec: MeasureSpec, every: Mapping[WindowName, PointWindow], of_the_whole: list[Finding]
+    plan: Plan,
+    spec: MeasureSpec,
+    every: Mapping[WindowName, PointWindow],
+    of_the_whole: list[Finding],
+    *,
+    foreseen: bool,
 ) -> MeasureResult:
     """One measure of the plan; a finding of the whole that forbids a number forbids this one, unless it is about
     other points.
@@ -110,7 +116,7 @@ def _measure(
         findings += found
     if analysis is not None:
         effect = present.effect(spec, analysis, plan.confidence)
-        step6 = Step6(spec, windows, analysis, limit, plan.confidence)
+        step6 = Step6(spec, windows, analysis, limit, plan.confidence, foreseen)
         findings += [*step6.findings(effect), *annual_findings(spec)]
     claim, found = _claim(spec, effect)
     findings += found
@@ -180,15 +186,24 @@ def _escrow(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Fi
     return findings
 
 
+def _filed_before_the_baseline(plan: Plan, context: Context) -> bool:
+    """Whether the log shows the plan to be older than every reading that its baseline could have been chosen by."""
+    logged_at = context.plan_logged_at
+    return logged_at is not None and logged_at <= _instant(plan, span_us(plan, plan.baseline)[0])
+
+
 def _first_reporting_reading(plan: Plan, used: Mapping[str, Series]) -> dt.datetime | None:
     """The first reading in the reporting period, in the plan's time zone."""
     start_us, _ = span_us(plan, plan.reporting)
     after = [series.time_us[series.time_us >= start_us] for series in used.values()]
     first_us = min((int(times.min()) for times in after if len(times)), default=None)
-    if first_us is None:
-        return None
+    return None if first_us is None else _instant(plan, first_us)
+
+
+def _instant(plan: Plan, time_us: int) -> dt.datetime:
+    """Microseconds since the epoch as a time in the plan's time zone."""
     epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return (epoch + dt.timedelta(microseconds=first_us)).astimezone(plan.zone)
+    return (epoch + dt.timedelta(microseconds=time_us)).astimezone(plan.zone)
 
 
 def _claim(spec: MeasureSpec, effect: Effect | None) -> tuple[ClaimAssessment | None, list[Finding]]:

@@ -195,6 +195,17 @@ ENTRIES = {
         "Report over a whole year, or compare the same season of two years, or name a driver that carries the season.",
         "报告期取满一年，或比较两个年份的同一季节，或加入能反映季节的自变量。",
     ),
+    "BASELINE_CHOICE_MATTERS": Entry(
+        "info", None,
+        "The limit is met by less than the choice of the baseline can bring: of the {stretches} stretches of its "
+        "length in three years the worst lies {bias} {unit} off by chance alone, and nothing here shows that this one "
+        "was not chosen for it.",
+        "达标的余量小于选取基准期所能带来的差异：三年中与其等长的 {stretches} 个时段，最差的一个仅因偶然就会偏离 "
+        "{bias} {unit}，而没有材料表明基准期并非因此选定。",
+        "File the plan before the baseline begins, take a longer baseline, or show the line's records of the years "
+        "before.",
+        "在基准期开始前报备方案，或延长基准期，或提供产线此前各年的记录。",
+    ),
     "DRIVER_CARRIES": Entry(
         "info", None,
         "{step} {unit} of the plain difference is put down to {driver}, more than the uncertainty. If the retrofit "

@@ -9,7 +9,7 @@ import pytest
 
 from tests.verification.engine.samples import NAMING, STANDING, ar1, line, sample
 from verification.engine.assess import Primary, grown_noise, primary_answer, primary_with_noise
-from verification.engine.autocorrelation import expanded
+from verification.engine.autocorrelation import expanded, standard_error
 from verification.engine.case import Case
 from verification.engine.models.family import ModelSpec
 from verification.engine.models.sample import Sample
@@ -111,6 +111,14 @@ def said(before: Sample, after: Sample, gap: int = GAP_DAYS, limit: float = 0.0)
     return {finding.code: finding.data for finding in findings}
 
 
+def said_where_met(before: Sample, after: Sample, limit: float = 0.0) -> set[str] | None:
+    """The codes of the findings where the limit is met, else None."""
+    primary = primary_answer(OLS, Case(before, after, output="output"))
+    assert isinstance(primary, Primary)
+    reach = expanded(primary.estimate.spread(0.95), 0.95)
+    return {*said(before, after, limit=limit)} if primary.estimate.delta + reach <= limit else None
+
+
 RAMPS = {
     "baseline": -200.0 * np.minimum(np.arange(370), 180) / 180,
     "reporting": -200.0 * np.maximum(np.arange(370) - 190, 0) / 180,
@@ -187,6 +195,38 @@ def test_windows_in_opposite_seasons_are_warned_of():
     for days, gap, after_days in ((90, 10, 90), (90, 275, 90), (365, 10, 60), (90, 92, 365)):
         flat = np.zeros(days + gap + after_days)
         assert looked_at(*moved(3, flat, days, gap), gap=gap)[0].days_apart is None
+
+
+def test_what_choosing_the_baseline_could_gain_is_the_worst_of_three_years_of_chance():
+    before, after = moved(1, np.zeros(190), 90)
+    before, after = sample(before.y, np.full(90, 656.0)), sample(after.y, np.full(90, 656.0))
+    found, _ = looked_at(before, after, RATIO)
+    primary = primary_answer(RATIO, Case(before, after, output="output"))
+    of_baseline, _ = primary.estimate.shares
+    error = standard_error(of_baseline.noise, of_baseline.weights)
+    drawn = np.random.default_rng(1).normal(0.0, error, (200_000, 12)).max(axis=1)
+    assert found.choice.stretches == 12
+    assert found.choice.bias == pytest.approx(drawn.mean(), rel=0.02)
+    for days, stretches in ((365, 3), (600, None)):
+        choice = looked_at(*moved(1, np.zeros(2 * days + GAP_DAYS), days))[0].choice
+        assert (choice and choice.stretches) == stretches
+
+
+def worst_stretch(seed: int, days: int = 90, history: int = 1_095) -> tuple[Sample, Sample]:
+    """A line without an effect, whose baseline is the worst of three years before the works."""
+    before, after = moved(seed, np.zeros(history + GAP_DAYS + days), history)
+    excess = before.y - 150_000 - 13_270 * before.w
+    first = int(np.argmax(np.convolve(excess, np.ones(days), "valid")))
+    chosen = slice(first, first + days)
+    return sample(before.y[chosen], before.w[chosen]), after
+
+
+def test_a_baseline_that_was_chosen_for_being_bad_is_seldom_certified_without_a_word():
+    met = [findings for seed in range(RUNS) if (findings := said_where_met(*worst_stretch(seed))) is not None]
+    assert len(met) > 0.15 * RUNS  # where the interval promises one in forty
+    assert sum("BASELINE_CHOICE_MATTERS" in findings for findings in met) > 0.75 * len(met)
+    far = [said_where_met(*line(seed, rho=0.5), limit=0.0) for seed in range(40)]
+    assert not any("BASELINE_CHOICE_MATTERS" in findings for findings in far)
 
 
 @pytest.mark.parametrize(

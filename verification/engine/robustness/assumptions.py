@@ -14,18 +14,22 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from scipy.special import ndtri
 
 from verification.engine.autocorrelation import ONE_SIGMA, Noise, noise_of, spread, standard_error, two_sided_p
 from verification.engine.case import Case
 from verification.engine.models.family import LEVELS, BaselineModel
 from verification.engine.models.sample import Booleans, Floats, Sample
 from verification.engine.savings import Share
+from verification.findings import Finding
 from verification.plan.shape import WindowName
 
 NEGLIGIBLE = 1e-9  # of the largest: a column that depends on the others
 YEAR_DAYS = 365.25
 WHOLE_YEAR_DAYS = 330.0  # a window as long as this holds every season
 SAME_SEASON_DAYS = 45.0
+HISTORY_DAYS = 3 * YEAR_DAYS  # in which whoever files a plan may have looked for a baseline
+FEWEST_STRETCHES = 2
 LEAST_OF_SEASON = 0.5  # of the reporting period's length: so much of its season the baseline must hold to tell of it
 
 
@@ -56,6 +60,16 @@ class Bias:
 
 
 @dataclasses.dataclass(frozen=True)
+class Choice:
+    """What a baseline could gain by being chosen: by how much the worst of so many stretches of its length errs by
+    chance.
+    """
+
+    stretches: int
+    bias: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Assumptions:
     """What the data say against each; None where they cannot say anything. `one_sided` are drifts that stop at the
     works or begin with them, by the window that has them. `baseline_days` is the length of a baseline that leaves out
@@ -70,6 +84,7 @@ class Assumptions:
     dilution: list[Bias]
     baseline_days: int | None
     days_apart: int | None
+    choice: Choice | None
 
 
 def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[Floats]) -> Assumptions:
@@ -85,6 +100,7 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
         dilution=[],
         baseline_days=round(length) if uncovered else None,
         days_apart=_opposed(days) if uncovered else None,
+        choice=None,
     )
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
         return found
@@ -95,6 +111,7 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
         season=season(model, case, days),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
+        choice=choice(model, noise, case, window_length(days[0])),
     )
 
 
@@ -277,3 +294,16 @@ def dilution(model: BaselineModel, case: Case) -> list[Bias]:
             shift += sign * float(coefficient) * flatter * moved * len(projected) / projected.total_w
         found.append(Bias(shift, 1.0, name))
     return found
+
+
+def choice(model: BaselineModel, noise: Noise, case: Case, length: float) -> Choice | None:
+    """What choosing the worst stretch of the years before could gain, by the baseline's own noise: the expected largest
+    of so many normal errors (Blom 1958); None where there is nothing to choose from.
+    """
+    stretches = math.floor(HISTORY_DAYS / length)
+    estimate = case.answer(model, noise)
+    if stretches < FEWEST_STRETCHES or isinstance(estimate, Finding):
+        return None
+    parts = [part for share in estimate.shares if share.window is case.baseline for part in share.parts]
+    error = math.hypot(*(standard_error(each, weights) for each, weights in parts))
+    return Choice(stretches, error * float(ndtri((stretches - 0.375) / (stretches + 0.25))))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from verification.engine.assess import Turning
 from verification.engine.budget import Contribution, combine, coverage_factor
-from verification.engine.robustness.assumptions import Assumptions, Drift
+from verification.engine.robustness.assumptions import Assumptions, Choice, Drift
 from verification.engine.robustness.panel import SURE_REJECTION_P, Entry, differs, label, rejected_by
 from verification.engine.robustness.placebo import PlaceboDates
 from verification.engine.rounding import significant
@@ -130,12 +130,22 @@ def assumption_findings(
     elif found.baseline_days is not None:
         yield Finding.of("SEASON_NOT_COVERED", days=found.baseline_days)
     yield from _of_drift(found, standing, naming, expanded)
+    if found.choice is not None and standing is not None and standing.met:
+        yield from _of_choice(found.choice, standing, naming, expanded)
     curved = found.curvature
     if curved is not None and curved.p < SURE_REJECTION_P and abs(curved.shift) > BENT * expanded:
         yield Finding.of("LOAD_CURVED", delta=naming.figure(delta + curved.shift), **unit)
     for each in found.dilution:
         if abs(each.shift) > WORST_CASE * expanded:
             yield Finding.of("DRIVER_ERROR_MATTERS", driver=each.driver, bound=naming.figure(abs(each.shift)), **unit)
+
+
+def _of_choice(choice: Choice, standing: Standing, naming: Naming, expanded: float) -> Iterator[Finding]:
+    """Whether a met limit would be missed if the baseline had been chosen for its errors."""
+    reach = expanded + choice.bias
+    if not all(standing.passes(standing.delta + sign * reach) for sign in (-1, 1)):
+        bias = naming.figure(choice.bias)
+        yield Finding.of("BASELINE_CHOICE_MATTERS", stretches=choice.stretches, bias=bias, unit=naming.unit)
 
 
 def _of_drift(found: Assumptions, standing: Standing | None, naming: Naming, expanded: float) -> Iterator[Finding]:
