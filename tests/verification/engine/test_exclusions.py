@@ -114,6 +114,41 @@ def test_all_events_of_all_windows_are_put_back_at_once():
     assert with_one(primary.model, primary.noise, case, primary.estimate.delta) == []
 
 
+def of_products(products: dict[int, str], name: WindowName) -> Case:
+    """A case whose excluded intervals of one window made what `products` says; the others made A and B."""
+    case = case_of("avoided", name)
+    usual = np.where(np.arange(60) % 2, "B", "A")
+    labels = usual.copy()
+    labels[list(products)] = list(products.values())
+    used = np.isin(np.arange(60), EXCLUDED, invert=True)
+    marked = dataclasses.replace(case.put_back[0].windows[name], categories={"product": labels})
+    plain = {"product": usual[used]}
+    return dataclasses.replace(
+        case,
+        baseline=dataclasses.replace(case.baseline, categories=plain),
+        reporting=dataclasses.replace(case.reporting, categories=plain),
+        put_back=[PutBack("event:alert", {name: marked})],
+    )
+
+
+@pytest.mark.parametrize("name", ["baseline", "reporting"])
+def test_an_interval_of_a_category_that_the_model_never_met_is_not_put_back_as_another(name: WindowName):
+    spec = ModelSpec("ols", ("output",), ("product",))
+    some = of_products({17: "X", 40: "X"}, name)
+    (whole,) = some.put_back
+    primary = answered(spec, some)
+    known = whole.windows[name].take(np.isin(np.arange(60), [17, 40], invert=True))
+    expected = dataclasses.replace(some, put_back=[PutBack(whole.reason, {name: known})])
+    for check in (
+        lambda case: with_put_back(primary.model, primary.noise, case),
+        lambda case: with_one(primary.model, primary.noise, case, primary.estimate.delta),
+    ):
+        assert check(some) == check(expected) != []
+    none = of_products(dict.fromkeys(EXCLUDED, "X"), name)
+    assert with_put_back(primary.model, primary.noise, none) == []
+    assert with_one(primary.model, primary.noise, none, primary.estimate.delta) == []
+
+
 def turned(
     together: float, alone: float | None = None, reason: str = "event:alert", standing: Standing | None = STANDING
 ) -> list[str]:

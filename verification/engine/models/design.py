@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from verification.engine.models.sample import Floats, Integers, Sample, side_by_side
+from verification.engine.models.sample import Booleans, Floats, Integers, Sample, side_by_side
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +69,15 @@ class Design:
         """For each category, the labels of `sample` that the baseline never met."""
         unseen = {name: sorted(set(sample.categories[name].tolist()) - set(levels)) for name, levels in self.levels}
         return {name: labels for name, labels in unseen.items() if labels}
+
+    def knows(self, sample: Sample) -> Booleans:
+        """bool[m]: whether the baseline met the labels and the time of the week of each interval."""
+        known = np.ones(len(sample), dtype=np.bool_)
+        for name, levels in self.levels:
+            known &= np.isin(sample.categories[name], levels)
+        if self.slots:
+            known &= np.isin(_slots(sample), self.slots)
+        return known
 
     def _columns(self, sample: Sample) -> Iterator[Floats]:
         for name in self.drivers:

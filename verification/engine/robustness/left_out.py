@@ -7,13 +7,13 @@ A figure that rests on one month, or on one interval, is told apart from one tha
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
 
 from verification.engine.autocorrelation import Noise
-from verification.engine.case import ALL_EVENTS, Case
+from verification.engine.case import ALL_EVENTS, Case, PutBack
 from verification.engine.models.family import BaselineModel, refit, refit_part
 from verification.engine.models.sample import Floats, Integers, Sample
 from verification.engine.savings import Estimate
@@ -87,7 +87,7 @@ def without_months(model: BaselineModel, noise: Noise, case: Case) -> list[Witho
 def with_put_back(model: BaselineModel, noise: Noise, case: Case) -> list[WithPutBack]:
     """The change with what was left out of each window for each reason, where it still has a model."""
     found = []
-    for each in case.put_back:
+    for each in _put_back(model, case):
         estimate = _answer_with(model, noise, case, each.windows)
         if estimate is not None:
             found.append(WithPutBack(each.window, each.reason, estimate.delta))
@@ -100,7 +100,7 @@ def with_one(model: BaselineModel, noise: Noise, case: Case, delta: float) -> li
     By updating the fit; a method with two models is computed anew, where the intervals are few.
     """
     found = []
-    for each in case.put_back:
+    for each in _put_back(model, case):
         for window, sample in each.windows.items() if each.reason != ALL_EVENTS else ():
             left_out = np.flatnonzero(~np.isin(sample.position, case.window(window).position))
             if len(left_out) < 2 or (case.method == "normalised" and len(left_out) > FEW):  # noqa: PLR2004 - of several
@@ -112,6 +112,19 @@ def with_one(model: BaselineModel, noise: Noise, case: Case, delta: float) -> li
             index = int(np.argmax(np.abs(np.nan_to_num(changes))))
             found.append(WithOne(window, each.reason, int(sample.position[left_out[index]]), delta + changes[index]))
     return found
+
+
+def _put_back(model: BaselineModel, case: Case) -> Iterator[PutBack]:
+    """What was left out, but for intervals of a category that the model never met: nothing says what to expect of
+    them, and the first level that it knows would be taken for theirs.
+    """
+    for each in case.put_back:
+        windows = {
+            window: sample.take(model.design.knows(sample) | np.isin(sample.position, case.window(window).position))
+            for window, sample in each.windows.items()
+        }
+        if any(len(sample) > len(case.window(window)) for window, sample in windows.items()):
+            yield PutBack(each.reason, windows)
 
 
 def _each_added(model: BaselineModel, case: Case, window: WindowName, added: Sample) -> Floats:
