@@ -335,6 +335,29 @@ def test_an_event_that_was_left_out_is_put_back_to_see_whether_it_decides(kwh: f
     assert "事件 alert" in render(result, "zh")
 
 
+@pytest.mark.parametrize(
+    ("kwh", "limit", "state"), [(1e6, 13_330, "met"), (12e6, 13_330, "inconclusive"), (12e6, 13_000, "not_met")]
+)
+def test_an_event_that_was_left_out_is_put_back_into_a_level(kwh: float, limit: float, state: str):
+    """152 kWh/t more lift the level of 13,240 over a limit of 13,330; over one of 13,000 it is without them."""
+    event = Event("alert", dt.date(2026, 7, 20), dt.date(2026, 7, 26), PLAN.title)
+    level = Target(at_most=limit, unit="kWh/t", of="level")
+    result = judge(changed(PLAN, events=[event], target=level), with_waste(6, kwh))
+    assert result.verdict.state == state
+    found = [reason for reason in result.verdict.reasons if reason.code == "EXCLUSION_FLIPS_LEVEL"]
+    assert bool(found) == (state == "inconclusive")
+    if found:
+        whole = only(judge(changed(PLAN, target=level), with_waste(6, kwh))).effect
+        assert found[0].data["level"] == whole.level
+        assert "（event:alert）" in found[0].text("zh")
+
+
+def test_an_event_of_the_baseline_turns_no_level():
+    event = Event("strike", PLAN.baseline.start, PLAN.baseline.start + dt.timedelta(days=9), PLAN.title)
+    result = judge(changed(PLAN, events=[event], target=Target(at_most=13_330, unit="kWh/t", of="level")))
+    assert result.verdict.state == "met"
+
+
 def test_an_exclusion_that_is_split_into_small_ones_is_put_back_as_a_whole():
     """12 GWh in six days, each filed as an event of its own: none of them decides, all of them together do."""
     days = [dt.date(2026, 7, 20) + dt.timedelta(days=index) for index in range(6)]

@@ -24,7 +24,14 @@ from verification.engine.result import (
     SensitivityRow,
     State,
 )
-from verification.engine.robustness.judge import Naming, Standing, assumption_findings, judge, placebo_findings
+from verification.engine.robustness.judge import (
+    DECIDES_NOTHING,
+    Naming,
+    Standing,
+    assumption_findings,
+    judge,
+    placebo_findings,
+)
 from verification.engine.robustness.panel import Entry, label
 from verification.engine.rounding import fixed, significant
 from verification.engine.verdict import against
@@ -56,6 +63,7 @@ class Step6:
         assumed = dataclasses.replace(found.assumptions, choice=None) if self.foreseen else found.assumptions
         return [
             *judge(found.turning, self._standing(effect), naming, self.analysis.case.output),
+            *self._level_findings(effect),
             *placebo_findings(found.placebo),
             *self._change_findings(),
             *self._matched_findings(),
@@ -209,6 +217,22 @@ class Step6:
             for before, at, after in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
                 shift = float(np.mean(misses[at:after]) - np.mean(misses[before:at]))
                 yield window, int(sample.position[at]), shift / float(np.mean(sample.w))
+
+    def _level_findings(self, effect: Effect) -> Iterator[Finding]:
+        """What was left out of the reporting period and turns a verdict on its level: that is metered, so that no model
+        has to answer for what is put back.
+        """
+        state = against(effect, self.limit).state
+        if self.limit.of != FIGURES[LEVEL] or state == "inconclusive":
+            return
+        for each in self.analysis.case.put_back:
+            sample = each.windows.get("reporting")
+            if sample is None or each.reason in DECIDES_NOTHING or sample.total_w <= 0:
+                continue
+            level = sample.total_y / sample.total_w * self.spec.unit_scale
+            if self._passes(level) != (state == "met"):
+                shown = f"{in_metric_unit(self.spec, level, self.spec.unit):f}"
+                yield Finding.of("EXCLUSION_FLIPS_LEVEL", reason=each.reason, level=shown, unit=self.spec.unit)
 
     def _change_findings(self) -> Iterator[Finding]:
         for window, position, shift in self._shifts():

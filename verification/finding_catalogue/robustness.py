@@ -100,6 +100,14 @@ ENTRIES = {
         "Show why they do not belong to the comparison, or file what happened as an adjustment with its owner.",
         "说明这些时段为何不应参与比较，或将其影响作为非常规调整报备并由责任人签名。",
     ),
+    "EXCLUSION_FLIPS_LEVEL": Entry(
+        "error", "inconclusive",
+        "With the intervals of the reporting period that were left out ({reason}) its level would be {level} {unit}, "
+        "on the other side of the limit.",
+        "若计入报告期中被剔除的时段（{reason}），改造后水平为 {level} {unit}，位于限值的另一侧。",
+        "Show why they do not belong to the reporting period, or judge a period that needs no exclusion.",
+        "说明这些时段为何不应计入报告期，或改用无需剔除时段的报告期。",
+    ),
     "EXCLUDED_INTERVAL_MATTERS": Entry(
         "warning", None,
         "With {first} of the {window} window alone, one of the intervals that were left out ({reason}), the change "
