@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -16,7 +17,12 @@ from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
-from verification.engine.robustness.change_points import change_points, optimal_partition
+from verification.engine.robustness.change_points import (
+    best_partitions,
+    change_points,
+    optimal_partition,
+    segment_gains,
+)
 from verification.engine.robustness.judge import judge, placebo_findings
 from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
 from verification.engine.robustness.matched_load import matched_load
@@ -239,7 +245,15 @@ def test_change_points_are_those_of_ruptures(seed: int):
     rng = np.random.default_rng(seed)
     series = rng.normal(size=150) + np.repeat(rng.normal(0, 2, 5), 30)
     expected = ruptures.Pelt("l2", min_size=3, jump=1).fit(series).predict(8.0)
-    assert [*optimal_partition(series, 8.0, 3), 150] == expected
+    gains = segment_gains(series, 3)
+    assert [*optimal_partition(gains, 8.0), 150] == expected
+    for changes in itertools.islice(best_partitions(gains), 6):
+        dynamic = ruptures.Dynp("l2", min_size=3, jump=1).fit(series)
+        assert [*changes, 150] == dynamic.predict(len(changes))
+
+
+def test_a_series_is_parted_as_often_as_its_segments_allow():
+    assert list(best_partitions(segment_gains(np.arange(9.0), 3)))[1:] == [[3, 6]]
 
 
 def test_autocorrelated_noise_is_no_shift_of_level():
@@ -248,7 +262,7 @@ def test_autocorrelated_noise_is_no_shift_of_level():
     for seed in range(50):
         noise = ar1(np.random.default_rng(seed), 365, 0.8, 1.0)
         scaled += bool(change_points(noise, together(365)))
-        plain += bool(optimal_partition(noise, 2 * np.log(365), 3))
+        plain += bool(optimal_partition(segment_gains(noise, 3), 2 * np.log(365)))
     assert plain >= 45
     assert scaled <= 1
 
@@ -263,6 +277,30 @@ def test_a_larger_shift_is_not_taken_for_correlation(size: float):
         assert found == pytest.approx(40, abs=3)
 
 
+@pytest.mark.parametrize("size", [3.0, 5.0, 8.0, 12.0, 1e7])
+@pytest.mark.parametrize("levels", [(0, 1, 0), (0, 1, 2)])
+def test_two_shifts_do_not_hide_each_other(size: float, levels: tuple[int, ...]):
+    """The noise was once taken about one step: of two shifts the other was then taken for correlation."""
+    for seed in range(20):
+        series = np.random.default_rng(seed).normal(size=120) + size * np.repeat(levels, 40)
+        assert change_points(series, together(120)) == pytest.approx([40, 80], abs=3)
+
+
+@pytest.mark.parametrize("levels", [(0, 1, 0, 1, 0), (0, 1, 2, 1, 0)])
+def test_nor_do_four(levels: tuple[int, ...]):
+    for seed in range(20):
+        series = np.random.default_rng(seed).normal(size=150) + 8 * np.repeat(levels, 30)
+        assert change_points(series, together(150)) == pytest.approx([30, 60, 90, 120], abs=3)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-12, 1e-9, 1e-6])
+def test_a_step_with_hardly_any_noise_is_one(noise: float):
+    """Without noise it once had no penalty to be found by, and with less than the sums are rounded by ten of them."""
+    series = noise * np.random.default_rng(0).normal(size=90)
+    series[40:] += 5
+    assert change_points(series, together(90)) == [40]
+
+
 def test_a_long_series_is_judged_by_blocks_and_finds_the_same_shift():
     rng = np.random.default_rng(1)
     series = rng.normal(size=8760)
@@ -274,6 +312,7 @@ def test_a_long_series_is_judged_by_blocks_and_finds_the_same_shift():
 
 def test_a_series_that_does_not_err_has_no_change_points():
     assert change_points(np.zeros(90), together(90)) == []
+    assert change_points(np.full(90, 0.1), together(90)) == []
 
 
 @pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])

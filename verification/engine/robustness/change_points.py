@@ -3,14 +3,16 @@ partitioning, Jackson et al. 2005; PELT is the same minimum with candidates prun
 
 A penalty of 2 ln(n) sigma^2 holds for one series of independent noise. Autocorrelated noise wanders, and shifts of
 level would be found everywhere (AR(0.8): fifty times in fifty), so the penalty is scaled by n/n'. Both sigma^2 and n'
-are those of what the largest step leaves: a step in the noise would pass for correlation, and the larger it is the less
-it would be seen. How often a steady line is suspected, and how large a shift is found:
-docs/reference/change-points.md. A change point opens a case: an adjustment needs a cause, an owner and a signature.
+are those of what levels leave, as many as the AR(1) likelihood of the series bears out and at least two: a shift left
+in the noise would pass for correlation, and the larger it is the less it would be seen. How often a steady line is
+suspected, and how large a shift is found: docs/reference/change-points.md. A change point opens a case: an adjustment
+needs a cause, an owner and a signature.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +21,11 @@ from verification.engine.autocorrelation import Noise, noise_of
 from verification.engine.models.sample import Booleans, Floats
 
 PENALTY = 4.0  # times ln(n) sigma^2 n/n': a new segment costs a position and a level
+LEVEL_PENALTY = 6.0  # times ln(n), of twice the log-likelihood: a level taken from the noise hides its correlation
+PATIENCE = 4  # changes that may explain nothing before the next does: up alone says little of up and down, twice
 MAX_BLOCKS = 400  # a longer series is judged by the means of equal blocks, so that the cost stays linear
 SMALLEST_SEGMENT = 3  # blocks
+ROUNDING, SMALLEST_NORMAL = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
 def change_points(series: Floats, follows: Booleans) -> list[int]:
@@ -32,42 +37,96 @@ def change_points(series: Floats, follows: Booleans) -> list[int]:
     blocks = series[: n - n % size].reshape(-1, size).mean(axis=1) if size > 1 else series
     if len(blocks) < 2 * SMALLEST_SEGMENT:
         return []
-    noise = _noise_about_a_step(series, follows)
-    variance = float(noise.weight @ noise.variance) / size
+    gains = segment_gains(blocks, SMALLEST_SEGMENT)
+    noise = _noise_about_levels(series, follows, gains, size)
+    variance = max(float(noise.weight @ noise.variance), _rounding(series)) / size
     inflation = max(1.0, n / max(noise.effective, 1.0))
     penalty = PENALTY * math.log(len(blocks)) * variance * inflation
-    return [index * size for index in optimal_partition(blocks, penalty, SMALLEST_SEGMENT)]
+    return [index * size for index in optimal_partition(gains, penalty)]
 
 
-def _noise_about_a_step(series: Floats, follows: Booleans) -> Noise:
-    """The noise about the two levels that leave the least sum of squares."""
-    n = len(series)
-    before = np.arange(SMALLEST_SEGMENT, n - SMALLEST_SEGMENT + 1)
-    sums = np.cumsum(series - np.mean(series))[before - 1]
-    at = int(before[np.argmax(sums**2 / (before * (n - before)))])
-    sides = np.arange(n)[:, np.newaxis] < at
-    levels = np.hstack([sides / math.sqrt(at), ~sides / math.sqrt(n - at)])
+def _noise_about_levels(series: Floats, follows: Booleans, gains: Floats, size: int) -> Noise:
+    """The noise about as many levels, two or more, as its likelihood bears out; `gains` are those of blocks of `size`
+    values.
+    """
+    n, worth, least = len(series), LEVEL_PENALTY * math.log(len(gains) - 1), len(series) * _rounding(series)
+    smallest, likeliest, waited = math.inf, np.zeros(n, dtype=np.int64), 0
+    for changes in best_partitions(gains):
+        lengths = np.diff([0, *(index * size for index in changes), n])
+        segment = np.repeat(np.arange(len(lengths)), lengths)
+        residuals = series - (np.bincount(segment, series) / lengths)[segment]
+        criterion = worth * len(changes) + _deviance(residuals, follows, least)
+        waited += 1
+        if criterion < smallest:
+            smallest, likeliest, waited = criterion, segment, 0
+        if waited == PATIENCE:
+            break
+    levels = (likeliest[:, np.newaxis] == np.arange(likeliest[-1] + 1)) / np.sqrt(np.bincount(likeliest))
     return noise_of(levels, series - levels @ (levels.T @ series), follows)
 
 
-def optimal_partition(series: Floats, penalty: float, smallest_segment: int) -> list[int]:
-    """The exact minimum of the sum of squares about segment means plus `penalty` for each change.
+def _deviance(residuals: Floats, follows: Booleans, least: float) -> float:
+    """Minus twice the AR(1) log-likelihood, up to a constant, at Burg's rho, which no gap makes larger than one;
+    `least` is the smallest sum of squares that can be told.
+    """
+    before, after = residuals[:-1][follows], residuals[1:][follows]
+    squares = float(before @ before + after @ after)
+    rho = 2 * float(before @ after) / squares if squares else 0.0
+    unexplained = math.log(max(1 - rho**2, ROUNDING))
+    return len(residuals) * math.log(max(float(residuals @ residuals), least)) + len(before) * unexplained
+
+
+def _rounding(series: Floats) -> float:
+    """The least variance that sums of squares of the series can tell."""
+    return max(ROUNDING * float(np.sum((series - series.mean()) ** 2)), SMALLEST_NORMAL)
+
+
+def segment_gains(series: Floats, smallest_segment: int) -> Floats:
+    """float64[n+1, n+1]: by how much the mean of the segment from `start` to before `end` lessens the squares, at
+    [end, start]; -inf where that is no segment.
 
     About its mean a segment of sum S and length L has the sum of its squares less S^2/L; the sum of all squares is the
     same for every partition and left out.
     """
-    n = len(series)
-    if penalty <= 0:
-        return []
-    sums = np.concatenate([[0.0], np.cumsum(series - series.mean())])
-    with np.errstate(divide="ignore", invalid="ignore"):  # where a segment would end before it starts
-        costs = np.subtract.outer(sums, sums) ** 2
-        costs /= np.subtract.outer(np.arange(n + 1), np.arange(n + 1))
+    sums, edges = np.concatenate([[0.0], np.cumsum(series - series.mean())]), np.arange(len(series) + 1.0)
+    lengths = np.subtract.outer(edges, edges)
+    gains: Floats = np.subtract.outer(sums, sums)
+    gains *= gains
+    with np.errstate(divide="ignore", invalid="ignore"):
+        gains /= lengths
+    gains[lengths < smallest_segment] = -np.inf
+    return gains
+
+
+def best_partitions(gains: Floats) -> Iterator[list[int]]:
+    """The changes of the partition of least squares about segment means with one change, with two, and so on."""
+    best, starts, totals = gains[:, 0], [], np.empty_like(gains)
+    while True:
+        np.add(gains, best, out=totals)  # of a last segment from each start to each end, and the best ones before it
+        starts.append(totals.argmax(axis=1))
+        best = totals.max(axis=1)
+        if best[-1] == -np.inf:
+            return
+        yield _traced(starts)
+
+
+def _traced(starts: Sequence[NDArray[np.int64]]) -> list[int]:
+    """The changes, from the start of the last segment before each end: of two segments, of three, and so on."""
+    found, end = [], -1
+    for start in reversed(starts):
+        end = int(start[end])
+        found.append(end)
+    return found[::-1]
+
+
+def optimal_partition(gains: Floats, penalty: float) -> list[int]:
+    """The changes of the exact minimum of the sum of squares about segment means plus `penalty` for each change."""
+    n = len(gains) - 1
     best = np.full(n + 1, np.inf)
     best[0] = -penalty
     last = np.zeros(n + 1, dtype=np.int64)
-    for end in range(smallest_segment, n + 1):
-        total = best[: end - smallest_segment + 1] - costs[end, : end - smallest_segment + 1]
+    for end in range(1, n + 1):
+        total = best[:end] - gains[end, :end]
         last[end] = start = int(total.argmin())
         best[end] = total[start] + penalty
     return _changes(last, n)
