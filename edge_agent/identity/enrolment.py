@@ -78,14 +78,19 @@ class _Platform:
             if isinstance(err, httpx.RemoteProtocolError | httpx.ReadError):
                 reason += f". {HUNG_UP[url.scheme]}"
             raise _Unreachable(reason) from err
-        except ValueError as err:
-            raise ConfigError(f"{url} does not answer as ingest does; is the address right?") from err
-        if answer.status_code in (APPROVED, PENDING) and isinstance(said, dict):
+        except (ValueError, httpx.DecodingError) as err:
+            raise self._is_not_ingest() from err
+        if answer.status_code in (APPROVED, PENDING):
+            if not (isinstance(said, dict) and isinstance(said.get("request"), int)):
+                raise self._is_not_ingest()
             return answer.status_code, said
         detail = f"{said.get('detail', '')}: {said.get('next', '')}" if isinstance(said, dict) else ""
         if answer.status_code >= FIRST_SERVER_ERROR:
             raise _Unreachable(f"the platform is busy ({answer.status_code}) {detail}".rstrip(": "))
         raise EnrolmentRefusedError(f"refused ({answer.status_code}): {detail}".rstrip(": "))
+
+    def _is_not_ingest(self) -> ConfigError:
+        return ConfigError(f"{self.client.base_url} does not answer as ingest does; is the address right?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,7 @@ def _until_decided(
         try:
             if number is None:
                 status, said = platform.ask("POST", "/ingest/v1/enrol", json=body)
-                number = int(said["request"])
+                number = said["request"]
                 report(f"request {number} was received; it waits for the operator: retroproof ingest enrolment list")
             else:
                 login = {"Authorization": f"Bearer {token}"}

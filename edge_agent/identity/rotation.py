@@ -20,6 +20,7 @@ from edge_agent.config import EdgeConfig
 from edge_agent.identity.keystore import KeyStore
 from edge_agent.lock import exclusive, is_held
 from edge_agent.spool import Spool
+from edge_agent.spool_model import KeyChangeDelayedError
 from edge_agent.spool_recovery import open_spool
 from verification import keys
 from verification.errors import ConfigError
@@ -37,7 +38,10 @@ def advance(spool: Spool, store: KeyStore, state: ClockState) -> bool:
     if successor is None:
         return False
     spool.change_key(successor, state)
-    store.promote()
+    try:
+        store.promote()
+    except OSError as err:  # the new key signs already, and takes its place as soon as it can
+        raise KeyChangeDelayedError(f"{err}; let the agent write in the folder of signing_key") from err
     return True
 
 

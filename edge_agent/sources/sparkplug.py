@@ -127,16 +127,18 @@ class SparkplugSource(BrokerSource):
             self._count_bad("/".join(key), reason)
 
     async def _append(self, rows: Rows) -> None:
+        names = {index: name for name, index in self._indices.items()}
         try:
             await self._spool.call(Spool.append, rows, gaps=self._gaps)
         except SpoolFullError as err:
             await self._spool.call(Spool.admit_loss, rows)
+            for index in rows.point:  # a birth that repeats it brings it after all
+                self._last.pop(names[index], None)
             self._status.dropped += len(rows)
             self._status.now("spool full", err)
             log.error("readings are refused: source=%s rows=%d reason=%r", self._name, len(rows), str(err))
             return
         self._gaps = []
-        names = {index: name for name, index in self._indices.items()}
         for index, time_us, value, status in zip(rows.point, rows.time_us, rows.value, rows.status, strict=True):
             self._status.points[names[index]].took(time_us, value, status)
         self._status.state = "connected"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from asyncua import Server, ua
+from asyncua.common.utils import ServiceError
 from asyncua.server.history import HistoryStorageInterface
 
 LAST_NUMBER = 2**32 - 1
@@ -128,11 +129,17 @@ class TestServer:
         await self._obey_faults(order)
 
     async def _obey_faults(self, order: dict[str, Any]) -> None:
-        """tick, stop: values by themselves; forget_sessions: as after a restart."""
+        """tick, stop: values by themselves; forget_sessions: as after a restart; refuse_history: no such service."""
         if "tick" in order:
             await self.tick(**order["tick"])
         if "stop" in order and self.ticking is not None:
             self.ticking.cancel()
+        if "refuse_history" in order:
+
+            async def refuse(_: object) -> None:
+                raise ServiceError(getattr(ua.StatusCodes, order["refuse_history"]))
+
+            self.server.iserver.history_manager.read_history = refuse
         if "forget_sessions" in order:
             for session in list(self.server.iserver._external_sessions.values()):
                 await session.close_session(delete_subs=True)

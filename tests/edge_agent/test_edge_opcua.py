@@ -6,6 +6,8 @@ import random
 import time
 from collections import Counter
 
+import pytest
+
 from edge_agent.clock import now_us
 from edge_agent.status import PointStatus
 from tests.edge_agent.support import AgentProcess, Line, wait_for
@@ -323,6 +325,17 @@ def test_a_slow_publishing_interval_of_a_point_or_a_group_gathers_its_values(mak
     assert quick >= 2 * max(own, grouped)
     for name in names:  # gathered, not thinned out
         assert [value for found, _, value in agent.ingest.rows() if found == name][-steps:] == [*range(1, steps + 1)]
+
+
+@pytest.mark.parametrize("fault", ["BadServiceUnsupported", "BadEncodingLimitsExceeded"])
+def test_a_server_that_refuses_the_whole_service_of_history_is_read_live(make_agent, own_opcua, fault):
+    """It says of the node that it keeps a history; the refusal is none of the node but of the request."""
+    own_opcua.server.tell(refuse_history=fault)
+    agent = live_agent(make_agent, own_opcua)
+    own_opcua.tell(write=[("a", now_us(), 7.0)])
+    wait_for(lambda: 7.0 in [value for _, _, value in agent.ingest.rows()], "a live value")
+    assert agent.status().sources["line"].connects == 1
+    assert fault in agent.log
 
 
 def test_a_message_and_a_history_that_nobody_can_read_are_a_signed_gap_and_the_rest_goes_on(make_agent, own_opcua):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+from unittest.mock import Mock
 
 import pytest
 
 from edge_agent.clock import now_us
+from edge_agent.identity.keystore import FileKeyStore
+from edge_agent.identity.rotation import advance
+from edge_agent.spool_model import KeyChangeDelayedError
+from tests.edge_agent.spools import CLOCK, rows_of, sealed
 from tests.edge_agent.support import wait_for
 from tests.edge_agent.test_edge_cli import run
 from verification import batch, keys
@@ -66,3 +71,19 @@ def test_an_agent_that_does_not_run_tells_of_its_new_key_when_it_does(agent):
     wait_for(lambda: 3.0 in [value for _, _, value in agent.ingest.rows()], "a value behind the change")
     check_signers(agent, agent.key, keys.load_private(agent.folder / "edge.key"))
     assert agent.ingest.problems == []
+
+
+def test_a_key_that_cannot_take_its_place_on_the_disk_signs_all_the_same(spool, tmp_path, monkeypatch):
+    keys.generate(tmp_path / "edge.key")
+    store = FileKeyStore(tmp_path / "edge.key")
+    new = store.make_successor()
+    with monkeypatch.context() as patched:
+        patched.setattr(FileKeyStore, "promote", Mock(side_effect=PermissionError(13, "Permission denied")))
+        with pytest.raises(KeyChangeDelayedError, match=r"Permission denied.*write in the folder of signing_key"):
+            advance(spool, store, CLOCK)
+    assert spool.key_id() == keys.key_id(new)
+    spool.append(rows_of((0, 1, 1.0)))
+    spool.seal_due(CLOCK, everything=True)
+    assert sealed(spool)[-1].envelope.key_id == keys.key_id(new)
+    assert advance(spool, store, CLOCK)
+    assert keys.key_id(store.current()) == keys.key_id(new)

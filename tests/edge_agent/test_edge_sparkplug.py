@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections import Counter
@@ -12,9 +13,17 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.local.mosquitto import MosquittoBroker
-from edge_agent.status import SourceStatus
+from edge_agent.config.sparkplug import SparkplugPointConfig, SparkplugSourceConfig
+from edge_agent.sources.broker import Wiring
+from edge_agent.sources.sparkplug import SparkplugSource
+from edge_agent.spool import Spool
+from edge_agent.spool_thread import SpoolThread
+from edge_agent.status import PointStatus, SourceStatus
+from tests.edge_agent.spools import Clock, open_at
 from tests.edge_agent.support import AgentProcess, wait_for
 from tests.support.peers import Peer
+from verification.model import Point, PointKind, Rows
+from verification.sparkplug_node import Outcome, Sample
 
 _numbers = itertools.count(1)
 
@@ -190,3 +199,24 @@ def test_a_metric_that_is_no_number_is_named_at_the_first_birth(gateway):
     assert "'A-7' is not a number" in hall(agent).points["text"].message
     wait_for(lambda: hall(agent).points["state"].rows == 1, "the other point is read")
     assert start
+
+
+def test_a_reading_that_a_full_spool_refused_is_kept_when_a_birth_repeats_it(tmp_path):
+    point = SparkplugPointConfig(edge_node="hall/press", metric="Energy", unit="kWh", kind="counter")
+    config = SparkplugSourceConfig(sparkplug="mqtt://127.0.0.1", points={"energy": point})
+    shown = SourceStatus("sparkplug", "", {"energy": PointStatus("")})
+    born = Outcome(samples=[Sample("energy", 1_000, 7.0, 0, historical=False, birth=True)])
+    spool = SpoolThread(lambda: open_at(tmp_path / "spool.sqlite", Clock()))
+
+    async def run() -> int:
+        indices = await spool.call(Spool.catalogue, [Point("energy", "", "kWh", PointKind.COUNTER)])
+        source = SparkplugSource(Wiring("hall", "edge", indices, spool, shown), config)
+        for full in ("it is full", "", ""):
+            await spool.call(lambda held, full=full: setattr(held, "full_reason", lambda: full))
+            rows = Rows.empty()
+            source._keep(("hall", "press"), born, rows)
+            await source._append(rows)
+        return (await spool.call(lambda held: held._open_rows)) if shown.dropped == 1 else -1
+
+    assert asyncio.run(run()) == 1
+    spool.close()

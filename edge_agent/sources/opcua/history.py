@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from asyncua import ua
 from asyncua.client.ua_session import UaSession
+from asyncua.ua import uaerrors
 from asyncua.ua.uaerrors import BadContinuationPointInvalid
 
 from edge_agent import clock
@@ -32,6 +34,19 @@ from verification.model import NULL_TIME_US, RowFlag, Rows
 
 VALUES_PER_REQUEST = 2_000
 RESOLUTION_US = 1_000  # servers in JavaScript know no finer times: to begin later, begin a millisecond later
+# With these a server refuses the whole request, and would the next time. Others may pass, or end the session.
+NO_HISTORY = (
+    uaerrors.BadEncodingLimitsExceeded,
+    uaerrors.BadHistoryOperationInvalid,
+    uaerrors.BadHistoryOperationUnsupported,
+    uaerrors.BadInternalError,
+    uaerrors.BadNotImplemented,
+    uaerrors.BadNotSupported,
+    uaerrors.BadResponseTooLarge,
+    uaerrors.BadServiceUnsupported,
+    uaerrors.BadUnexpectedError,
+    uaerrors.BadUserAccessDenied,
+)
 PAGE_TOO_SMALL = "history_page_too_small"
 
 log = logging.getLogger(__name__)
@@ -111,11 +126,14 @@ class HistoryReader:
     async def _release(self, item: Item, continuation: bytes) -> None:
         """Give a continuation point back: a server has few of them and refuses to read on when they are used up."""
         if continuation:
-            await self._session.history_read(self._request(item, clock.now_us(), continuation, release=True))
+            with suppress(BadContinuationPointInvalid, *NO_HISTORY):
+                await self._session.history_read(self._request(item, clock.now_us(), continuation, release=True))
 
     async def _read_page(self, item: Item, start_us: int, continuation: bytes = b"") -> _Page:
         try:
             (result,) = await self._session.history_read(self._request(item, start_us, continuation))
+        except NO_HISTORY as err:
+            raise HistoryError(f"the server gives no history: {type(err).__name__}") from err
         except MALFORMED as err:
             raise HistoryError(f"the server's history cannot be read: {type(err).__name__}: {err}") from err
         if continuation and result.StatusCode.is_bad():

@@ -101,6 +101,8 @@ class Messages:
     async def publish(self) -> None:
         """Take message after message; never returns."""
         under_way: deque[asyncio.Task[bytes]] = deque()
+        for one in self._subscriptions.values():
+            one.heard_at_s = time.monotonic()  # until now nobody has listened
         try:
             while True:
                 wanted = min(len(self._subscriptions) + SPARE_PUBLISH_REQUESTS, self._most_under_way)
@@ -109,7 +111,10 @@ class Messages:
                     self._acknowledged = []
                 found = await self._next(under_way.popleft())
                 if found is not None:
+                    began_s = time.monotonic()
                     self._acknowledged += await self._handle(found)
+                    for one in self._subscriptions.values():
+                        one.heard_at_s += time.monotonic() - began_s  # what came meanwhile has had to wait for us
         finally:
             for task in under_way:
                 task.cancel()
