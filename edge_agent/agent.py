@@ -20,6 +20,7 @@ from edge_agent import assembly, clock, metrics, status
 from edge_agent.config import EdgeConfig
 from edge_agent.identity import rotation
 from edge_agent.lock import exclusive
+from edge_agent.sources.opcua.source import OpcUaSource
 from edge_agent.spool import Spool
 from edge_agent.spool_model import KeyChangeDelayedError
 from edge_agent.spool_recovery import open_spool
@@ -33,6 +34,7 @@ SEAL_CHECK_S = 0.1
 STATUS_EVERY_S = 1.0
 BEAT_CHECK_S = 1.0
 LAST_SEND_S = 5.0
+LEAVE_S = 5.0
 CANCEL_AGAIN_S = 0.5
 VERSION = version("retroproof")
 
@@ -47,7 +49,7 @@ class Agent:
         self.spool = spool
         self.status = shown
         self.uplink = assembly.uplink(config, spool, shown.uplink)
-        self._sources: dict[str, asyncio.Task[None]] = {}
+        self._sources: dict[str, tuple[assembly.Source, asyncio.Task[None]]] = {}
 
     async def run(self, stop: asyncio.Event, told: asyncio.Event, load: Callable[[], EdgeConfig]) -> None:
         """Work until `stop` is set, then leave in order. Whenever `told` is set, go on as `load` says."""
@@ -62,7 +64,7 @@ class Agent:
             await stop.wait()
             log.info("stopping")
             await _end([reloader])
-            await _end([*self._sources.values(), sealer, beat])
+            await _end([*(task for _, task in self._sources.values()), sealer, beat])
             await self._send_the_rest()
             await _end([self._uplink, reporter])
         await self._write_status()
@@ -72,7 +74,7 @@ class Agent:
         for name in names:
             self.status.sources[name] = shown = assembly.source_status(self.config.sources[name])
             source = assembly.source(self.config, name, indices, self.spool, shown)
-            self._sources[name] = group.create_task(source.run())
+            self._sources[name] = source, group.create_task(source.run())
 
     async def _reload_when(self, told: asyncio.Event, group: asyncio.TaskGroup, load: Callable[[], EdgeConfig]) -> None:
         while True:
@@ -95,9 +97,7 @@ class Agent:
         ended = [name for name, source in old.sources.items() if new.sources.get(name) != source]
         begun = [name for name, source in new.sources.items() if old.sources.get(name) != source]
         indices = await self.spool.call(Spool.catalogue, new.points)  # may refuse, and nothing has ended yet
-        await _end([self._sources.pop(name) for name in ended])
-        for name in ended:
-            del self.status.sources[name]
+        await self._end_sources(ended, new)
         self.config = new
         await self.spool.call(Spool.set_limits, new.limits())
         if (new.uplink, new.ingest_key) != (old.uplink, old.ingest_key):
@@ -106,6 +106,20 @@ class Agent:
             self._uplink = group.create_task(self.uplink.run())
         self._begin(group, begun, indices)
         log.info("the configuration was taken: ended=%s begun=%s", ",".join(ended) or "-", ",".join(begun) or "-")
+
+    async def _end_sources(self, names: Sequence[str], new: EdgeConfig) -> None:
+        """End them; a server to which nothing of the new configuration comes back is told so."""
+        ended = {name: self._sources.pop(name) for name in names}
+        leaving = []
+        for name, (source, task) in ended.items():
+            if isinstance(source, OpcUaSource) and not source.is_resumed_by(new.sources.get(name)):
+                source.leave()
+                leaving.append(task)
+        if leaving:
+            await asyncio.wait(leaving, timeout=LEAVE_S)
+        await _end([task for _, task in ended.values()])
+        for name in names:
+            del self.status.sources[name]
 
     async def _seal(self) -> None:
         while True:

@@ -141,9 +141,10 @@ def test_a_keep_alive_and_the_end_of_a_subscription_are_told_apart():
     assert (found.keep_alive, found.ended) == (False, "BadTimeout")
 
 
-@pytest.mark.parametrize("cut_at", [0, 10, 40, 60, 100])
-def test_a_message_that_is_cut_short_is_undecodable_and_nothing_else(cut_at):
+def test_a_message_that_is_cut_short_anywhere_is_undecodable_and_nothing_else():
     moment = datetime(2026, 3, 1, tzinfo=UTC)
-    values = [ua.DataValue(ua.Variant(1.0), ua.StatusCode(0), moment, moment)] * 5
-    with pytest.raises(UndecodableError):
-        publication(struct_to_binary(response(values))[:cut_at], NOW_US, {})
+    whole = struct_to_binary(response([ua.DataValue(ua.Variant(1.0), ua.StatusCode(0), moment, moment)] * 5))
+    behind = 3 * 4  # bytes: how many diagnostics of values, results and diagnostics there are, which nobody reads
+    for cut_at in range(len(whole) - behind):
+        with pytest.raises(UndecodableError):
+            publication(whole[:cut_at], NOW_US, {})

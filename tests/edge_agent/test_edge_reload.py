@@ -118,6 +118,29 @@ def test_a_source_that_is_gone_from_the_file_ends(agent, lines):
     assert ("a", 9.0) not in arrived(agent)
 
 
+@pytest.mark.parametrize("moved", [True, False], ids=["moved", "gone"])
+def test_a_server_that_is_left_for_good_is_left_without_a_session(make_agent, own_opcua, lines, moved):
+    """Kept, it would fill its queues at the server until it times out."""
+    (first, second) = lines
+    agent = make_agent(sources={"one": source(own_opcua, "a")})
+    agent.ingest.start()
+    agent.start()
+    wait_for(lambda: live(agent, "one", "a"), "a live point")
+    own_opcua.tell(write=[("a", now_us(), 4.0)])
+    wait_for(lambda: ("a", 4.0) in arrived(agent), "a value before")
+    assert own_opcua.server.tell()["sessions"] == 1
+    after = source(first, "a") if moved else source(second, "c")
+    assert change(agent, sources={"one" if moved else "two": after}).startswith("0 taken: 1 points")
+    wait_for(
+        lambda: own_opcua.server.tell()["sessions"] == 0, "no session at the server that was left", deadline_s=10.0
+    )
+    name, point, line = ("one", "a", first) if moved else ("two", "c", second)
+    wait_for(lambda: live(agent, name, point), "the new source")
+    line.tell(write=[(point, now_us(), 5.0)])
+    wait_for(lambda: (point, 5.0) in arrived(agent), "a value of the new source")
+    assert "Traceback" not in agent.log
+
+
 def test_a_changed_uplink_is_opened_anew(agent, lines):
     uplink = copy.deepcopy(agent.config["uplink"]) | {"window": 7}
     assert change(agent, uplink=uplink).startswith("0 taken")

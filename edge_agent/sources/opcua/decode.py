@@ -90,7 +90,7 @@ def publication(data: bytes, now_us: int, elements: Mapping[int, int]) -> Public
     """
     try:
         return _fast(data, now_us, elements)
-    except (_Unusual, struct.error):
+    except (_Unusual, struct.error, IndexError):
         pass
     try:
         response = struct_from_binary(ua.PublishResponse, Buffer(data))

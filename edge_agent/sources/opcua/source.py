@@ -2,8 +2,9 @@
 
 What makes the session lossless is in `session`; this module decides what follows from how it ended. The library's own
 reconnection is not used, since it loses the server's queue. A cut leaves the session at the server, which goes on
-filling its queues; so does the agent's own end, so that a restart or a new configuration loses nothing. When the spool
-is full the source leaves the server alone until there is room.
+filling its queues; so does the agent's own end, so that a restart or a new configuration loses nothing. Where a new
+configuration leaves a server for good, no session stays. When the spool is full the source leaves the server alone
+until there is room.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +42,10 @@ log = logging.getLogger(__name__)
 
 
 class OpcUaSource:
-    """`run` for as long as the agent lives. `folder` is where certificates lie unless the configuration says."""
+    """`run` for as long as the agent lives, or until `leave`.
+
+    `folder` is where certificates lie unless the configuration says.
+    """
 
     def __init__(
         self,
@@ -59,12 +64,21 @@ class OpcUaSource:
         self._spool = spool
         self._status = status
         self._folder = Folder.of(config, folder)
-        self._terms = Terms(config.opcua, config.security, config.user or config.user_cert)
+        self._terms = _terms(config)
+        self._left = asyncio.Event()
+
+    def is_resumed_by(self, config: object) -> bool:
+        """Whether a source of this configuration, None for none, would take up this one's session."""
+        return isinstance(config, OpcUaSourceConfig) and _terms(config) == self._terms
+
+    def leave(self) -> None:
+        """End the session at the server too, and then `run`."""
+        self._left.set()
 
     async def run(self) -> None:
-        """Connect, read, and connect again when the session ends; never returns."""
+        """Connect, read, and connect again when the session ends; returns after `leave` only."""
         backoff = Backoff(FIRST_RETRY_S, LAST_RETRY_S)
-        while True:
+        while not self._left.is_set():
             try:
                 await self._connected(backoff)
             except SpoolFullError as err:
@@ -82,10 +96,11 @@ class OpcUaSource:
                 # What one server answers against the encoding must not end the other sources.
                 log.exception("the server's answer cannot be read: source=%s", self._name)
                 self._status.now("disconnected", f"the server's answer cannot be read: {type(err).__name__}: {err}")
-            await asyncio.sleep(backoff.next_s())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._left.wait(), backoff.next_s())
 
     async def _connected(self, backoff: Backoff) -> None:
-        """One connection from its beginning to its end, which is always an error."""
+        """One connection from its beginning to its end, which is an error unless the server is left."""
         connection = Connection(self._config.opcua, self._application_uri)
         try:
             endpoint = await secure(connection, self._config, self._folder)
@@ -93,7 +108,10 @@ class OpcUaSource:
             self._status.connects += 1
             self._status.now("connected")
             log.info("the source is connected: source=%s endpoint=%s", self._name, self._config.opcua)
-            await _first_to_end(session.publish(), session.keep_items(backoff.reset), connection.keep_channel())
+            works = session.publish(), session.keep_items(backoff.reset), connection.keep_channel()
+            await _first_to_end(*works, self._left.wait())
+            await self._spool.call(Spool.forget_session, self._name)
+            await self._close(connection)
         except SessionGoneError:
             await self._close(connection)
             raise
@@ -141,8 +159,12 @@ class OpcUaSource:
             log.debug("closing the session: source=%s reason=%r", self._name, str(err))
 
 
-async def _first_to_end(*works: Coroutine[Any, Any, None]) -> None:
-    """Run side by side until one fails, end the others, and raise its error."""
+def _terms(config: OpcUaSourceConfig) -> Terms:
+    return Terms(config.opcua, config.security, config.user or config.user_cert)
+
+
+async def _first_to_end(*works: Coroutine[Any, Any, object]) -> None:
+    """Run side by side until one ends, end the others, and raise its error if there is one."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
