@@ -50,6 +50,7 @@ edge-bundle: setup ## Pack the edge agent for plants without a network: build/ed
 coverage: setup ## Simulate how often intervals hold the truth and shifts are found; writes docs/reference (some minutes)
 	@$(BIN)/python -m tests.coverage
 	@$(BIN)/python -m tests.coverage.change_points
+	@$(BIN)/python -m tests.coverage.confounded
 
 lock: setup ## Pin every dependency anew: requirements.lock with hashes, constraints.txt without
 	@$(BIN)/python -m pip install --quiet uv
