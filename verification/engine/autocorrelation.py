@@ -91,21 +91,26 @@ def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int 
         return none
     moments = _moments(np.vstack([basis.T, residuals / size]), follows)
     try:
-        mode = float(COARSE[np.argmax(_log_density(COARSE, moments, dof)[0])])
+        nodes, density, variance = _posterior(moments, dof, n)
     except np.linalg.LinAlgError:  # the residuals lie among the columns: they are rounding
         return none
-    for steps in FINE:
-        mode += float(steps[np.argmax(_log_density(mode + steps, moments, dof)[0])])
-    mode = min(max(mode, Z_LOWEST), Z_HIGHEST)
-    reach = REACH_SDS * math.cosh(mode) / math.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
-    nodes = np.linspace(max(mode - reach, Z_LOWEST), min(mode + reach, Z_HIGHEST), NODES)
-    density, variance = _log_density(nodes, moments, dof)
     weight = np.exp(density - density.max())
     weight[[0, -1]] /= 2  # trapezoidal rule
     weight /= weight.sum()
     rho = np.tanh(nodes)
     mean = float(np.maximum(rho, 0.0) @ weight)
     return Noise(rho, weight, variance * size**2, lag1, mean, n * (1 - mean) / (1 + mean), dof)
+
+
+def _posterior(moments: tuple[int, Floats, Floats, Floats], dof: float, n: int) -> tuple[Floats, Floats, Floats]:
+    """Nodes of atanh(rho) about the mode, and the log-density and the variance at each."""
+    mode = float(COARSE[np.argmax(_log_density(COARSE, moments, dof)[0])])
+    for steps in FINE:
+        mode += float(steps[np.argmax(_log_density(mode + steps, moments, dof)[0])])
+    mode = min(max(mode, Z_LOWEST), Z_HIGHEST)
+    reach = REACH_SDS * math.cosh(mode) / math.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
+    nodes = np.linspace(max(mode - reach, Z_LOWEST), min(mode + reach, Z_HIGHEST), NODES)
+    return nodes, *_log_density(nodes, moments, dof)
 
 
 def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread:

@@ -315,6 +315,17 @@ def test_a_series_that_does_not_err_has_no_change_points():
     assert change_points(np.full(90, 0.1), together(90)) == []
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_rounding_of_a_series_is_no_noise_and_no_shift(seed: int):
+    """Once its levels left residuals that no correlation could be told of, which ended the run."""
+    rng = np.random.default_rng(seed)
+    size = rng.uniform(0.1, 2000)
+    last_digit = np.spacing(size) * np.array([rng.integers(-1, 2, 60), np.arange(60) > 20, rng.random(60) < 0.1])
+    for rounding in last_digit:
+        assert change_points(size + rounding, together(60)) == []
+        assert change_points(size + rounding + np.repeat([0, size / 10], 30), together(60)) == [30]
+
+
 @pytest.mark.parametrize("method", ["avoided", "backcast", "normalised"])
 def test_each_month_left_out_is_the_answer_without_it(method):
     case = Case(*line(5), method, adjustment=1e5, output="output")

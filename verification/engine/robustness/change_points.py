@@ -77,8 +77,9 @@ def _deviance(residuals: Floats, follows: Booleans, least: float) -> float:
 
 
 def _rounding(series: Floats) -> float:
-    """The least variance that sums of squares of the series can tell."""
-    return max(ROUNDING * float(np.sum((series - series.mean()) ** 2)), SMALLEST_NORMAL)
+    """The least variance that sums of squares of the series, and its own digits, can tell."""
+    squares = float(np.sum((series - series.mean()) ** 2)) + ROUNDING * float(series @ series)
+    return max(ROUNDING * squares, SMALLEST_NORMAL)
 
 
 def segment_gains(series: Floats, smallest_segment: int) -> Floats:
