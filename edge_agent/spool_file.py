@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TypeVar, cast
 
-from edge_agent.spool_model import Depth, Identity, Limits, SpoolFullError
+from edge_agent.spool_model import Depth, Identity, Limits, SpoolFullError, TooLargeError
 from edge_agent.spool_reserve import Reserve
 from edge_agent.sqlfile import SPOOL as SQL
 
@@ -126,9 +126,15 @@ class SpoolFile:
                 self._disk_full = False
 
     def _require_room(self, more_bytes: int) -> None:
-        if self._used_bytes + more_bytes > self._readings_bytes:
-            self._full = f"the spool has reached its {self._limits.max_bytes} bytes (spool.max_bytes)"
-        if reason := self.full_reason():
+        bound = f"{self._limits.max_bytes} bytes (spool.max_bytes)"
+        if more_bytes > self._readings_bytes:
+            raise TooLargeError(
+                f"{more_bytes} bytes of readings at once are too many for a spool of {bound}; enlarge it"
+            )
+        reason = self.full_reason()
+        if not reason and self._used_bytes + more_bytes > self._readings_bytes:
+            reason = self._full = f"the spool has reached its {bound}"
+        if reason:
             raise SpoolFullError(f"{reason}: readings are refused until there is room")
 
     def _grow(self, chunks: int, rows: int, size: int) -> None:

@@ -20,6 +20,10 @@ class SpoolFullError(RetroProofError):
     """There is no room, or what lies there is too old; nothing was written."""
 
 
+class TooLargeError(SpoolFullError):
+    """It would find no room in an empty spool either."""
+
+
 class KeyChangeDelayedError(RetroProofError):
     """The signing key cannot be changed just now; nothing was done, and it can be tried again."""
 

@@ -23,7 +23,7 @@ from edge_agent.config.csvfile import CsvSourceConfig
 from edge_agent.sources import csvfile
 from edge_agent.sources.csvfile import Problem, Table
 from edge_agent.spool import Spool
-from edge_agent.spool_model import SpoolFullError
+from edge_agent.spool_model import SpoolFullError, TooLargeError
 from edge_agent.spool_thread import SpoolThread
 from edge_agent.status import SourceStatus
 from verification.batch import ManualFile
@@ -116,7 +116,14 @@ class FileSource:
                 await self._refuse(path, seen, sha256, table.problems)
                 return
             rows = self._rows(table)
-            await self._spool.call(Spool.append, rows, file=statement(self._name, path, sha256, table))
+            try:
+                await self._spool.call(Spool.append, rows, file=statement(self._name, path, sha256, table))
+            except TooLargeError as err:
+                many = Problem(
+                    0, "", f"{err}, or part the file", "数值过多，缓存放不下；请拆分文件或调大 spool.max_bytes"
+                )
+                await self._refuse(path, seen, sha256, [many])
+                return
             self._note(rows)
             named = (name_of(path), len(rows), sha256.hex())
             log.info("a file was read: source=%s file=%s rows=%d sha256=%s", self._name, *named)

@@ -315,6 +315,19 @@ def test_a_file_that_somebody_begins_to_write_again_while_it_is_read_is_read_onc
     assert (kept(source), path.exists()) == (2, False)
 
 
+def test_a_file_that_the_spool_can_never_hold_is_refused_with_what_to_do_and_keeps_no_other_waiting(watch):
+    source = watch()
+    asyncio.run(source._spool.call(Spool.set_limits, Limits(max_bytes=1 << 20)))
+    lines = "".join(f"2026-03-01,早班,{number}\n" for number in range(30_000))
+    (source._folder / "a.csv").write_text(f"日期,班次,人数\n{lines}", "utf-8")
+    (source._folder / "b.csv").write_text(ROSTER, "utf-8")
+    look(source)
+    assert kept(source) == 2
+    told = (source._folder / "refused" / "a.csv.error.txt").read_text("utf-8-sig")
+    assert "too many for a spool of 1048576 bytes (spool.max_bytes); enlarge it, or part the file" in told
+    assert "请拆分文件" in told
+
+
 def test_two_sources_read_a_file_of_the_same_content_each_for_its_own_points(watch):
     sources = [watch(), watch("yard")]
     for source in sources:

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from edge_agent.spool import SPOOL_FULL
-from edge_agent.spool_model import ROW_BYTES, Limits, Settlement, SpoolFullError
+from edge_agent.spool_model import ROW_BYTES, Limits, Settlement, SpoolFullError, TooLargeError
 from edge_agent.spool_recovery import SPOOL_CORRUPT, open_spool
 from tests.edge_agent.spools import (
     CLOCK,
@@ -204,6 +204,16 @@ def test_a_full_spool_refuses_admits_the_loss_and_opens_again_once_there_is_room
     assert [one.header.dropped for one in sealed(spool) if one.header.dropped] == [3]
     # Sealing has made room by compression.
     spool.append(rows_of((0, taken, 0.0)))
+    spool.close()
+
+
+def test_more_at_once_than_a_spool_can_ever_hold_is_refused_as_such_and_stops_nothing_else(tmp_path, clock):
+    spool = open_at(tmp_path / "s.sqlite", clock, Limits(max_bytes=1 << 20))
+    spool.catalogue(POINTS)
+    with pytest.raises(TooLargeError, match=r"too many for a spool of 1048576 bytes \(spool.max_bytes\); enlarge it"):
+        spool.append(rows_of(*((0, i, 1.0) for i in range(30_000))))
+    spool.append(rows_of((0, 1, 1.0)))
+    assert spool.depth().open_rows == 1
     spool.close()
 
 
