@@ -11,7 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import click
 
@@ -22,6 +22,7 @@ EXIT_USAGE = 64  # EX_USAGE: a wrong option, or a file that a person must mend
 EXIT_UNAVAILABLE = 69  # EX_UNAVAILABLE: a package is not installed
 EXIT_SOFTWARE = 70  # EX_SOFTWARE: a defect of ours
 EXIT_INTERRUPTED = 130  # what a shell reports after Ctrl-C
+EXIT_READER_GONE = 141  # what a shell reports after SIGPIPE
 
 
 class Subcommand(NamedTuple):
@@ -66,6 +67,19 @@ class MissingPackageError(click.ClickException):
         super().__init__(f"{package} is not installed. Install it with: pip install '{wanted}'")
 
 
+class ReaderGoneError(click.ClickException):
+    """Who reads the output has closed it, as `| head` does; there is nobody to tell."""
+
+    exit_code = EXIT_READER_GONE
+
+    def __init__(self) -> None:
+        super().__init__("the output was closed before all of it was written")
+
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002 - click's signature
+        """Say nothing, and let the last flush of the interpreter reach nobody instead of failing."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class _Host(click.Group):
     """A room's group, and beside its own subcommands those of another room, loaded only when asked for."""
 
@@ -107,12 +121,16 @@ class LazyGroup(click.Group):
         return _Host(command, guests) if guests and isinstance(command, click.Group) else command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run it; a package that a subcommand misses only when it works is named in the same way."""
+        """Run it; a package that a subcommand misses only when it works is named in the same way. Where the output is
+        closed, click would end with 1, and that is a verdict of `check`.
+        """
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as err:
             sub = SUBCOMMANDS[str(ctx.invoked_subcommand)]
             raise MissingPackageError(err.name or sub.module, sub.extra) from err
+        except BrokenPipeError as err:
+            raise ReaderGoneError from err
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """The list of subcommands for `--help`, made without importing any of them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -94,3 +95,12 @@ def test_a_failure_never_ends_with_the_code_of_a_verdict(error, code, monkeypatc
         retroproof.main([])
     assert stopped.value.code == code
     assert str(error) in capsys.readouterr().err
+
+
+def test_an_output_that_nobody_reads_to_its_end_has_no_code_of_a_verdict():
+    command = [sys.executable, "-m", "retroproof", "check", "tests/golden/v1/test-line.zip"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (141, "")
