@@ -68,7 +68,7 @@ def _check_path(path: Path, trusted: TrustedKeys | None, *, recompute: bool) -> 
             return check_files(read_folder(path), trusted=trusted, recompute=recompute)
         return check_archive(_read_archive(path), trusted=trusted, recompute=recompute)
     except FormatError as err:
-        return unreadable(str(err))
+        return unreadable(err)
     except OSError as err:
         raise UnusableFileError(f"{path}: cannot be read: {err.strerror or err}") from err
     except RuntimeError as err:  # Python 3.11 and 3.12 say so of links that lead in a circle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,30 @@ def test_what_cannot_be_read_as_a_package_exits_with_2(tmp_path: Path, capsys: p
     for path in (truncated, empty, trust_file(tmp_path / "text")):
         assert run(path) == 2
     assert "manifest.json is not there" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_as_a_package_is_told_apart_with_its_next_step_in_both_languages(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = archive.pack(good_package())
+    compressed = tmp_path / "compressed.zip"
+    with zipfile.ZipFile(compressed, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, data in good_package().items():
+            packed.writestr(name, data)
+    for name, data in {"text.txt": b"no archive", "empty.zip": b"", "cut.zip": whole[:-100]}.items():
+        (tmp_path / name).write_bytes(data)
+    expected = {
+        tmp_path / "text.txt": ("the folder that holds manifest.json", "请指定 manifest.json 所在的文件夹"),
+        tmp_path / "empty.zip": ("not a .zip archive", "不是 .zip 压缩包"),
+        tmp_path / "cut.zip": ("copy it again", "请从来源重新复制"),
+        compressed: ("unpack it and check the folder", "请解压后检查文件夹"),
+        folder.parent: ("give the folder that holds it", "请指定该文件所在的文件夹"),
+    }
+    for path, (english, chinese) in expected.items():
+        assert run(path) == 2
+        assert english in capsys.readouterr().out
+        assert run(path, "--lang", "zh") == 2
+        assert chinese in capsys.readouterr().out
 
 
 def test_usage_errors_exit_with_64(folder: Path, tmp_path: Path) -> None:

@@ -242,7 +242,7 @@ def test_a_trust_file_has_names_keys_and_comments() -> None:
     ("text", "why"),
     [
         ("", "names no key"),
-        ("engine\n", "t:1: write a name and its key"),
+        ("engine\n", r"t:1: write a name and its key, such as: engine ed25519:HEX \(here are 1 words\)"),
         ("\nengine nonsense\n", "t:2: write a name and its key"),
         (f"edge-1/x {register().engine}\n", "t:1: 'edge-1/x' names no signer"),
         (f"engine {register().engine}\nengine {register().log.key}\n", "t:2: engine has two different keys"),

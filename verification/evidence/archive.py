@@ -18,6 +18,7 @@ from verification.evidence.package import MAX_FILES, MAX_NAME_CHARS, MAX_TOTAL_B
 _LOCAL_HEADER_BYTES = 30  # PKWARE APPNOTE 4.3.7, before name and extra field
 _END_RECORD = struct.Struct("<4s4H2LH")  # APPNOTE 4.3.16; the last thing in an archive without a comment
 _END_SIGNATURE = b"PK\x05\x06"
+_ENTRY_SIGNATURE = b"PK\x03\x04"
 _EARLIEST_TIME = (1980, 1, 1, 0, 0, 0)
 _REGULAR_FILE = 0o100644 << 16
 _CREATED_ON_UNIX = 3
@@ -41,7 +42,7 @@ def unpack(data: bytes) -> tuple[dict[str, bytes], bool]:
     """The files of an archive, and whether it has the one form that `pack` gives to them.
 
     Checksums are left to the manifest, which names the file that was changed. Raises FormatError (`bound_exceeded`,
-    `undecodable`) where the archive cannot be read at all.
+    `undecodable`, `no_archive`, `archive_cut`, `archive_compressed`) where the archive cannot be read at all.
     """
     if len(data) > MAX_ARCHIVE_BYTES:
         raise FormatError("bound_exceeded", f"{len(data)} bytes; an archive has at most {MAX_ARCHIVE_BYTES}")
@@ -62,11 +63,11 @@ def unpack(data: bytes) -> tuple[dict[str, bytes], bool]:
 
 def _check_end_record(data: bytes) -> None:
     """Look at the number of entries before any of them is read."""
+    if not data.startswith(_ENTRY_SIGNATURE) and _END_SIGNATURE not in data:
+        raise FormatError("no_archive", "not a .zip archive")
     tail = data[-_END_RECORD.size :]
     if len(tail) < _END_RECORD.size or not tail.startswith(_END_SIGNATURE):
-        raise FormatError(
-            "undecodable", "not a whole .zip archive in the form of a package: it was cut short, or holds a comment"
-        )
+        raise FormatError("archive_cut", "not a whole .zip archive: it was cut short, or holds a comment")
     entry_count = _END_RECORD.unpack(tail)[4]
     check_bounds(entry_count, 0)
 
@@ -74,9 +75,7 @@ def _check_end_record(data: bytes) -> None:
 def _content(data: bytes, member: zipfile.ZipInfo) -> bytes:
     """The bytes of one stored entry, cut out of the archive."""
     if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-        raise FormatError(
-            "undecodable", "the archive is compressed or encrypted; unpack it and check the folder, or pack it again"
-        )
+        raise FormatError("archive_compressed", "the archive is compressed or encrypted")
     name_bytes, extra_bytes = struct.unpack_from("<HH", data, member.header_offset + 26)
     start = member.header_offset + _LOCAL_HEADER_BYTES + name_bytes + extra_bytes
     if start + member.file_size > len(data):

@@ -25,6 +25,13 @@ from verification.evidence.package import READINGS_PARQUET, check_bounds
 
 __all__ = ["check", "check_archive", "unreadable"]
 
+# What befalls an honest package on its way, and which step mends it.
+_ARCHIVE_REASONS = {
+    "no_archive": "NO_ARCHIVE",
+    "archive_cut": "ARCHIVE_CUT",
+    "archive_compressed": "ARCHIVE_COMPRESSED",
+}
+
 
 def check(
     files: Mapping[str, bytes],
@@ -41,7 +48,7 @@ def check(
     try:
         check_bounds(len(files), sum(map(len, files.values())))
     except FormatError as err:
-        return unreadable(str(err))
+        return unreadable(err)
     evidence = Evidence(files)
     unknown = unknown_schema(evidence)
     if unknown is not None:
@@ -66,14 +73,15 @@ def check_archive(data: bytes, *, trusted: TrustedKeys | None = None, recompute:
     try:
         files, canonical = unpack(data)
     except FormatError as err:
-        return unreadable(str(err))
+        return unreadable(err)
     found = () if canonical else (Reason("ARCHIVE_FORM"),)
     return check(files, trusted=trusted, recompute=recompute, found=found)
 
 
-def unreadable(detail: str) -> Report:
+def unreadable(err: FormatError) -> Report:
     """The report on something that could not even be read as a set of files, and why."""
-    return _only_bytes("", Reason("NO_PACKAGE", data={"detail": detail}))
+    code = _ARCHIVE_REASONS.get(err.code)
+    return _only_bytes("", Reason(code) if code else Reason("NO_PACKAGE", data={"detail": str(err)}))
 
 
 def _only_bytes(manifest_sha256: str, reason: Reason) -> Report:

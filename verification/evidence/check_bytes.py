@@ -23,7 +23,7 @@ def unknown_schema(evidence: Evidence) -> Reason | None:
     """A reason not to read on: a package of another version, and unchanged as far as this version can tell."""
     data = evidence.files.get(package.MANIFEST)
     if data is None:
-        return Reason("NO_SUCH_FILE", package.MANIFEST)
+        return Reason("NO_MANIFEST", package.MANIFEST)
     try:
         content = strictjson.read(data)
     except FormatError:

@@ -52,6 +52,28 @@ MESSAGES = {
     "UNREADABLE": Message(_P, "{file} cannot be read: {detail}", "{file} 无法读取：{detail}"),
     # bytes
     "NO_PACKAGE": Message(_P, "the package cannot be read: {detail}", "证据包无法读取：{detail}"),
+    "NO_ARCHIVE": Message(
+        _P,
+        "this file is not a .zip archive; give the folder that holds manifest.json, or the .zip as it was downloaded",
+        "该文件不是 .zip 压缩包；请指定 manifest.json 所在的文件夹，或下载得到的 .zip 原文件",
+    ),
+    "ARCHIVE_CUT": Message(
+        _P,
+        "this is not a whole .zip archive in the form of a package: it was cut short, or holds a comment; "
+        "copy it again from its source",
+        "这不是完整的证据包 .zip：文件被截断或含有注释；请从来源重新复制",
+    ),
+    "ARCHIVE_COMPRESSED": Message(
+        _P,
+        "the .zip is compressed or encrypted (it was packed by another program); unpack it and check the folder",
+        ".zip 经过压缩或加密（由其他程序打包）；请解压后检查文件夹",
+    ),
+    "NO_MANIFEST": Message(
+        _P,
+        "{file} is not there, so this is no whole package; give the folder that holds it, "
+        "or the .zip as it was downloaded",
+        "缺少 {file}，不是完整的证据包；请指定该文件所在的文件夹，或下载得到的 .zip 原文件",
+    ),
     "ARCHIVE_FORM": Message(
         _P,
         "the .zip holds bytes that no signature covers (it was changed, or packed by another program); "

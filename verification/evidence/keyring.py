@@ -100,13 +100,14 @@ def parse_trust(data: bytes, *, name: str) -> TrustedKeys:
         words = line.partition("#")[0].split()
         if not words:
             continue
+        expected = f"{name}:{number}: write a name and its key, such as: engine ed25519:HEX"
+        if len(words) != 2:  # noqa: PLR2004 - a name and a key
+            raise ConfigError(f"{expected} (here are {len(words)} words)")
+        owner, key_text = words
         try:
-            owner, key_text = words
             key = keys.public_text(public(key_text))
         except (ValueError, ConfigError) as err:
-            raise ConfigError(
-                f"{name}:{number}: write a name and its key, such as: engine ed25519:HEX ({err})"
-            ) from err
+            raise ConfigError(f"{expected} ({err})") from err
         if owner not in (ENGINE, LOG) and not DEVICE_ID.fullmatch(owner.removeprefix(DEVICE)):
             raise ConfigError(f"{name}:{number}: {owner!r} names no signer; write engine, log or device/ID")
         found[owner] = found.get(owner, frozenset()) | {key}
