@@ -145,7 +145,7 @@ def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
     if delta:
         interval = f"{delta['value']} ± {delta['expanded_uncertainty']} {delta['unit']}"
         narrator.say(f"change per ton: {interval} (confidence {delta['confidence']}; a saving is negative)")
-    narrator.say(f"acceptance limit: at most {limit['at_most']} {limit['unit']}")
+    narrator.say(f"acceptance limit: at most {Decimal(limit['at_most']).normalize():f} {limit['unit']}")
     state = verdict["state"].replace("_", " ")
     narrator.say(click.style(f"verdict: {state} {verdict['text']['zh']}", bold=True))
     for finding in run["findings"]:
