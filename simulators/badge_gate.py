@@ -16,6 +16,7 @@ import json
 import logging
 import threading
 import time
+from copy import copy
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
@@ -124,6 +125,10 @@ class BadgeGate:
         self._unreachable = False  # so that one absence is told once
         self._stopping = False
         self._changed = threading.Condition()  # guards the outbox and the two flags; never held while calling paho
+        self._properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # what all messages share
+        self._properties.ResponseTopic = self.receipt_topic
+        self._properties.PayloadFormatIndicator = 1
+        self._properties.ContentType = "application/json"
         self._client = self._new_client()
         self._thread = threading.Thread(target=self._run, name="badge-gate", daemon=True)
 
@@ -196,11 +201,8 @@ class BadgeGate:
         moment = from_micros(column.time_us[number - 1], self._tz)
         quality = "bad" if column.status[number - 1] else "good"
         payload = json.dumps({"time": moment.isoformat(), "value": int(column.value[number - 1]), "quality": quality})
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-        properties.ResponseTopic = self.receipt_topic
+        properties = copy(self._properties)
         properties.CorrelationData = correlation_data(number)
-        properties.PayloadFormatIndicator = 1
-        properties.ContentType = "application/json"
         self._client.publish(self.topic, payload, qos=1, properties=properties)
 
     def _on_connect_fail(self, _client: Client, _user: object) -> None:

@@ -235,7 +235,7 @@ def test_a_killed_broker_loses_no_message_of_a_device_with_receipts(
     missing = set(numbers)
 
     def send_again() -> bool:
-        missing.difference_update(int.from_bytes(data, "big") for data in device.receipts)
+        missing.difference_update(int.from_bytes(data, "big") for data in list(device.receipts))
         for i in sorted(missing)[:20]:
             device.send(message(start + i, i), i.to_bytes(8, "big"), wait=False)
         return not missing

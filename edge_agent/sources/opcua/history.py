@@ -168,10 +168,10 @@ class HistoryReader:
         )
 
     def _readings(self, item: Item, values: Sequence[ua.DataValue]) -> list[Reading]:
-        found = []
+        found, now_us = [], clock.now_us()
         for data in values:
             try:
-                found.append(reading(data, clock.now_us(), item.element))
+                found.append(reading(data, now_us, item.element))
             except ValueRefusedError as err:
                 item.status.refused += 1
                 item.status.message = f"in history: {err}"

@@ -18,6 +18,7 @@ OVERFLOW = 0x0480
 SEVERITY = 0xC0000000
 MAX_SHOWN = 60
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECONDS_PER_DAY = 86_400
 
 
 class ValueRefusedError(RetroProofError):
@@ -143,5 +144,6 @@ def to_us(moment: datetime | None) -> int | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)  # OPC UA has no other zone
-    time_us = (moment - _EPOCH) // timedelta(microseconds=1)
+    since = moment - _EPOCH
+    time_us = (since.days * _SECONDS_PER_DAY + since.seconds) * 1_000_000 + since.microseconds
     return None if time_us == NULL_TIME_US else time_us
