@@ -136,7 +136,7 @@ def test_nothing_else_writes_the_record_while_a_message_is_on_its_way_to_the_dis
     async def run(spool: SpoolThread) -> None:
         connection = Connection("opc.tcp://127.0.0.1:1/none", "urn:none")
         status = SourceStatus("opcua", "", {})
-        history = HistoryReader(connection.session, spool, 1.0)
+        history = HistoryReader(connection, spool, 1.0)
         session = Session("line", connection, Terms("", "None", ""), [], history, spool, status)
         take = session._intake.take
 

@@ -148,3 +148,38 @@ def test_a_message_that_is_cut_short_anywhere_is_undecodable_and_nothing_else():
     for cut_at in range(len(whole) - behind):
         with pytest.raises(UndecodableError):
             publication(whole[:cut_at], NOW_US, {})
+
+
+def history_response(values: list[ua.DataValue], continuation: bytes | None = None) -> ua.HistoryReadResponse:
+    result = ua.HistoryReadResult(ContinuationPoint=continuation, HistoryData=ua.HistoryData(DataValues=values))
+    return ua.HistoryReadResponse(Results=[result])
+
+
+@PATIENT
+@given(st.lists(data_values(), max_size=6), st.sampled_from([None, b"", b"further on"]))
+def test_a_page_of_history_is_read_as_the_library_reads_it_or_left_to_it(values, continuation):
+    data = struct_to_binary(history_response(values, continuation))
+    (result,) = decode.struct_from_binary(ua.HistoryReadResponse, decode.Buffer(data)).Results
+    items = [ua.MonitoredItemNotification(0, value) for value in result.HistoryData.DataValues]
+    theirs = decode.values_of(items, NOW_US, {})
+    ours = decode.history(data, NOW_US)
+    if ours is not None:
+        found = [decode.Publication(1, 1, keep_alive=False, values=one) for one in (ours[1], theirs)]
+        assert comparable(found[0]) == comparable(found[1])
+        assert ours[0] == (continuation or b"")
+
+
+def test_only_one_good_result_in_whole_bytes_is_decoded_fast():
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    values = [ua.DataValue(ua.Variant(float(n)), ua.StatusCode(0), moment, moment) for n in range(5)]
+    data = struct_to_binary(history_response(values))
+    found = decode.history(data, NOW_US)
+    assert found is not None
+    assert found[1].value == [0.0, 1.0, 2.0, 3.0, 4.0]
+    two, bad, refused = history_response(values), history_response(values), history_response(values)
+    two.Results *= 2
+    bad.Results[0].StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
+    refused.ResponseHeader.ServiceResult = ua.StatusCode(ua.StatusCodes.BadServiceUnsupported)
+    for other in (two, bad, refused):
+        assert decode.history(struct_to_binary(other), NOW_US) is None
+    assert all(decode.history(data[:end], NOW_US) is None for end in range(len(data) - 4))

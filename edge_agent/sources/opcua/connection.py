@@ -120,6 +120,10 @@ class Connection(Client):
         ]
         return bytes(await self._protocol.send_request(request, timeout=0))
 
+    async def read_history(self, parameters: ua.HistoryReadParameters) -> bytes:
+        """The answer to a HistoryRead: its body, not decoded."""
+        return bytes(await self._protocol.send_request(ua.HistoryReadRequest(Parameters=parameters)))
+
     async def republish(self, subscription: int, sequence: int) -> ua.NotificationMessage | None:
         """The message of that number if the server still has it. asyncua's server answers with another where not.
 

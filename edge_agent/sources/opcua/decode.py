@@ -1,4 +1,5 @@
-"""Decodes publish responses (Part 6, 5.2; Part 4, 5.14.5) by columns, at a fraction of the library's cost.
+"""Decodes publish responses and pages of history (Part 6, 5.2; Part 4, 5.14.5; Part 11, 6.6.2) by columns, at a
+fraction of the library's cost.
 
 A plant's values are almost all alike: one number, a status, two times. Records of one layout lie at equal distances, so
 that a whole run of them is unpacked at once. Whatever is not alike (strings, arrays, null values, events, diagnostics)
@@ -17,18 +18,22 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.ua_binary import struct_from_binary
 
-from edge_agent.sources.opcua.values import Values, values_of
+from edge_agent.sources.opcua.values import SEVERITY, Values, values_of
 from verification.errors import RetroProofError
 from verification.model import MAX_TIME_US, NULL_TIME_US
 
 # A FourByte NodeId of namespace 0: what a body is (Part 6, 5.2.2.9).
 PUBLISH_RESPONSE = b"\x01\x00" + struct.pack("<H", ObjectIds.PublishResponse_Encoding_DefaultBinary)
+HISTORY_RESPONSE = b"\x01\x00" + struct.pack("<H", ObjectIds.HistoryReadResponse_Encoding_DefaultBinary)
+HISTORY_DATA = b"\x01\x00" + struct.pack("<H", ObjectIds.HistoryData_Encoding_DefaultBinary)
 DATA_CHANGE = b"\x01\x00" + struct.pack("<H", ObjectIds.DataChangeNotification_Encoding_DefaultBinary)
 # TypeId, timestamp, request handle, service result, diagnostics mask, string table, additional header, subscription
 # id, number of available sequence numbers.
 _HEAD = struct.Struct("<4sqIIBi3sIi")
+# The same up to the additional header; number of results, the first one's status, length of its continuation point.
+_RESULT = struct.Struct("<4sqIIBi3siIi")
 _MESSAGE = struct.Struct("<?Iqi")  # more notifications, sequence number, publish time, number of notifications
-_EXTENSION = struct.Struct("<4sBii")  # type, encoding, length, number of monitored items
+_EXTENSION = struct.Struct("<4sBii")  # type, encoding, length, number of monitored items or of values
 _NO_HEADER = b"\x00\x00\x00"
 _BINARY_BODY = 1
 
@@ -60,10 +65,11 @@ class _Unusual(Exception):  # noqa: N818 - a way out of the fast decoder, no err
 
 
 class _Layout:
-    """How a record with this mask and type lies in the message, and where its columns are."""
+    """How a record with this mask and type lies in the message, and where its columns are; history has no handles."""
 
-    def __init__(self, mask: int, number: str) -> None:
-        parts = [("I", "handle"), ("B", ""), ("B", ""), (number, "value")]
+    def __init__(self, mask: int, number: str, *, handle: bool) -> None:
+        parts = [("I", "handle")] if handle else []
+        parts += [("B", ""), ("B", ""), (number, "value")]
         parts += [("I", "status")] if mask & _STATUS else []
         parts += [("q", "source")] if mask & _SOURCE else []
         parts += [("H", "")] if mask & _SOURCE_PICO else []
@@ -71,15 +77,26 @@ class _Layout:
         parts += [("H", "")] if mask & _SERVER_PICO else []
         self.record = struct.Struct("<" + "".join(code for code, _ in parts))
         names = [name for _, name in parts]
-        self.status, self.source, self.server = (
-            names.index(name) if name in names else None for name in ("status", "source", "server")
+        self.value = names.index("value")
+        self.handle, self.status, self.source, self.server = (
+            names.index(name) if name in names else None for name in ("handle", "status", "source", "server")
         )
 
 
-_HANDLE_COLUMN, _VALUE_COLUMN = 0, 3
-_LAYOUTS = {
-    (mask, number): _Layout(mask, code) for mask in range(0x40) if mask & _VALUE for number, code in _NUMBERS.items()
-}
+class _Records:
+    """The layout of a record by its mask and type; what stands `before` them is the handle, if there is one [bytes]."""
+
+    def __init__(self, *, handle: bool) -> None:
+        self.before = _HANDLE_BYTES if handle else 0
+        self.layouts = {
+            bytes((mask, number)): _Layout(mask, code, handle=handle)
+            for mask in range(0x40)
+            if mask & _VALUE
+            for number, code in _NUMBERS.items()
+        }
+
+
+_NOTIFIED, _HISTORIC = _Records(handle=True), _Records(handle=False)
 
 
 def publication(data: bytes, now_us: int, elements: Mapping[int, int]) -> Publication:
@@ -90,7 +107,7 @@ def publication(data: bytes, now_us: int, elements: Mapping[int, int]) -> Public
     """
     try:
         return _fast(data, now_us, elements)
-    except (_Unusual, struct.error, IndexError):
+    except (_Unusual, struct.error):
         pass
     try:
         response = struct_from_binary(ua.PublishResponse, Buffer(data))
@@ -99,6 +116,17 @@ def publication(data: bytes, now_us: int, elements: Mapping[int, int]) -> Public
         raise UndecodableError(f"a publish response cannot be read: {type(err).__name__}: {err}") from err
     found = response.Parameters
     return from_message(found.SubscriptionId, found.NotificationMessage, now_us, elements)
+
+
+def history(data: bytes, now_us: int) -> tuple[bytes, Values] | None:
+    """The continuation point and the values of the one node that was asked for; None if the library must decode them.
+
+    `now_us` as for `publication`; the handles are none.
+    """
+    try:
+        return _fast_history(data, now_us)
+    except (_Unusual, struct.error):
+        return None
 
 
 def from_message(
@@ -130,26 +158,42 @@ def _fast(data: bytes, now_us: int, elements: Mapping[int, int]) -> Publication:
         kind, encoding, length, count = _EXTENSION.unpack_from(data, at)
         if kind != DATA_CHANGE or encoding != _BINARY_BODY:
             raise _Unusual
-        _records(data, at + _EXTENSION.size, count, now_us, values)
+        _decode(data, at + _EXTENSION.size, count, now_us, values, _NOTIFIED)
         at += _EXTENSION.size - 4 + length  # the length counts the number of items too
     if elements and not elements.keys().isdisjoint(values.handle):
         raise _Unusual
     return Publication(subscription, sequence, keep_alive=notifications <= 0, values=values)
 
 
-def _records(data: bytes, at: int, count: int, now_us: int, values: Values) -> None:
+def _fast_history(data: bytes, now_us: int) -> tuple[bytes, Values]:
+    kind, _, _, result, diagnostics, strings, header, results, status, length = _RESULT.unpack_from(data)
+    if kind != HISTORY_RESPONSE or result or diagnostics or strings > 0 or header != _NO_HEADER:
+        raise _Unusual
+    if results != 1 or status & SEVERITY:
+        raise _Unusual
+    at = _RESULT.size + max(0, length)
+    kind, encoding, _, count = _EXTENSION.unpack_from(data, at)
+    if kind != HISTORY_DATA or encoding != _BINARY_BODY:
+        raise _Unusual
+    values = Values()
+    _decode(data, at + _EXTENSION.size, count, now_us, values, _HISTORIC)
+    return data[_RESULT.size : at], values
+
+
+def _decode(data: bytes, at: int, count: int, now_us: int, values: Values, records: _Records) -> None:
     """Decode `count` records, run by run of those that are alike."""
     while count > 0:
-        mask, number = data[at + _HANDLE_BYTES], data[at + _HANDLE_BYTES + 1]
-        layout = _LAYOUTS.get((mask, number))
+        place = at + records.before
+        mask, number = data[place : place + 1], data[place + 1 : place + 2]
+        layout = records.layouts.get(mask + number)
         if layout is None:
             raise _Unusual
         size = layout.record.size
         end = at + count * size
         # If the first n records have this mask and type where they belong, all n are of this layout: each tells by
         # them where the next one begins.
-        masks = data[at + _HANDLE_BYTES : end : size]
-        numbers = data[at + _HANDLE_BYTES + 1 : end : size]
+        masks = data[place:end:size]
+        numbers = data[place + 1 : end : size]
         run = min(_leading(masks, mask), _leading(numbers, number))
         end = at + run * size
         if end > len(data):
@@ -159,13 +203,13 @@ def _records(data: bytes, at: int, count: int, now_us: int, values: Values) -> N
         at, count = end, count - run
 
 
-def _leading(column: bytes, value: int) -> int:
+def _leading(column: bytes, value: bytes) -> int:
     """How many bytes at the beginning have this value."""
-    return len(column) - len(column.lstrip(bytes((value,))))
+    return len(column) - len(column.lstrip(value))
 
 
 def _extend(values: Values, layout: _Layout, columns: list[tuple[int, ...]], now_us: int) -> None:
-    count = len(columns[_HANDLE_COLUMN])
+    count = len(columns[layout.value])
     nothing: list[Any] = [None] * count
     source = nothing if layout.source is None else _times(columns[layout.source])
     server = nothing if layout.server is None else _times(columns[layout.server])
@@ -174,9 +218,9 @@ def _extend(values: Values, layout: _Layout, columns: list[tuple[int, ...]], now
     for column in (time_us, server_time_us):
         if min(column) < NULL_TIME_US or max(column) > MAX_TIME_US:
             raise _Unusual
-    values.handle += columns[_HANDLE_COLUMN]
+    values.handle += (0,) * count if layout.handle is None else columns[layout.handle]
     values.time_us += time_us
-    values.value += map(float, columns[_VALUE_COLUMN])
+    values.value += map(float, columns[layout.value])
     values.status += (0,) * count if layout.status is None else columns[layout.status]
     values.server_time_us += server_time_us
 

@@ -17,12 +17,14 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from asyncua import ua
-from asyncua.client.ua_session import UaSession
+from asyncua.common.utils import Buffer
 from asyncua.ua import uaerrors
+from asyncua.ua.ua_binary import struct_from_binary
 from asyncua.ua.uaerrors import BadContinuationPointInvalid
 
 from edge_agent import clock
-from edge_agent.sources.opcua.connection import MALFORMED
+from edge_agent.sources.opcua.connection import MALFORMED, Connection
+from edge_agent.sources.opcua.decode import history
 from edge_agent.sources.opcua.item import Item, Seam, key_of
 from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading, to_datetime, to_us
 from edge_agent.spool import Spool
@@ -68,8 +70,8 @@ class _Page(NamedTuple):
 class HistoryReader:
     """Reads through one session; `backfill_days` bounds how far back a point that was never read begins."""
 
-    def __init__(self, session: UaSession, spool: SpoolThread, backfill_days: float) -> None:
-        self._session = session
+    def __init__(self, connection: Connection, spool: SpoolThread, backfill_days: float) -> None:
+        self._connection = connection
         self._spool = spool
         self._backfill_us = int(backfill_days * MICROSECONDS_PER_DAY)
 
@@ -127,11 +129,18 @@ class HistoryReader:
         """Give a continuation point back: a server has few of them and refuses to read on when they are used up."""
         if continuation:
             with suppress(BadContinuationPointInvalid, *NO_HISTORY):
-                await self._session.history_read(self._request(item, clock.now_us(), continuation, release=True))
+                request = self._request(item, clock.now_us(), continuation, release=True)
+                _result_in(await self._connection.read_history(request))
 
     async def _read_page(self, item: Item, start_us: int, continuation: bytes = b"") -> _Page:
         try:
-            (result,) = await self._session.history_read(self._request(item, start_us, continuation))
+            data = await self._connection.read_history(self._request(item, start_us, continuation))
+            quick = history(data, clock.now_us()) if item.element is None else None
+            if quick is not None:
+                following, values = quick
+                readings = [one for _, one in values.readings()]
+                return _page(readings, following, len(values), max(values.time_us, default=start_us), start_us)
+            result = _result_in(data)
         except NO_HISTORY as err:
             raise HistoryError(f"the server gives no history: {type(err).__name__}") from err
         except MALFORMED as err:
@@ -140,12 +149,9 @@ class HistoryReader:
             raise BadContinuationPointInvalid
         if result.StatusCode.is_bad():
             raise HistoryError(f"the server gives no history: {result.StatusCode.name}")
-        values = getattr(result.HistoryData, "DataValues", None) or []
-        # What a server gives beyond the asked end would never count as read, and be asked for again for ever.
-        found = [one for one in self._readings(item, values) if one.time_us <= _end_us(start_us)]
-        found.sort(key=lambda one: one.time_us)  # stable: values at one time keep the server's order
-        last_us = max((to_us(data.SourceTimestamp) or start_us for data in values), default=start_us)
-        return _Page(found, result.ContinuationPoint or b"", len(values) >= VALUES_PER_REQUEST, last_us)
+        given = getattr(result.HistoryData, "DataValues", None) or []
+        last_us = max((to_us(one.SourceTimestamp) or start_us for one in given), default=start_us)
+        return _page(self._readings(item, given), result.ContinuationPoint or b"", len(given), last_us, start_us)
 
     def _request(
         self, item: Item, start_us: int, continuation: bytes, *, release: bool = False
@@ -191,6 +197,24 @@ class HistoryReader:
         await self._spool.call(Spool.append, rows)
         item.status.backfilled += len(new)
         item.status.took(new[-1].time_us, new[-1].value, new[-1].status, rows=len(new))
+
+
+def _result_in(data: bytes) -> ua.HistoryReadResult:
+    """The one result of a response, decoded by the library. Raises UaError, and MALFORMED on bytes that are none."""
+    response = struct_from_binary(ua.HistoryReadResponse, Buffer(data))
+    response.ResponseHeader.ServiceResult.check()
+    result: ua.HistoryReadResult
+    (result,) = response.Results
+    return result
+
+
+def _page(readings: list[Reading], continuation: bytes, given: int, last_us: int, start_us: int) -> _Page:
+    """The page of an answer with `given` values. What a server gives beyond the asked end would never count as read,
+    and be asked for again for ever.
+    """
+    found = [one for one in readings if one.time_us <= _end_us(start_us)]
+    found.sort(key=lambda one: one.time_us)  # stable: values at one time keep the server's order
+    return _Page(found, continuation, given >= VALUES_PER_REQUEST, last_us)
 
 
 def _resume(state: PointState | None, after_us: int | None, earliest_us: int) -> tuple[int, int]:

@@ -134,7 +134,7 @@ class OpcUaSource:
             )
             for name, point in self._config.points.items()
         ]
-        history = HistoryReader(connection.session, self._spool, self._config.backfill_days)
+        history = HistoryReader(connection, self._spool, self._config.backfill_days)
         session = Session(self._name, connection, self._terms, items, history, self._spool, self._status)
         kept = await self._spool.call(Spool.session, self._name)
         if kept is None:
