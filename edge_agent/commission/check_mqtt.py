@@ -56,6 +56,7 @@ async def hear(name: str, source: MqttSourceConfig, device: str, wait_s: float) 
             event = await link.next_event(left_s)
             if isinstance(event, Message):
                 link.acknowledge(event)  # a broker sends no more while so many wait for it
+            if isinstance(event, Message) and not event.retained:  # what is retained the agent does not take either
                 for point, config in by_topic.get(event.topic, ()):
                     yield point, _read(event, config)
 

@@ -8,6 +8,8 @@ import threading
 
 import pytest
 import yaml
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_agent.clock import now_us
 from edge_agent.sources import files
@@ -161,3 +163,23 @@ def test_a_server_none_of_whose_points_can_be_read_is_not_said_to_be_away(write_
     assert "PROBLEM: line: recipe: " in done.output
     assert "no session" not in done.output
     assert done.exit_code == 1
+
+
+def test_what_a_broker_retains_is_not_shown_as_a_reading_since_the_agent_takes_none(write_config, gate, plant_broker):
+    source = gate({"value": 12}) | {"version": "3.1.1"}
+    gate.made.pop().close()
+    topic = source["points"]["staff"]["topic"]
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.username_pw_set("gate", plant_broker.password("gate"))
+    client.connect("127.0.0.1", plant_broker.port)
+    client.loop_start()
+    client.publish(topic, '{"value": 99}', qos=1, retain=True).wait_for_publish(10)
+    path = write_config({"gate": source})
+    done = run("dry-run", "--config", path, "--seconds", 2)
+    checked = run("check-config", path, "--connect", "--wait", 2)
+    client.publish(topic, b"", qos=1, retain=True).wait_for_publish(10)  # leave nothing
+    client.disconnect()
+    client.loop_stop()
+    assert "0 readings in 2 s" in done.output
+    assert "note: nothing came of staff" in done.output
+    assert "not seen" in checked.output
