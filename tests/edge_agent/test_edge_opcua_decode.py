@@ -183,3 +183,13 @@ def test_only_one_good_result_in_whole_bytes_is_decoded_fast():
     for other in (two, bad, refused):
         assert decode.history(struct_to_binary(other), NOW_US) is None
     assert all(decode.history(data[:end], NOW_US) is None for end in range(len(data) - 4))
+
+
+@pytest.mark.parametrize("length", [-9, -1, 0, 3])
+def test_a_message_whose_parts_lead_back_to_themselves_is_undecodable_and_not_read_for_ever(length):
+    moment = datetime(2026, 3, 1, tzinfo=UTC)
+    whole = struct_to_binary(response([ua.DataValue(ua.Variant(1.0), ua.StatusCode(0), moment, moment)]))
+    at = whole.index(decode.DATA_CHANGE)
+    endless = whole[: at - 4] + struct.pack("<i", 1_000) + decode.DATA_CHANGE + struct.pack("<Bii", 1, length, 0)
+    with pytest.raises(UndecodableError):
+        publication(endless, NOW_US, {})

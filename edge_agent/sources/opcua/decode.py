@@ -36,6 +36,7 @@ _MESSAGE = struct.Struct("<?Iqi")  # more notifications, sequence number, publis
 _EXTENSION = struct.Struct("<4sBii")  # type, encoding, length, number of monitored items or of values
 _NO_HEADER = b"\x00\x00\x00"
 _BINARY_BODY = 1
+_LEAST_BODY_BYTES = 8  # the number of items and that of diagnostics; with less a message could lead back to itself
 
 # Built-in numeric types of a Variant (Part 6, table 1) as struct has them.
 _NUMBERS = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d"}
@@ -156,7 +157,7 @@ def _fast(data: bytes, now_us: int, elements: Mapping[int, int]) -> Publication:
     values = Values()
     for _ in range(notifications):
         kind, encoding, length, count = _EXTENSION.unpack_from(data, at)
-        if kind != DATA_CHANGE or encoding != _BINARY_BODY:
+        if kind != DATA_CHANGE or encoding != _BINARY_BODY or length < _LEAST_BODY_BYTES:
             raise _Unusual
         _decode(data, at + _EXTENSION.size, count, now_us, values, _NOTIFIED)
         at += _EXTENSION.size - 4 + length  # the length counts the number of items too
