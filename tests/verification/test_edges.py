@@ -48,6 +48,11 @@ def test_where_the_clock_changes_by_half_an_hour_one_interval_is_short():
     assert sorted(hours(plan_of("hour", "2026-04-05", "2026-04-06", "Australia/Lord_Howe"))) == [0.5, *[1.0] * 24]
 
 
+def test_a_date_that_the_calendar_left_out_is_no_day():
+    """Samoa crossed the date line: after the 29th came the 31st of December 2011."""
+    assert hours(plan_of("day", "2011-12-29", "2012-01-01", "Pacific/Apia")) == [24.0, 24.0]
+
+
 def test_shifts_begin_by_the_clock_on_the_wall():
     assert hours(plan_of("shift", "2026-03-01", "2026-03-03", shifts=THREE_SHIFTS)) == [8.0] * 6
     spring = plan_of("shift", "2026-03-28", "2026-03-30", "Europe/Berlin", shifts=THREE_SHIFTS)

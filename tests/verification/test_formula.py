@@ -73,9 +73,10 @@ def test_a_formula_computes_in_units(text: str, unit: str, expected: list[float]
 
 
 def test_the_concentration_at_the_reference_oxygen_content():
-    """c * (21 - 9) / (21 - 12) = 30 * 12 / 9; at 21 % oxygen the flue gas is air, and there is no answer."""
+    """c * (21 - 9) / (21 - 12) = 30 * 12 / 9; from 21 % of oxygen on it is air, and there is no answer."""
     POINTS["nine"] = number("nine", 9.0, "%")
     assert value("at_oxygen(so2, oxygen, nine)", "mg/m3") == [pytest.approx(40.0), np.inf]
+    assert value("at_oxygen(so2, 2 * oxygen, nine)", "mg/m3") == [np.inf, np.inf]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +92,8 @@ def test_the_concentration_at_the_reference_oxygen_content():
         ("hours(power, power)", "takes 1 argument, not 2"),
         ("count(grid + solar)", "takes one point"),
         ("at_oxygen(grid, oxygen, oxygen)", "takes means"),
+        ("at_oxygen(so2, 0.21, oxygen)", "0.21 is 21 % of oxygen; flue gas has at least 0 % and less than the 21 %"),
+        ("at_oxygen(so2, oxygen, 9)", "9 is 900 % of oxygen"),
         ("wibble", "wibble is unknown"),
         ("wibble(grid)", "not a known function; there are at_oxygen, count, hours"),
         ("grid ** 2", "nothing else"),

@@ -15,8 +15,9 @@ from retroproof import main
 from tests.verification.lines import only
 from verification.engine.budget import Contribution, combine
 from verification.engine.crosschecks import monte_carlo
-from verification.engine.result import Result, parse_result
+from verification.engine.result import MeasureResult, Result, parse_result
 from verification.selftest.data import read_data
+from verification.units import scale_factor
 
 START = dt.date(2026, 1, 1)
 
@@ -104,6 +105,104 @@ def test_a_saving_per_unit_of_product_is_that_of_gb_t_13234(tmp_path: Path):
     assert float(result.baseline.ratio) == pytest.approx((1000 * 0.1229 + 10 * 0.7143) / 10, abs=5e-5)
     assert float(result.effect.delta) == pytest.approx(-1.229, abs=5e-5)
     assert float(result.effect.numerator_change) == pytest.approx(-1.229 * 10 * days, abs=1e-3)
+
+
+TONS = [600.0 + index * 37 % 101 + index * 13 % 10 / 10 for index in range(240)]
+METHODS = ("avoided", "normalised", "backcast")
+
+
+def noiseless(
+    folder: Path, change: float, *, fixed: float, model: str, target: str, unit: str = "kWh"
+) -> MeasureResult:
+    """The result of a line that needs `fixed` kWh a day and 13,000 kWh/t, and `change` kWh/t more after 120 days."""
+    energy = [fixed + (13_000 + change * (index >= 120)) * tons for index, tons in enumerate(TONS)]
+    points = {"energy": (unit, [each * scale_factor("kWh", unit) for each in energy]), "output": ("t", TONS)}
+    measure = f"""    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {{energy: energy, output: output}}
+    {model}
+    target: {{{target}, unit: kWh/t}}"""
+    return only(verified(folder, points, measure))
+
+
+@pytest.mark.parametrize("unit", ["kWh", "MWh", "GJ"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_change_without_noise_is_exact_by_every_method_and_unit(tmp_path: Path, method: str, unit: str):
+    model = f"model: {{kind: ols, drivers: [output]}}\n    method: {method}"
+    result = noiseless(tmp_path, -260, fixed=500_000, unit=unit, model=model, target="at_most: -200")
+    assert (result.effect.delta, result.effect.expanded_uncertainty) == ("-260.0000", "0.0000")
+    assert result.verdict.state == "met"
+    over = {"avoided": TONS[120:], "normalised": TONS, "backcast": TONS[:120]}[method]
+    assert float(result.effect.numerator_change) == pytest.approx(-260 * math.fsum(over), rel=1e-9)
+
+
+@pytest.mark.parametrize("change", [0, -200])
+@pytest.mark.parametrize("model", ["kind: ols, drivers: [output]", "kind: ratio"])
+def test_a_change_that_is_the_limit_itself_keeps_to_it(tmp_path: Path, change: int, model: str):
+    """Nothing that is left out can turn it, because without noise it makes no difference, and neither can rounding."""
+    limits = [f"at_most: {change}", f"at_least: {change}"]
+    found = [noiseless(tmp_path, change, fixed=0, model=f"model: {{{model}}}", target=limit) for limit in limits]
+    assert [result.verdict.state for result in found] == ["met", "met"]
+    assert {float(result.effect.numerator_change) for result in found} == {round(change * math.fsum(TONS[120:]), 1)}
+    warned = {finding.code for result in found for finding in result.findings}
+    assert warned.isdisjoint({"PRIMARY_REJECTED", "PANEL_DIFFERS", "PLACEBO_EXCESS", "CHANGE_POINT"})
+    statistics = found[0].model
+    assert (statistics.residual_sd, statistics.f, statistics.durbin_watson) == ("0", None, "2.0000")
+
+
+@pytest.mark.parametrize("kind", ["ratio", "mean"])
+@pytest.mark.parametrize("days", [9, 14, 30, 45])
+def test_a_line_that_always_does_the_same_has_an_answer(tmp_path: Path, kind: str, days: int):
+    points = {"energy": ("kWh", [75_795.4] * days + [61_556.879] * days), "output": ("t", [868.92] * 2 * days)}
+    measure = f"""    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {{energy: energy, output: output}}
+    model: {{kind: {kind}}}
+    target: {{at_most: 0, unit: kWh/t}}"""
+    result = only(verified(tmp_path, points, measure))
+    assert (result.effect.delta, result.effect.expanded_uncertainty) == ("-16.3865", "0.0000")
+    assert result.verdict.state == "met"
+
+
+def test_an_exact_shape_has_no_errors_as_nist_certifies(tmp_path: Path):
+    """Wampler1, y = 1 + x + ... + x^5: every standard error and the residual standard deviation are zero."""
+    stored = next(each for each in read_data("nist_linear.json")["sets"] if each["name"] == "Wampler1")
+    x, y = ([float(text) for text in texts.split()] for texts in (stored["x"][0], stored["y"]))
+    points = {"energy": ("kWh", y + y[::-1]), "output": ("t", [1.0] * 42), "x": ("h", x + x[::-1])}
+    powers = ", ".join(" * ".join(["x / hours(1)"] * power) for power in range(1, 6))
+    measure = f"""    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {{energy: energy, output: output}}
+    model: {{kind: ols, drivers: [{powers}]}}
+    target: {{at_most: 0, unit: kWh/t}}"""
+    model = only(verified(tmp_path, points, measure)).model
+    assert [each.standard_error for each in model.coefficients] == ["0"] * 6
+    assert (model.residual_sd, model.f) == ("0", None)
+
+
+def test_overall_equipment_effectiveness_is_that_of_the_textbook_shift(tmp_path: Path):
+    """480 minutes with 60 of breaks and 47 of stops, ideally a piece a second, 19,271 pieces, 423 of them rejected:
+    availability 88.81 %, performance 86.11 %, quality 97.80 %, OEE 74.79 % (Vorne Industries, Calculating OEE).
+    """
+    days = 30
+    shares = {"planned": 420 / 1440, "running": 373 / 1440}
+    points = {"pieces": ("piece", [19_271.0] * 2 * days), "good": ("piece", [19_271.0 - 423] * 2 * days)}
+    points |= {name: ("h", [24 * share] * 2 * days) for name, share in shares.items()}
+    shown = []
+    for metric, inputs, parameters in (
+        ("oee_availability", "running: running / hours(1), planned: planned / hours(1)", ""),
+        ("oee_performance", "pieces: pieces, running: running / hours(1)", "parameters: {ideal_cycle_time: 1}"),
+        ("oee_quality", "good: good, pieces: pieces", ""),
+        ("oee", "good: good, planned: planned / hours(1)", "parameters: {ideal_cycle_time: 1}"),
+    ):
+        measure = f"""    metric: {metric}
+    unit: "%"
+    inputs: {{{inputs}}}
+    model: {{kind: ratio}}
+    target: {{at_least: 0, unit: "%"}}
+    {parameters}"""
+        shown.append(float(only(verified(tmp_path, points, measure)).effect.level))
+    assert shown == pytest.approx([88.81, 86.11, 97.80, 74.79], abs=0.005 + 1e-4)
 
 
 @pytest.mark.parametrize(

@@ -174,4 +174,4 @@ def _has_output(case: Case) -> bool:
 
 def _changes(model: BaselineModel, window: Sample) -> list[int]:
     """Where the distance from the model shifts, by the window's own noise."""
-    return change_points(window.y - model.predict(window), window.follows)
+    return change_points(model.misses(window), window.follows)

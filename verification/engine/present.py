@@ -111,7 +111,7 @@ def effect(spec: MeasureSpec, analysis: Analysis, confidence: float) -> Effect:
         level=_fixed(next(level), spec.decimals),
         level_expanded_uncertainty=_fixed(next(level), spec.decimals),
         senpi=_fixed(estimate.senpi, 6),
-        numerator_change=significant(estimate.after - estimate.before, FIGURE_DIGITS),
+        numerator_change=significant(estimate.change, FIGURE_DIGITS),
         annual=annual,
         money=worth.worth(spec, analysis, annual, "money"),
         carbon=worth.worth(spec, analysis, annual, "carbon"),

@@ -22,6 +22,7 @@ import numpy as np
 from verification.engine.autocorrelation import Noise, Spread, noise_of, spread, standard_error
 from verification.engine.days import means_by_day, noise_of_days
 from verification.engine.models.family import BaselineModel
+from verification.engine.models.linear import ZERO_RESIDUALS
 from verification.engine.models.sample import Floats, Sample
 from verification.plan.shape import WindowName
 
@@ -86,14 +87,19 @@ class Estimate:
         return self.sharing()
 
     @property
+    def change(self) -> float:
+        """After less before [numerator]; none where they differ by the rounding of the arithmetic alone."""
+        return 0.0 if math.isclose(self.after, self.before, rel_tol=ZERO_RESIDUALS) else self.after - self.before
+
+    @property
     def delta(self) -> float:
         """The change per unit of output."""
-        return (self.after - self.before) / self.output
+        return self.change / self.output
 
     @property
     def relative(self) -> float:
         """The change as a share of what would have been; nan where that is nothing."""
-        return (self.after - self.before) / self.before if self.before else math.nan
+        return self.change / self.before if self.before else math.nan
 
     @property
     def senpi(self) -> float:
@@ -154,12 +160,12 @@ def _sum_of(parts: Sequence[Spread]) -> Spread:
 def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
     """The noise of a model on the window that it was fitted to; that of its days, too, where intervals are shorter."""
     noise, day = noise_of_intervals(model, sample), sample.day_index
-    return noise if day is None else dataclasses.replace(noise, days=noise_of_days(model.fit.without_rounding, day))
+    return noise if day is None else dataclasses.replace(noise, days=noise_of_days(model.fit, day))
 
 
 def noise_of_intervals(model: BaselineModel, sample: Sample) -> Noise:
     """The noise of a model's intervals alone."""
-    fit = model.fit.without_rounding
+    fit = model.fit
     return noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
 
 

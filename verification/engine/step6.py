@@ -11,9 +11,9 @@ from decimal import Decimal
 
 import numpy as np
 
-from verification.engine.analysis import CHANGE, FIGURES, LEVEL, Analysis, Windows
+from verification.engine.analysis import CHANGE, FIGURES, LEVEL, RELATIVE, Analysis, Windows
 from verification.engine.budget import Contribution, combine, coverage_factor
-from verification.engine.present import in_metric_unit
+from verification.engine.present import PERCENT_DECIMALS, in_metric_unit
 from verification.engine.result import (
     ChangePoint,
     CrossCheck,
@@ -180,8 +180,10 @@ class Step6:
         return self.spec.unit_scale if self.limit.of == FIGURES[CHANGE] else 100 * estimate.output / estimate.before
 
     def _passes(self, value: float) -> bool:
-        bound = float(self.limit.value)
-        return value <= bound if self.limit.side == "at_most" else value >= bound
+        """Whether a figure keeps to the limit on the decimals that a result states, as the verdict itself."""
+        decimals = PERCENT_DECIMALS if self.limit.of == FIGURES[RELATIVE] else self.spec.decimals
+        bound, half = float(self.limit.value), 0.5 * 10.0**-decimals
+        return value <= bound + half if self.limit.side == "at_most" else value >= bound - half
 
     def _panel_row(self, entry: Entry) -> PanelRow:
         delta = expanded = None
@@ -212,7 +214,7 @@ class Step6:
         found, case, model = self.analysis.robustness, self.analysis.case, self.analysis.primary.model
         for window, indices in found.changes.items():
             sample = case.window(window)
-            misses = sample.y - model.predict(sample)
+            misses = model.misses(sample)
             edges: Sequence[int] = [0, *indices, len(misses)]
             for before, at, after in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
                 shift = float(np.mean(misses[at:after]) - np.mean(misses[before:at]))

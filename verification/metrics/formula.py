@@ -214,15 +214,24 @@ def _count(text: str, arguments: Sequence[Quantity]) -> Quantity:
 
 
 def _at_oxygen(text: str, arguments: Sequence[Quantity]) -> Quantity:
-    """A concentration in flue gas at the reference oxygen content: c * (21 - reference) / (21 - oxygen)."""
+    """A concentration in flue gas at the reference oxygen content: c * (21 - reference) / (21 - oxygen); infinite where
+    as much oxygen as in air, or more, is measured: nothing burns there.
+    """
     _arguments(text, arguments, 3)
     concentration, oxygen, reference = arguments
     measured, wanted = oxygen.to("%"), reference.to("%")
     if any(part.extent == "total" for part in arguments):
         raise FormulaError(f"{text}: takes means of an interval, not totals")
+    for content in (measured, wanted):
+        if content.extent == "number" and not 0 <= (percent := content.evaluate(_NOTHING)) < AIR_OXYGEN_PERCENT:
+            raise FormulaError(
+                f"{text}: {content.text} is {percent:g} % of oxygen; flue gas has at least 0 % and less than the "
+                f"{AIR_OXYGEN_PERCENT:g} % of air"
+            )
 
     def evaluate(on: Intervals) -> Any:  # noqa: ANN401 - a float or an array
-        factor = (AIR_OXYGEN_PERCENT - wanted.evaluate(on)) / (AIR_OXYGEN_PERCENT - measured.evaluate(on))
+        below_air = AIR_OXYGEN_PERCENT - measured.evaluate(on)
+        factor = (AIR_OXYGEN_PERCENT - wanted.evaluate(on)) / ((below_air + abs(below_air)) / 2)  # not below 0
         return concentration.evaluate(on) * factor
 
     points = concentration.points | oxygen.points | reference.points

@@ -27,7 +27,8 @@ def interval_edges_us(plan: Plan, window: Window) -> list[int]:
         case "shift":
             edges = sorted(set(_shifts(plan, window)))  # a shift that a clock change swallows has no length
         case _:
-            edges = [_instant_us(day, dt.time(0), zone) for day in _days(plan.interval, window)]
+            starts = {_instant_us(day, dt.time(0), zone) for day in _days(plan.interval, window)}
+            edges = sorted(starts)  # a date that the calendar leaves out (Samoa, 2011-12-30) has no length
     return edges
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from verification.engine.models.change_point import search, searched_points
 from verification.engine.models.design import Design, levels_of
-from verification.engine.models.linear import Fit, fit_linear
+from verification.engine.models.linear import Fit, fit_linear, without_rounding
 from verification.engine.models.sample import Floats, Integers, Sample
 from verification.findings import Finding
 
@@ -44,6 +44,10 @@ class BaselineModel:
     def predict(self, sample: Sample) -> Floats:
         """The modelled y of each interval."""
         return self.fit.predict(self._columns(sample))
+
+    def misses(self, sample: Sample) -> Floats:
+        """y less the modelled y of each interval; zero where that is all rounding."""
+        return without_rounding(sample.y - self.predict(sample), sample.y)
 
     def predict_sum(self, sample: Sample) -> float:
         """The sum of the modelled y."""
@@ -159,7 +163,7 @@ def fit_ratio(w: Floats, y: Floats) -> Fit | Finding:
         names=("denominator",),
         intercept=False,
         coefficients=np.array([ratio]),
-        residuals=y - ratio * w,
+        residuals=without_rounding(y - ratio * w, y),
         mean=float(np.mean(y)),
         total_squares=float(np.sum(y**2)),
         condition=1.0,

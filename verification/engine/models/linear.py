@@ -156,14 +156,8 @@ class Fit:
 
     @property
     def residuals_are_zero(self) -> bool:
-        """Whether the residuals are no more than the rounding of the arithmetic."""
-        size = max(abs(self.mean), math.sqrt(self.total_squares))
-        return bool(np.max(np.abs(self.residuals)) <= ZERO_RESIDUALS * size)
-
-    @functools.cached_property
-    def without_rounding(self) -> Fit:
-        """The fit, its residuals zero where they are the rounding of the arithmetic, which is no noise."""
-        return dataclasses.replace(self, residuals=np.zeros(self.n)) if self.residuals_are_zero else self
+        """Whether the model gives every observation but for the rounding of the arithmetic."""
+        return not self.residuals.any()
 
     def of_part(self, kept: slice | NDArray[np.int64], y: Floats) -> Fit | None:
         """The fit to the observations `kept` alone, whose y are `y`, in a third of the time of a new one; None where
@@ -185,7 +179,7 @@ class Fit:
         return dataclasses.replace(
             self,
             coefficients=_coefficients(solution, self.centre, self.scale, intercept=self.intercept),
-            residuals=residuals - basis @ moved,
+            residuals=without_rounding(residuals - basis @ moved, y),
             mean=mean,
             total_squares=float(np.sum((y - mean) ** 2 if self.intercept else y**2)),
             condition=float(np.linalg.cond(triangle)),
@@ -249,11 +243,17 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
     if not condition <= MAX_CONDITION:
         return Finding.of("ILL_CONDITIONED", condition=f"{condition:.1e}")
     solution, residuals = _solve(design, basis, triangle, y, condition)
+    residuals = without_rounding(residuals, y)
+    coefficients = _coefficients(solution, centre, scale, intercept=intercept)
+    if not residuals.any():  # a term of which nothing is seen in y is rounding, too
+        sizes = np.max(np.abs(columns), axis=0, initial=0.0)
+        sizes = np.append(1.0, sizes) if intercept else sizes
+        coefficients[np.abs(coefficients) * sizes <= ZERO_RESIDUALS * _size(y)] = 0.0
     mean = float(np.mean(y))
     return Fit(
         names=tuple(names),
         intercept=intercept,
-        coefficients=_coefficients(solution, centre, scale, intercept=intercept),
+        coefficients=coefficients,
         residuals=residuals,
         mean=mean,
         total_squares=float(np.sum((y - mean) ** 2 if intercept else y**2)),
@@ -264,6 +264,19 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
         triangle=triangle,
         solution=solution,
     )
+
+
+def without_rounding(differences: Floats, y: Floats) -> Floats:
+    """What is left of y float64[n]: zero where all of it is no more than the rounding of the arithmetic, which is no
+    noise.
+    """
+    largest = float(np.max(np.abs(differences), initial=0.0))
+    return np.zeros_like(differences) if largest <= ZERO_RESIDUALS * _size(y) else differences
+
+
+def _size(y: Floats) -> float:
+    """How large y float64[n] is."""
+    return float(np.linalg.norm(y))
 
 
 def gram(rows: Floats) -> Floats:

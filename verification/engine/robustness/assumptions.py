@@ -193,7 +193,7 @@ def _beside_the_step(model: BaselineModel, case: Case, course: Sequence[Floats])
         columns, weight = np.vstack([model.design_matrix(window) for window in windows]), w / np.mean(w)
     if case.intermediate is not None:  # it has a level of its own
         columns = np.column_stack([columns, (number == 1) * weight])
-    y = np.concatenate([window.y - model.predict(window) for window in windows])
+    y = np.concatenate([model.misses(window) for window in windows])
     table = _by_day(windows, np.column_stack([y, step * weight, time * weight, columns]))
     left, sizes, _ = np.linalg.svd(table[:, 3:], full_matrices=False)
     others = left[:, sizes > NEGLIGIBLE * sizes[0]]

@@ -183,7 +183,7 @@ def most_influential(model: BaselineModel, case: Case) -> list[Influence]:
     changes: dict[WindowName, Floats] = {case.fitted_name: np.zeros_like(spared)}
     for window, projected, sign in case.projections:
         changes[case.fitted_name] -= sign * model.sum_weights(projected) * spared / projected.total_w
-        misses = model.predict(projected) - projected.y
+        misses = -model.misses(projected)
         total, left = float(np.sum(misses)), projected.total_w - projected.w  # an adjustment moves all of them alike
         mean = total / projected.total_w
         others = np.divide(total - misses, left, out=np.full_like(misses, mean), where=left > 0)
