@@ -103,7 +103,30 @@ def test_the_search_finds_the_least_squares_of_all_points():
         sm.OLS(window.y, sm.add_constant(np.column_stack([tons, np.maximum(point - degrees, 0)]))).fit().ssr
         for point in np.linspace(5, 22, 171)
     ]
-    assert model.fit.squares <= min(squares) * 1.001
+    assert model.fit.squares <= min(squares)
+
+
+@pytest.mark.parametrize(
+    ("heating", "cooling"),
+    [(None, (18.37, 50.0)), ((12.5, 30.0), None), ((10.2, 30.0), (21.7, 50.0)), ((15.3, 5.0), (15.3, 40.0))],
+)
+def test_points_between_those_of_the_grid_are_found_exactly(
+    heating: tuple[float, float] | None, cooling: tuple[float, float] | None
+):
+    """Without noise the shape is the one that made the data, and so are its points and slopes."""
+    day = np.arange(365)
+    degrees = np.round(15 + 15 * np.sin(2 * np.pi * day / 365) + 8 * (day * 7919 % 83 / 83 - 0.5), 1)
+    y = np.full(365, 1000.0)
+    for sign, term in ((-1, heating), (1, cooling)):
+        if term is not None:
+            y += term[1] * np.maximum(sign * (degrees - term[0]), 0)
+    model = model_of(
+        ModelSpec("change_point", ("degrees",), temperature="degrees"),
+        sample(y, np.ones(365), degrees[:, np.newaxis], ("degrees",)),
+    )
+    terms = [term for term in (heating, cooling) if term is not None]
+    assert [hinge.point for hinge in model.design.hinges] == [point for point, _ in terms]
+    assert model.fit.coefficients.tolist() == pytest.approx([1000.0, *(slope for _, slope in terms)], rel=1e-12)
 
 
 def test_a_refit_keeps_the_change_points():

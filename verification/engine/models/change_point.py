@@ -1,24 +1,32 @@
 """The search for heating and cooling change points: 3P, 4P and 5P models (ASHRAE Guideline 14, RP-1050).
 
 Deterministic: every candidate of a grid between two quantiles of the temperature is tried, then a finer grid around the
-best. All candidates are weighed at once, by what each explains of y once the other columns are taken out. A searched
-point costs a degree of freedom.
+best, all weighed at once by what each explains of y once the other columns are taken out; from there Newton's
+steps lead to the least squares themselves (Muggeo 2003). A searched point costs a degree of freedom.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from verification.engine.models.design import Hinge
+from verification.engine.models.linear import ZERO_RESIDUALS
 from verification.engine.models.sample import Floats, Sample
 
 CANDIDATES = 41
 FINE_CANDIDATES = 21
 SEARCHED_INTERVALS = 2000  # of a longer series every second, third, ... is searched, and all are fitted
 EDGE_QUANTILE = 0.05  # a change point needs at least this share of the intervals on either side
+STEPS, HALVINGS = 10, 6  # of the last approach, and of a step that leads away
+ARRIVED = 1e-9  # of the searched range: a step so small changes no digit
+ALIKE = 1e-9  # sums of squares that differ by less: the last step must not hang on how a machine rounds them
+POINT_DIGITS = 8  # of the searched range: finer than any thermometer, and alike on every machine
 SHAPES = (("heating",), ("cooling",), ("both",), ("heating", "cooling"))  # 3P heating, 3P cooling, 4P, 5P
 Shape = tuple[str, ...]
 
@@ -36,13 +44,16 @@ def search(sample: Sample, temperature: str, others: Floats) -> tuple[Hinge, ...
     remainder = _without(y, basis)
     coarse = np.linspace(low, high, CANDIDATES)
     step = float(coarse[1] - coarse[0])
+    rounding = max(len(y) * (ZERO_RESIDUALS * float(np.linalg.norm(y))) ** 2, np.finfo(float).tiny)
     best: tuple[float, tuple[Hinge, ...]] | None = None
     for shape in SHAPES:
         points = _best_points(shape, degrees, basis, remainder, [coarse] * len(shape))[1]
         around = [np.clip(np.linspace(point - step, point + step, FINE_CANDIDATES), low, high) for point in points]
-        squares, points = _best_points(shape, degrees, basis, remainder, around)
+        points = _best_points(shape, degrees, basis, remainder, around)[1]
+        points = _approached(shape, points, degrees, basis, remainder, (low, high))
+        squares = _Bend.at(shape, points, degrees, basis, remainder).squares
         n, parameters = len(y), 2 * len(shape) + (shape == ("both",))
-        criterion = n * float(np.log(max(squares, np.finfo(float).tiny))) + parameters * float(np.log(n))
+        criterion = n * math.log(max(squares, rounding)) + parameters * math.log(n)
         if best is None or criterion < best[0]:
             best = criterion, tuple(_hinges(shape, points, temperature))
     return best[1] if best else ()
@@ -52,6 +63,59 @@ def _hinges(shape: Shape, points: tuple[float, ...], temperature: str) -> list[H
     if shape == ("both",):
         return [Hinge(temperature, points[0], below=True), Hinge(temperature, points[0], below=False)]
     return [Hinge(temperature, point, below=kind == "heating") for kind, point in zip(shape, points, strict=True)]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Bend:
+    """The least squares of one shape at given points: what is left of the remainder, its sum of `squares`, and how far
+    each point would have to move by the tangent there (Gauss and Newton).
+    """
+
+    squares: float
+    step: Floats
+
+    @classmethod
+    def at(cls, shape: Shape, points: Sequence[float], degrees: Floats, basis: Floats, remainder: Floats) -> Self:
+        """Fit the hinges of `shape` to `remainder`, from which the other columns, spanned by `basis`, are taken."""
+        hinges = _hinges(shape, tuple(points), "")
+        below = np.array([hinge.below for hinge in hinges])
+        distances = np.array([degrees - hinge.point for hinge in hinges]).T
+        distances = np.where(below, -distances, distances)
+        terms = _without(np.maximum(distances, 0.0), basis)
+        slopes = np.linalg.lstsq(terms, remainder, rcond=None)[0]
+        left = remainder - terms @ slopes
+        moving = np.where(distances > 0, np.where(below, slopes, -slopes), 0.0)  # by which a degree moves each hinge
+        by_point = moving.sum(axis=1, keepdims=True) if shape == ("both",) else moving
+        tangent = np.column_stack([terms, _without(by_point, basis)])
+        step: Floats = np.linalg.lstsq(tangent, left, rcond=None)[0][terms.shape[1] :].astype(np.float64)
+        return cls(float(left @ left), step)
+
+
+def _approached(
+    shape: Shape,
+    points: tuple[float, ...],
+    degrees: Floats,
+    basis: Floats,
+    remainder: Floats,
+    bounds: tuple[float, float],
+) -> tuple[float, ...]:
+    """The points at which the sum of squares is least, sought from `points`."""
+    low, high = bounds
+    at, bend = np.array(points), _Bend.at(shape, points, degrees, basis, remainder)
+    for _ in range(STEPS):
+        for halving in range(HALVINGS):
+            moved = np.clip(at + bend.step / 2**halving, low, high)
+            there = _Bend.at(shape, moved.tolist(), degrees, basis, remainder)
+            if there.squares <= (1 + ALIKE) * bend.squares and bool(np.all(np.diff(moved) > 0)):
+                break
+        else:
+            break
+        arrived = bool(np.max(np.abs(moved - at)) <= ARRIVED * (high - low))
+        at, bend = moved, there
+        if arrived:
+            break
+    places = POINT_DIGITS - math.ceil(math.log10(high - low))
+    return tuple(round(point, places) for point in at.tolist())
 
 
 def _best_points(
