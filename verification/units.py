@@ -85,7 +85,13 @@ def _built_registry() -> pint.UnitRegistry[float]:
     # Engineers write m3 and m2; pint wants an exponent. Doing it as text keeps mm3 from becoming a thousandth of a
     # cubic metre.
     exponents = re.compile(r"\b([mcdk]?m)([23])\b")
-    registry: pint.UnitRegistry[float] = pint.UnitRegistry(preprocessors=[lambda text: exponents.sub(r"\1**\2", text)])
+    kilotonnes = re.compile(r"\bkt\b")  # pint takes it for the knot, but no line has a speed at sea
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(
+        preprocessors=[
+            lambda text: exponents.sub(r"\1**\2", text),
+            lambda text: kilotonnes.sub("kilotonne", text),
+        ]
+    )
     for definition in _DEFINITIONS:
         registry.define(definition)
     return registry

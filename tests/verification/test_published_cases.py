@@ -59,33 +59,36 @@ measures:
     return parse_result(out.read_bytes())
 
 
-def test_a_plan_and_a_table_give_what_r_prints(tmp_path: Path):
-    stored = read_data("published.json")["cars"]
-    speed, dist = ([float(text) for text in stored[name].split()] for name in ("speed", "dist"))
-    # Backwards, because a copy of the baseline is refused.
-    points = {"energy": ("kWh", dist + dist[::-1]), "output": ("t", speed + speed[::-1])}
-    measure = """    metric: energy_per_ton
-    unit: kWh/t
-    inputs: {energy: energy, output: output}
-    model: {kind: ols, drivers: [output]}
-    target: {at_most: 0, unit: kWh/t}"""
-    model = only(verified(tmp_path, points, measure)).model
-    intercept, slope = model.coefficients
-    printed = {
-        "intercept": intercept.value,
-        "u_intercept": intercept.standard_error,
-        "slope": slope.value,
-        "u_slope": slope.standard_error,
-        "t_slope": slope.t,
-        "residual_sd": model.residual_sd,
-        "r_squared": model.r_squared,
-        "adjusted": model.adjusted_r_squared,
-        "f": model.f,
-        "durbin_watson": model.durbin_watson,
+@pytest.mark.parametrize("author", ["Ezekiel", "Woods", "Henderson"])
+def test_a_plan_and_a_table_give_what_is_printed(tmp_path: Path, author: str):
+    stored = next(each for each in read_data("published.json")["regressions"] if each["source"].startswith(author))
+    columns = {f"x{index}": text for index, text in enumerate(stored["columns"].values())}
+    series = {
+        name: [float(text) for text in each.split()] for name, each in {"y": stored["response"], **columns}.items()
     }
-    for key, got in printed.items():
-        places = len(stored[key].partition(".")[2])
-        assert f"{float(got):.{places}f}" == stored[key], key
+    # Backwards, because a copy of the baseline is refused.
+    points = {name: ("kWh" if name == "y" else "h", values + values[::-1]) for name, values in series.items()}
+    points["output"] = ("t", [1.0] * len(points["y"][1]))
+    measure = f"""    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {{energy: y, output: output}}
+    model: {{kind: ols, drivers: [{", ".join(columns)}]}}
+    target: {{at_most: 0, unit: kWh/t}}"""
+    model = only(verified(tmp_path, points, measure)).model
+    printed = zip(
+        [*stored["coefficients"], *stored["standard_errors"], *stored["t"], *stored.get("vif", [])],
+        [
+            *(each.value for each in model.coefficients),
+            *(each.standard_error for each in model.coefficients),
+            *(each.t for each in model.coefficients),
+            *(each.vif for each in model.coefficients[1:] if "vif" in stored),
+        ],
+        strict=True,
+    )
+    single = {"residual_sd": model.residual_sd, "r_squared": model.r_squared, "adjusted": model.adjusted_r_squared}
+    single |= {"f": model.f, "durbin_watson": model.durbin_watson}
+    for expected, got in [*printed, *((stored[key], got) for key, got in single.items() if key in stored)]:
+        assert f"{float(got):.{len(expected.partition('.')[2])}f}" == expected
 
 
 def test_a_saving_per_unit_of_product_is_that_of_gb_t_13234(tmp_path: Path):
@@ -162,6 +165,21 @@ def test_a_line_that_always_does_the_same_has_an_answer(tmp_path: Path, kind: st
     result = only(verified(tmp_path, points, measure))
     assert (result.effect.delta, result.effect.expanded_uncertainty) == ("-16.3865", "0.0000")
     assert result.verdict.state == "met"
+
+
+def test_energy_too_small_for_the_steps_that_it_is_counted_in_is_named(tmp_path: Path):
+    """0.11019 and 0.11010 kWh a day are both 0.110 where energy is counted by the watt-hour."""
+    points = {"energy": ("kWh", [0.11019] * 30 + [0.11010] * 30), "output": ("t", [0.001] * 60)}
+    measure = """    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {energy: energy, output: output}
+    model: {kind: ratio}
+    target: {at_most: 0, unit: kWh/t}"""
+    result = only(verified(tmp_path, points, measure))
+    [found, _] = [finding for finding in result.findings if finding.code == "TOTALS_ROUNDED"]
+    assert found.data == {"point": "energy", "window": "baseline", "step": "0.001 kWh", "percent": "0.172"}
+    larger = points | {"energy": ("MWh", points["energy"][1])}
+    assert all(finding.code != "TOTALS_ROUNDED" for finding in only(verified(tmp_path, larger, measure)).findings)
 
 
 def test_an_exact_shape_has_no_errors_as_nist_certifies(tmp_path: Path):

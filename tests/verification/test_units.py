@@ -25,6 +25,8 @@ from verification.units import (
         ("kWh", "Wh", 1000),
         ("MWh", "kWh", 1000),
         ("t", "g", 1e6),
+        ("kt", "t", 1000),
+        ("GJ/kt", "MJ/t", 1),
         ("kg", "t", 0.001),
         ("kWh/t", "kWh/t", 1),
         ("kWh/t", "MWh/t", 0.001),

@@ -107,6 +107,14 @@ ENTRIES = {
         "Mend the sensor, or correct the point's limits or its meter's largest rate in the plan.",
         "检修传感器，或更正方案中该测点的限值或仪表的最大速率。",
     ),
+    "TOTALS_ROUNDED": Entry(
+        "warning", None,
+        "{point} is so small in each interval of the {window} window that counting it in steps of {step} moves its "
+        "total by {percent} %.",
+        "{window}内 {point} 每个时段的数值过小，按 {step} 的步长计数使其合计改变 {percent} %。",
+        "Take longer intervals, or a metric of the plan's own whose numerator_unit or denominator_unit is smaller.",
+        "采用更长的时段，或在方案中自定义指标，选用更小的 numerator_unit 或 denominator_unit。",
+    ),
     "FORMULA_UNDEFINED": Entry(
         "warning", None,
         "In {count} {count:interval|intervals} of the {window} window, first {first}, the formula of {measure} has no "

@@ -35,6 +35,7 @@ IDLE: dict[WindowName, str] = {
     "intermediate": "INTERMEDIATE_IDLE",
     "reporting": "REPORTING_IDLE",
 }
+ROUNDED_SHARE = 1e-4  # of a total: what counting in whole last places may move it by unsaid
 MAX_COUNT = 2.0**53  # beyond it a double no longer counts every unit of the last decimal place
 
 
@@ -99,11 +100,17 @@ def _counted(window: PointWindow, part: Part) -> tuple[Integers, Booleans, list[
     too_large = np.abs(scaled) > MAX_COUNT
     counted: Integers = np.where(too_large, 0.0, scaled).astype(np.int64)
     known = np.isfinite(value) & ~too_large
-    if not too_large.any():
-        return counted, known, []
-    where = {"window": window.calendar.label, "first": window.calendar.first(too_large)}
-    text = part.formula.text
-    return counted, known, [Finding.of("VALUES_TOO_LARGE", point=text, count=int(too_large.sum()), **where)]
+    of = {"point": part.formula.text, "window": window.calendar.label}
+    findings = []
+    if too_large.any():
+        first = window.calendar.first(too_large)
+        findings.append(Finding.of("VALUES_TOO_LARGE", count=int(too_large.sum()), first=first, **of))
+    exact = value[known] * 10.0**part.decimals
+    share, size = abs(float(np.sum(exact - counted[known]))), float(np.sum(np.abs(exact)))
+    if share > ROUNDED_SHARE * size:
+        step = f"{10.0**-part.decimals:.{part.decimals}f} {part.unit}"
+        findings.append(Finding.of("TOTALS_ROUNDED", step=step, percent=f"{100 * share / size:.3g}", **of))
+    return counted, known, findings
 
 
 def _impossible(

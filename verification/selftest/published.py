@@ -1,5 +1,5 @@
-"""Worked examples that publications print to a few digits: the GUM's annex H and t quantiles, the line through the
-stopping distances of cars, and the break in the flow of the Nile.
+"""Worked examples that publications print to a few digits: the GUM's annex H and t quantiles, textbook regressions, and
+the break in the flow of the Nile.
 """
 
 from __future__ import annotations
@@ -94,29 +94,38 @@ def _product(stored: dict[str, Any]) -> Iterator[Check]:
         yield Check(stored["source"], quantity, stored[key], got, rounded=True)
 
 
-def cars() -> Iterator[Check]:
-    """A straight line with everything that R prints of it."""
-    stored = read_data("published.json")["cars"]
-    source = stored["source"]
-    fit = fit_linear(numbers(stored["speed"])[:, np.newaxis], numbers(stored["dist"]), ["speed"])
+def regressions() -> Iterator[Check]:
+    """Textbook regressions with what is printed of each."""
+    for stored in read_data("published.json")["regressions"]:
+        yield from _regression(stored)
+
+
+def _regression(stored: dict[str, Any]) -> Iterator[Check]:
+    source, names = stored["source"], [*stored["columns"]]
+    columns = np.column_stack([numbers(text) for text in stored["columns"].values()])
+    fit = fit_linear(columns, numbers(stored["response"]), names)
     if isinstance(fit, Finding):
-        yield Check(source, "intercept", stored["intercept"], None, refusal=fit.text())
+        yield Check(source, "all", stored["coefficients"][0], None, refusal=fit.text())
         return
-    rows = {
-        "intercept": fit.coefficients[0],
-        "slope": fit.coefficients[1],
-        "u_intercept": fit.standard_errors[0],
-        "u_slope": fit.standard_errors[1],
-        "t_intercept": fit.t_values[0],
-        "t_slope": fit.t_values[1],
+    terms = ["intercept", *names]
+    for shown, key, of, values in (
+        ("", "coefficients", terms, fit.coefficients),
+        ("s of ", "standard_errors", terms, fit.standard_errors),
+        ("t of ", "t", terms, fit.t_values),
+        ("VIF of ", "vif", names, fit.vif),
+    ):
+        if key in stored:
+            for name, expected, got in zip(of, stored[key], values, strict=True):
+                yield Check(source, f"{shown}{name}", expected, float(got), rounded=True)
+    for key, got in {
         "residual_sd": fit.residual_sd,
         "r_squared": fit.r_squared,
         "adjusted": fit.adjusted_r_squared,
         "f": fit.f_statistic,
         "durbin_watson": durbin_watson(fit.residuals, np.ones(fit.n - 1, dtype=bool)),
-    }
-    for key, got in rows.items():
-        yield Check(source, key, stored[key], float(got), rounded=True)
+    }.items():
+        if key in stored:
+            yield Check(source, key, stored[key], got, rounded=True)
 
 
 def nile() -> Iterator[Check]:
