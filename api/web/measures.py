@@ -15,6 +15,7 @@ from verification.findings import Finding
 from verification.plan import Plan
 from verification.plan.measure import MeasureSpec
 from verification.plan.resolve import measure_spec
+from verification.plan.shape import Target
 from verification.report.numbers import number
 from verification.report.plots import drawings, gauges
 from verification.report.read import bridge_amounts, change_unit, metric_title, source_name
@@ -82,7 +83,7 @@ def measure_views(plan: Plan, result: Result | None, state: str, t: Words) -> li
 
 
 def _view(spec: MeasureSpec, judged: MeasureResult | None, state: str, t: Words) -> MeasureView:
-    target, claim = spec.measure.target, spec.measure.claim
+    claim = spec.measure.claim
     words = Words(t.language, REPORT)
     drawn = drawings(judged, words) if judged else {}
     return MeasureView(
@@ -90,7 +91,7 @@ def _view(spec: MeasureSpec, judged: MeasureResult | None, state: str, t: Words)
         title=metric_title(spec.metric_id, spec.name, t),
         boundary=t.pick(spec.boundary.en, spec.boundary.zh),
         unit=change_unit(judged, words) if judged else spec.unit,
-        target=target_text(target.of, target.side, number(trimmed(target.value)), target.unit, words),
+        target=target_in_words(spec.measure.target, t),
         claim=f"{number(trimmed(claim.value))} {claim.unit}" if claim else None,
         state=judged.verdict.state if judged else state,
         result=judged,
@@ -141,6 +142,11 @@ def _budget(judged: MeasureResult, words: Words) -> list[BudgetLine]:
 def by_severity(found: Sequence[Finding]) -> list[Finding]:
     """The gravest first."""
     return sorted(found, key=lambda finding: SEVERITY_ORDER[finding.severity])
+
+
+def target_in_words(target: Target, t: Words) -> str:
+    """A limit with the quantity that has to keep to it: the change, or the level afterwards."""
+    return target_text(target.of, target.side, number(trimmed(target.value)), target.unit, Words(t.language, REPORT))
 
 
 def trimmed(value: float) -> str:

@@ -23,7 +23,7 @@ from api.filing import findings_of
 from api.overview import Overview
 from api.runs import package_name
 from api.tokens import Principal
-from api.web.measures import by_severity, measure_views, three_digits, trimmed
+from api.web.measures import by_severity, measure_views, target_in_words, three_digits
 from api.web.numbers import bytes_size, moment, zone_of
 from api.web.texts import choose, words
 from verification.engine.rounding import short
@@ -35,7 +35,6 @@ from verification.report.words import Words
 LANGUAGE_COOKIE = "retroproof_lang"
 LANGUAGE_COOKIE_S = 365 * 24 * 3600
 PERCENT = 100
-LIMIT_SIGNS = {"at_most": "≤", "at_least": "≥"}
 
 _TEMPLATES = jinja2.Environment(
     loader=jinja2.PackageLoader("api.web"),
@@ -67,11 +66,12 @@ class Event:
 
 def projects(request: Request, caller: Principal, overviews: Sequence[Overview]) -> HTMLResponse:
     """The list of projects."""
+    t = _words(request)
     rows = [
         {
             "project": overview.project,
             "state": overview.state,
-            "measures": _list_rows(overview),
+            "measures": _list_rows(overview, t),
             "readings": overview.coverage.readings,
             "latest": overview.latest,
             "zone": zone_of(overview.plan.timezone) if overview.plan else dt.UTC,
@@ -165,8 +165,8 @@ def local_path(wanted: str) -> str:
     return wanted if harmless else "/"
 
 
-def _list_rows(overview: Overview) -> list[dict[str, Any]]:
-    """Each measure of a project in the list: its change, and its limit with the sign that it must keep to."""
+def _list_rows(overview: Overview, t: Words) -> list[dict[str, Any]]:
+    """Each measure of a project in the list: its change, and its limit in words that say what has to keep to it."""
     if overview.plan is None:
         return []
     judged = {measure.name: measure for measure in overview.result.measures} if overview.result else {}
@@ -174,9 +174,7 @@ def _list_rows(overview: Overview) -> list[dict[str, Any]]:
         {
             "effect": judged[name].effect if name in judged else None,
             "unit": measure.unit,
-            "limit": number(trimmed(measure.target.value)),
-            "limit_unit": measure.target.unit,
-            "sign": LIMIT_SIGNS[measure.target.side],
+            "target": target_in_words(measure.target, t),
         }
         for name, measure in overview.plan.measures.items()
     ]

@@ -77,12 +77,12 @@ TEXTS: dict[str, Text] = {
     "verdict_no_plan": Text("No plan yet", "尚未报备方案"),
     "verdict_no_run": Text("Plan locked, not yet verified", "方案已锁定，尚未核算"),
     "lead_met": Text(
-        "Even at the unfavourable end of its uncertainty, the change reaches the target.",
-        "即使取不确定度的不利一侧，变化量仍达到目标。",
+        "Even at the unfavourable end of its uncertainty, the result reaches the target.",
+        "即使取不确定度的不利一侧，结果仍达到目标。",
     ),
     "lead_not_met": Text(
-        "Even at the favourable end of its uncertainty, the change does not reach the target.",
-        "即使取不确定度的有利一侧，变化量也未达到目标。",
+        "Even at the favourable end of its uncertainty, the result does not reach the target.",
+        "即使取不确定度的有利一侧，结果也未达到目标。",
     ),
     "lead_inconclusive": Text(
         "The data do not decide whether the target is reached.",
@@ -120,13 +120,13 @@ TEXTS: dict[str, Text] = {
         "The overall verdict is that of the weakest measure: met only where all are met.",
         "总体结论取各项指标中最弱的一项：全部达标方为达标。",
     ),
-    "intervals_of": Text("{used} of {expected} {interval} used", "{expected} 个{interval}中采用 {used} 个"),
-    "interval_15min": Text("quarter hours", "15 分钟时段"),
+    "intervals_of": Text("{used} of {expected} {interval} used", "共 {expected} {interval}，采用 {used} {interval}"),
+    "interval_15min": Text("quarter hours", "个 15 分钟时段"),
     "interval_hour": Text("hours", "小时"),
-    "interval_shift": Text("shifts", "班次"),
-    "interval_day": Text("days", "日"),
+    "interval_shift": Text("shifts", "个班次"),
+    "interval_day": Text("days", "天"),
     "interval_week": Text("weeks", "周"),
-    "interval_month": Text("months", "月"),
+    "interval_month": Text("months", "个月"),
     "target": Text("Target", "目标"),
     "claim": Text("Enterprise's claim", "企业申报值"),
     "claim_none": Text("none made", "未申报"),
@@ -146,15 +146,16 @@ TEXTS: dict[str, Text] = {
     **{f"plot_{name}": PLOTS[f"plot_{name}"] for name in ("scatter", "residuals", "cusum", "coverage")},
     "chart_none": Text("There are too few valid intervals for a chart.", "有效时段不足，无法绘图。"),
     "chart_caption": Text(
-        "Each mark is one interval. The dashed line is what the line before the retrofit would have used "
-        "for the same output.",
-        "每个点为一个时段。虚线为改造前产线在相同产量下的推算电耗。",
+        "Each mark is one interval. The dashed line is what the model expects of the unchanged line "
+        "under the same conditions.",
+        "每个点为一个时段。虚线为模型推算的未改造产线在相同条件下的水平。",
     ),
     # Bridge
-    "bridge": Text("From the plain ratio to the verified change", "从简单比值到核定变化量"),
+    "bridge": Text("From the plain difference to the verified change", "从简单差值到核定变化量"),
     "bridge_lead": Text(
-        "A plain before-and-after ratio also moves with the load. What is not the retrofit's doing is taken out here.",
-        "简单的前后比值会随负荷变化。此处逐项剔除与改造无关的影响。",
+        "A plain before-and-after difference also moves with the load. "
+        "What is not the retrofit's doing is taken out here.",
+        "简单的前后差值会随负荷变化。此处逐项剔除与改造无关的影响。",
     ),
     # Budget
     "budget": Text("Uncertainty budget", "不确定度分量"),

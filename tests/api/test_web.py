@@ -95,6 +95,21 @@ def test_a_plan_of_several_measures_shows_each_with_its_own_verdict_and_the_weak
         assert target in overview
 
 
+def test_the_list_says_whether_the_change_or_the_level_has_to_keep_to_a_target(
+    served: Served, line: MeteredLine
+) -> None:
+    level = "target: {of: level, at_most: 13400, unit: kWh/t}"
+    plan = two_measures_text(line.timeline).replace("target: {at_most: -200, unit: kWh/t}", level, 1)
+    with served.as_role(Role.ENTERPRISE) as client:
+        client.post("/api/v1/projects", json=new_project()).raise_for_status()
+        assert file_plan(client, plan).status_code == 201
+        english, chinese = (client.get("/", params={"lang": language}).text for language in ("en", "zh"))
+    for expected in (f"level afterwards at most {number(13400)} kWh/t", f"change at most {MINUS}270 kWh/t"):
+        assert expected in english
+    for expected in (f"改造后水平不高于 {number(13400)} kWh/t", f"变化量不高于 {MINUS}270 kWh/t"):
+        assert expected in chinese
+
+
 def test_the_rows_of_the_bridge_add_up_as_shown(served: Served, judged: dict[str, Any]) -> None:
     with served.as_role(Role.AUDITOR) as client:
         page = client.get(PAGE).text
