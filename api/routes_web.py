@@ -60,7 +60,7 @@ def sign_in(
     now = utc_now()
     with connect(here.db) as conn:
         if tokens.holder(conn, token.strip(), now=now) is None:
-            return pages.login(request, status=401, wrong=True)
+            return pages.login(request, status=401, refused_for=next)
         session = tokens.open_session(conn, token.strip(), now=now)
     answer = RedirectResponse(pages.local_path(next), status_code=303)
     answer.set_cookie(

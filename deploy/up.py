@@ -75,5 +75,8 @@ def _watch(supervisor: Supervisor) -> None:
     """Stay until interrupted. Raises DeployError when a part ends by itself: half a stack must not pass for one."""
     while True:
         for child in supervisor.ended():
-            raise DeployError(f"{child.name} ended by itself with code {child.exit_code}.{child.log_tail()}")
+            raise DeployError(
+                f"{child.name} ended by itself with code {child.exit_code}, so all was stopped; `make up` goes on from "
+                f"here, nothing that was collected is lost.{child.log_tail()}"
+            )
         time.sleep(WATCH_S)

@@ -115,10 +115,13 @@ def project(request: Request, caller: Principal, overview: Overview, *, read_is_
     return _page(request, "project.html", principal=caller, **values)
 
 
-def login(request: Request, *, status: int, wrong: bool = False) -> HTMLResponse:
-    """The sign-in form; after it the reader goes on to the page that was asked for."""
-    wanted = request.url.path if request.method == "GET" and request.url.path != "/login" else "/"
-    answer = _page(request, "login.html", status=status, wrong=wrong, next=wanted)
+def login(request: Request, *, status: int, refused_for: str | None = None) -> HTMLResponse:
+    """The sign-in form; after it the reader goes on to the page that was asked for, also where a wrong token came
+    between: `refused_for` is the page that it was sent for.
+    """
+    here = request.url.path if request.method == "GET" and request.url.path != "/login" else "/"
+    wanted = here if refused_for is None else local_path(refused_for)
+    answer = _page(request, "login.html", status=status, wrong=refused_for is not None, next=wanted)
     if status == HTTPStatus.UNAUTHORIZED:
         answer.headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2: a 401 names its scheme
     return answer

@@ -214,6 +214,16 @@ def test_signing_in_leads_to_no_other_server(served: Served) -> None:
             assert answer.headers["location"] == "/", elsewhere
 
 
+def test_a_wrong_token_does_not_lose_the_page_that_was_asked_for(served: Served) -> None:
+    wanted = "/projects/x"
+    with served.client() as browser:
+        assert f'name="next" value="{wanted}"' in browser.get(wanted).text
+        again = browser.post("/login", data={"token": "rp_wrong", "next": wanted}).text
+        assert f'name="next" value="{wanted}"' in again
+        elsewhere = browser.post("/login", data={"token": "rp_wrong", "next": "https://evil.example/"}).text
+        assert 'name="next" value="/"' in elsewhere
+
+
 def test_a_wrong_token_at_the_form_is_refused_in_words(served: Served) -> None:
     with served.client() as browser:
         answer = browser.post("/login?lang=zh", data={"token": "rp_wrong"})
