@@ -12,6 +12,7 @@ from tests.verification.lines import window_data
 from verification.engine.model_checks import Met, check_fit, check_outliers, check_support
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
+from verification.engine.robustness.panel import is_supported
 from verification.quality.window import WindowData
 
 N = 8
@@ -118,6 +119,22 @@ def test_a_category_that_the_baseline_never_met_forbids_a_conclusion():
     assert found(support(model, before, before)) == set()
     (finding,) = support(model, before, after)
     assert (finding.code, finding.data["labels"], finding.blocks) == ("CATEGORY_UNSEEN", "c", "inconclusive")
+
+
+def test_an_hour_of_the_week_that_the_baseline_never_met_forbids_a_conclusion():
+    """Five weeks without a Sunday, and a reporting period with two Sundays until noon."""
+    hours = np.arange(5 * 168)
+    every = sample(np.sin(hours) + hours % 24, np.ones(len(hours)), np.cos(hours)[:, np.newaxis], ("degrees",))
+    every = dataclasses.replace(every, slot=hours % 168)
+    before = every.take(every.slot < 6 * 24)
+    after = every.take((hours < 2 * 168) & (every.slot < 6 * 24 + 12))
+    model = fit_model(ModelSpec("towt", ("degrees",), temperature="degrees"), before)
+    assert isinstance(model, BaselineModel)
+    assert found(support(model, before, before)) == set()
+    (finding,) = support(model, before, after)
+    assert (finding.code, finding.blocks) == ("HOURS_UNSEEN", "inconclusive")
+    assert [finding.data[name] for name in ("count", "hours", "weekday", "hour")] == [24, 12, 7, "00:00"]
+    assert not is_supported(model, before, after)
 
 
 @pytest.mark.parametrize(("energy", "is_outlier"), [(10.0, False), (10.001, True), (-4.0, False), (-4.001, True)])

@@ -40,7 +40,7 @@ class Met(NamedTuple):
 
 def check_support(model: BaselineModel, fitted: Met, projected: Met) -> list[Finding]:
     """Are the conditions that the model is projected on inside the range of the drivers that it was fitted to? A mean
-    outside it, or a category that it never met, forbids a conclusion.
+    outside it, or a category or an hour of the week that it never met, forbids a conclusion.
     """
     where: dict[str, str | int] = {
         "where": f"in_{projected.name}",
@@ -51,6 +51,19 @@ def check_support(model: BaselineModel, fitted: Met, projected: Met) -> list[Fin
         Finding.of("CATEGORY_UNSEEN", category=name, labels=", ".join(labels))
         for name, labels in model.design.unseen_levels(projected.sample).items()
     ]
+    hours = model.design.unseen_hours(projected.sample)
+    if len(hours):
+        weekday, hour = divmod(int(hours.min()), 24)
+        findings.append(
+            Finding.of(
+                "HOURS_UNSEEN",
+                where=where["where"],
+                count=len(hours),
+                hours=len(np.unique(hours)),
+                weekday=weekday + 1,
+                hour=f"{hour:02}:00",
+            )
+        )
     for name in model.spec.drivers:
         seen, met = fitted.sample.column(name), projected.sample.column(name)
         low, high = float(seen.min()), float(seen.max())

@@ -48,6 +48,16 @@ ENTRIES = {
         "Compare windows in which all of them occur, or exclude these intervals by a filed event.",
         "选择这些取值均出现的期间，或通过备案事件排除这些时段。",
     ),
+    "HOURS_UNSEEN": Entry(
+        "error", "inconclusive",
+        "{count} {count:interval|intervals} of {where} {count:lies|lie} in {hours} {hours:hour|hours} of the week at "
+        "which the model never met the line working (the first: weekday {weekday}, {hour}; 1 is Monday).",
+        "{where}有 {count} 个时段落在每周 {hours} 个小时内，而模型拟合期在这些小时从未遇到生产线运行"
+        "（第一个：星期序号 {weekday}，{hour}；1 为星期一）。",
+        "Compare windows with the same working week, take a model without the time of the week, or exclude these "
+        "intervals by a filed event.",
+        "选择工作周安排相同的期间，采用不含每周时刻的模型，或通过备案事件排除这些时段。",
+    ),
     "NMBE_HIGH": Entry(
         "warning", None,
         "Predicting each fifth of the model's own window from the rest misses its total by {percent} % (NMBE out of "

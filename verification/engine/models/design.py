@@ -60,8 +60,8 @@ class Design:
         )
 
     def columns(self, sample: Sample) -> Floats:
-        """float64[m, k] for the m intervals of `sample`. A level that the baseline never met has no column: the
-        support check names it.
+        """float64[m, k] for the m intervals of `sample`. A level or an hour of the week that the baseline never
+        met has no column: the support check names it.
         """
         return side_by_side(self._columns(sample), len(sample))
 
@@ -69,6 +69,12 @@ class Design:
         """For each category, the labels of `sample` that the baseline never met."""
         unseen = {name: sorted(set(sample.categories[name].tolist()) - set(levels)) for name, levels in self.levels}
         return {name: labels for name, labels in unseen.items() if labels}
+
+    def unseen_hours(self, sample: Sample) -> Integers:
+        """int64[k]: the hours of the week of the intervals of `sample` at which the baseline met none."""
+        slots = _slots(sample) if self.slots else np.zeros(0, dtype=np.int64)
+        unseen: Integers = slots[~np.isin(slots, self.slots)]
+        return unseen
 
     def knows(self, sample: Sample) -> Booleans:
         """bool[m]: whether the baseline met the labels and the time of the week of each interval."""

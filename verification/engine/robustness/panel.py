@@ -173,7 +173,7 @@ def _bends(model: BaselineModel, fitted: Sample) -> dict[str, float]:
 
 def is_supported(model: BaselineModel, fitted: Sample, projected: Sample) -> bool:
     """Does a projected window's mean of each driver lie in the fitted one's range, give or take a tenth of it?"""
-    if model.design.unseen_levels(projected):
+    if not model.design.knows(projected).all():
         return False
     for name in model.spec.drivers:
         seen = fitted.column(name)

@@ -67,7 +67,7 @@ def placebo_dates(
             continue
         earlier, later = baseline.take(slice(index)), baseline.take(slice(index, None))
         model = fit_model(primary.spec, earlier) if primary.is_searched else refit_part(primary, slice(index), earlier)
-        if isinstance(model, Finding) or later.total_w <= 0 or model.design.unseen_levels(later):
+        if isinstance(model, Finding) or later.total_w <= 0 or not model.design.knows(later).all():
             continue
         own = noise_of_model(model, earlier)
         if own.effective < max(smallest_size, model.fit.p + 1):
