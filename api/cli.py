@@ -42,7 +42,7 @@ def api() -> None:
 
 
 database = click.option(
-    "--db", envvar="RETROPROOF_DB", required=True, help="postgresql:// URL; by default $RETROPROOF_DB."
+    "--db", envvar="RETROPROOF_DB", show_envvar=True, required=True, help="postgresql:// URL of the database."
 )
 
 

@@ -15,9 +15,10 @@ db_option = click.option(
     "--db",
     "url",
     envvar="RETROPROOF_DB",
+    show_envvar=True,  # the message about a missing option names it
     required=True,
     metavar="URL",
-    help="postgresql://...; or the environment variable RETROPROOF_DB, which keeps a password out of the process list.",
+    help="postgresql://...; the environment variable keeps a password out of the process list.",
 )
 
 

@@ -42,10 +42,22 @@ def load_yaml(path: Path, kind: type[T], *, prepare: Callable[[Any], Any] = lamb
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise ConfigError(f"{path}: {size} bytes; a file of this kind has at most {MAX_FILE_BYTES}")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"{path}: cannot be read: {err}") from err
-    return parse_yaml(text, kind, name=str(path), prepare=prepare)
+        data = path.read_bytes()
+    except OSError as err:
+        raise ConfigError(f"{path}: cannot be read: {err.strerror or err}") from err
+    return parse_yaml(utf8(data, name=str(path)), kind, name=str(path), prepare=prepare)
+
+
+def utf8(data: bytes, *, name: str) -> str:
+    """The text of a file that a person wrote. Raises ConfigError with the line where it is none, and how to save it."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as err:
+        line = data.count(b"\n", 0, err.start) + 1
+        raise ConfigError(
+            f"{name}:{line}: is not UTF-8 text; save it as UTF-8 (请另存为 UTF-8), or, where it is GBK: "
+            f"iconv -f GB18030 -t UTF-8 {name} > utf8-{Path(name).name}"
+        ) from err
 
 
 @dataclasses.dataclass(frozen=True)

@@ -81,7 +81,10 @@ class EdgeConfig(Strict, frozen=True):
 
     def trusted_key(self) -> Ed25519PublicKey:
         """The key whose acknowledgements are believed. Raises ConfigError."""
-        return keys.parse_public(self.ingest_key)
+        try:
+            return keys.parse_public(self.ingest_key)
+        except ConfigError as err:
+            raise ConfigError(f"{err}; write the key that the operator gave you or `edge enroll` printed") from err
 
 
 def load(path: Path) -> EdgeConfig:

@@ -77,6 +77,8 @@ class _Platform:
             reason = f"no answer: {str(err) or type(err).__name__}".rstrip(".")
             if isinstance(err, httpx.RemoteProtocolError | httpx.ReadError):
                 reason += f". {HUNG_UP[url.scheme]}"
+            elif isinstance(err, httpx.ConnectError | httpx.ConnectTimeout):
+                reason += f". Is {url} the right address, does a firewall stand between?"
             raise _Unreachable(reason) from err
         except (ValueError, httpx.DecodingError) as err:
             raise self._is_not_ingest() from err

@@ -112,7 +112,7 @@ def test_a_good_file_gives_absolute_paths_and_every_point(folder):
         ("device", "Potline 1", "a-z, 0-9 and -"),
         ("devise", "x", "did you mean 'device'"),
         ("signing_key", "missing.key", "missing.key"),
-        ("ingest_key", "ed25519:12", "not a public key"),
+        ("ingest_key", "ed25519:12", "32 bytes long; write the key that the operator gave you"),
         ("sources", {}, "at least one source"),
         ("sources/potline/points", {}, "at least one point"),
         ("sources/potline/points/ac_energy/node", "nonsense", "not a NodeId"),

@@ -226,6 +226,6 @@ def test_what_is_no_token_is_said_before_anything_is_sent(token, tmp_path):
 
 def test_no_server_is_tried_again_and_then_said(tmp_path):
     said: list[str] = []
-    with pytest.raises(ConfigError, match=r"no answer.*run the same command again"):
+    with pytest.raises(ConfigError, match=r"no answer.*the right address.*run the same command again"):
         client.enrol("http://127.0.0.1:9", "potline-1.x", tmp_path, ca_file=None, wait_s=1.5, report=said.append)
     assert sum("trying again" in line for line in said) >= 2

@@ -175,3 +175,8 @@ def test_a_password_that_others_can_read_is_refused(config, tmp_path):
     (tmp_path / "password").chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600"):
         config()
+
+
+def test_a_command_without_a_database_names_the_variable_that_may_hold_it(monkeypatch):
+    monkeypatch.delenv("RETROPROOF_DB", raising=False)
+    assert "Missing option '--db' (env var: 'RETROPROOF_DB')" in run("ingest", "enrolment", "list", code=2)

@@ -11,7 +11,7 @@ from verification.plan import version1
 from verification.plan.checks import check_plan
 from verification.plan.measure import PlanError
 from verification.plan.shape import Plan
-from verification.yamlfile import MAX_FILE_BYTES, Document, read_document
+from verification.yamlfile import MAX_FILE_BYTES, Document, read_document, utf8
 
 VERSION_KEY = "retroproof_plan"
 SUPPORTED = 2  # besides version 1
@@ -53,14 +53,7 @@ def plan_digest(data: bytes) -> str:
 def _decode(data: bytes, name: str) -> str:
     if len(data) > MAX_FILE_BYTES:
         raise ConfigError(f"{name}: a plan has at most {MAX_FILE_BYTES} bytes")
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as err:
-        line = data.count(b"\n", 0, err.start) + 1
-        raise ConfigError(
-            f"{name}:{line}: is not UTF-8 text; save it as UTF-8 (请另存为 UTF-8), or, where it is GBK: "
-            f"iconv -f GB18030 -t UTF-8 {name} > utf8-{Path(name).name}"
-        ) from err
+    text = utf8(data, name=name)
     if not unicodedata.is_normalized("NFC", text):
         parts = text.split("\n")
         line = next((n for n, part in enumerate(parts, start=1) if not unicodedata.is_normalized("NFC", part)), 1)
