@@ -11,6 +11,7 @@ needs a cause, an owner and a signature.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -25,6 +26,7 @@ LEVEL_PENALTY = 6.0  # times ln(n), of twice the log-likelihood: a level taken f
 PATIENCE = 4  # changes that may explain nothing before the next does: up alone says little of up and down, twice
 MAX_BLOCKS = 400  # a longer series is judged by the means of equal blocks, so that the cost stays linear
 SMALLEST_SEGMENT = 3  # blocks
+ENDS_AT_ONCE = 64  # of segments: no start comes after its end, and a whole table of totals is half of it void
 ROUNDING, SMALLEST_NORMAL = float(np.finfo(np.float64).eps), float(np.finfo(np.float64).tiny)
 
 
@@ -89,23 +91,28 @@ def segment_gains(series: Floats, smallest_segment: int) -> Floats:
     About its mean a segment of sum S and length L has the sum of its squares less S^2/L; the sum of all squares is the
     same for every partition and left out.
     """
-    sums, edges = np.concatenate([[0.0], np.cumsum(series - series.mean())]), np.arange(len(series) + 1.0)
-    lengths = np.subtract.outer(edges, edges)
+    n = len(series)
+    sums, lengths = np.concatenate([[0.0], np.cumsum(series - series.mean())]), np.arange(n, 0, -1.0)
     gains: Floats = np.subtract.outer(sums, sums)
     gains *= gains
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gains /= lengths
-    gains[lengths < smallest_segment] = -np.inf
+    for end, row in enumerate(gains):
+        starts = max(end + 1 - smallest_segment, 0)
+        row[:starts] /= lengths[n - end :][:starts]
+        row[starts:] = -np.inf
     return gains
 
 
 def best_partitions(gains: Floats) -> Iterator[list[int]]:
     """The changes of the partition of least squares about segment means with one change, with two, and so on."""
-    best, starts, totals = gains[:, 0], [], np.empty_like(gains)
+    n = len(gains)
+    best, starts = gains[:, 0], list[NDArray[np.int64]]()
+    parts = [(gains[first:end, :end], end) for first, end in itertools.pairwise([*range(0, n, ENDS_AT_ONCE), n])]
     while True:
-        np.add(gains, best, out=totals)  # of a last segment from each start to each end, and the best ones before it
-        starts.append(totals.argmax(axis=1))
-        best = totals.max(axis=1)
+        # Of a last segment from each start to each end, and the best ones before it.
+        totals = (part + best[:end] for part, end in parts)
+        found = [(each.argmax(axis=1), each.max(axis=1)) for each in totals]
+        start, best = (np.concatenate(column) for column in zip(*found, strict=True))
+        starts.append(start)
         if best[-1] == -np.inf:
             return
         yield _traced(starts)
