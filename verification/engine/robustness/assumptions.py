@@ -19,7 +19,7 @@ from scipy.special import ndtri
 from verification.engine.autocorrelation import ONE_SIGMA, Noise, noise_of, spread, standard_error, two_sided_p
 from verification.engine.case import Case
 from verification.engine.models.family import LEVELS, BaselineModel
-from verification.engine.models.sample import Booleans, Floats, Sample
+from verification.engine.models.sample import Booleans, Floats, Integers, Sample
 from verification.engine.savings import Share
 from verification.findings import Finding
 from verification.plan.shape import WindowName
@@ -104,14 +104,15 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
     )
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
         return found
+    step = _Step.of(model, case)
     return dataclasses.replace(
         found,
-        drift=None if same_season else drift(model, case, days),
-        one_sided={} if same_season else one_sided(model, case, days),
-        season=season(model, case, days),
+        drift=None if same_season else step.beside(days),
+        one_sided={} if same_season else one_sided(step, days),
+        season=season(step, days),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
-        choice=choice(model, noise, case, window_length(days[0])),
+        choice=choice(model, noise, case, length),
     )
 
 
@@ -145,78 +146,92 @@ def _apart(days: Sequence[Floats]) -> tuple[float, int]:
     return abs(distance - years * YEAR_DAYS), years
 
 
-def drift(model: BaselineModel, case: Case, days: Sequence[Floats]) -> Drift | None:
-    """The trend that the windows share, beside the steps between them."""
-    return _beside_the_step(model, case, days)
-
-
-def one_sided(model: BaselineModel, case: Case, days: Sequence[Floats]) -> dict[WindowName, Drift]:
+def one_sided(step: _Step, days: Sequence[Floats]) -> dict[WindowName, Drift]:
     """A trend that the baseline has and that stops at its end, and one that begins with the reporting period."""
     until, since = float(days[0][-1]), float(days[-1][0])
     courses: dict[WindowName, list[Floats]] = {
         "baseline": [np.minimum(each, until) for each in days],
         "reporting": [np.maximum(each, since) for each in days],
     }
-    found = {window: _beside_the_step(model, case, course) for window, course in courses.items()}
+    found = {window: step.beside(course) for window, course in courses.items()}
     return {window: each for window, each in found.items() if each is not None}
 
 
-def season(model: BaselineModel, case: Case, days: Sequence[Floats]) -> Drift | None:
+def season(step: _Step, days: Sequence[Floats]) -> Drift | None:
     """What sets the reporting period's season apart from the rest of the baseline; None where the reporting period has
     every season, or the baseline holds too little of its.
     """
-    if window_length(days[-1]) >= WHOLE_YEAR_DAYS or case.intermediate is not None:
+    if window_length(days[-1]) >= WHOLE_YEAR_DAYS or step.case.intermediate is not None:
         return None
     begin, length = float(days[-1][0]), float(np.ptp(days[-1]))
     inside = [((each - begin) % YEAR_DAYS <= length).astype(np.float64) for each in days]
     held = float(np.mean(inside[0])) * window_length(days[0])
     if held < LEAST_OF_SEASON * length or inside[0].all():
         return None
-    return _beside_the_step(model, case, [inside[0], np.ones(len(days[-1]))])
+    return step.beside([inside[0], np.ones(len(days[-1]))])
 
 
-def _beside_the_step(model: BaselineModel, case: Case, course: Sequence[Floats]) -> Drift | None:
-    """What a `course` (float64[m] by window) moves beside the steps between the windows, by whole days where intervals
-    are shorter; None where the drivers leave nothing of it to be seen. What is told is the step from the baseline to
-    the reporting period.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Step:
+    """What a course is weighed beside, n rows: what the model misses, the step to the reporting period, and an
+    orthonormal basis of the model's own columns; by whole days where intervals are shorter. `number` and `weight`
+    float64[m] are the window and the weight of each interval.
     """
-    windows = [*case.windows.values()]
-    w = np.concatenate([window.w for window in windows])
-    time = np.concatenate(course)
-    time = (time - np.mean(time)) / np.ptp(time)
-    number = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
-    step = (number == len(windows) - 1).astype(np.float64)
-    distance = float(np.mean(time[step == 1]) - np.mean(time[number == 0]))
-    if model.spec.kind in LEVELS:  # what is left of a ratio has the constant for its column
-        columns, weight = np.ones((len(w), 1)), np.ones(len(w))
-    else:
-        columns, weight = np.vstack([model.design_matrix(window) for window in windows]), w / np.mean(w)
-    if case.intermediate is not None:  # it has a level of its own
-        columns = np.column_stack([columns, (number == 1) * weight])
-    y = np.concatenate([model.misses(window) for window in windows])
-    table = _by_day(windows, np.column_stack([y, step * weight, time * weight, columns]))
-    left, sizes, _ = np.linalg.svd(table[:, 3:], full_matrices=False)
-    others = left[:, sizes > NEGLIGIBLE * sizes[0]]
-    own = table[:, 1:3] - others @ (others.T @ table[:, 1:3])
-    basis, triangle = np.linalg.qr(own)
-    if np.min(np.abs(np.diag(triangle))) <= NEGLIGIBLE * np.linalg.norm(table[:, 1:3]):
-        return None
-    rows = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
-    basis = np.column_stack([others, basis])
-    noise = noise_of(basis, table[:, 0] - basis @ (basis.T @ table[:, 0]), _follows(windows))
-    (level, slope), (of_level, of_slope) = (
-        rows @ table[:, 0],
-        [spread(noise, _laid_out(windows, row), ONE_SIGMA) for row in rows],
-    )
-    per = 1 / float(np.mean(w))
-    return Drift(
-        shift=float(slope) * distance * per,
-        u_shift=of_slope.u * distance * per,
-        delta=float(level) * per - case.adjustment,
-        u_delta=of_level.u * per,
-        dof=of_slope.dof,
-        p=float(two_sided_p(np.array([slope]), np.array([of_slope.u]), of_slope.dof)[0]),
-    )
+
+    case: Case
+    number: Integers
+    weight: Floats
+    missed: Floats
+    step: Floats
+    others: Floats
+
+    @classmethod
+    def of(cls, model: BaselineModel, case: Case) -> _Step:
+        """The step of a case, as `model` sees it."""
+        windows = [*case.windows.values()]
+        w = np.concatenate([window.w for window in windows])
+        number = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
+        if model.spec.kind in LEVELS:  # what is left of a ratio has the constant for its column
+            columns, weight = np.ones((len(w), 1)), np.ones(len(w))
+        else:
+            columns, weight = np.vstack([model.design_matrix(window) for window in windows]), w / np.mean(w)
+        if case.intermediate is not None:  # it has a level of its own
+            columns = np.column_stack([columns, (number == 1) * weight])
+        missed = np.concatenate([model.misses(window) for window in windows])
+        step = (number == len(windows) - 1) * weight
+        table = _by_day(windows, np.column_stack([missed, step, columns]))
+        left, sizes, _ = np.linalg.svd(table[:, 2:], full_matrices=False)
+        return cls(case, number, weight, table[:, 0], table[:, 1], left[:, sizes > NEGLIGIBLE * sizes[0]])
+
+    def beside(self, course: Sequence[Floats]) -> Drift | None:
+        """What a `course` (float64[m] by window) moves beside the steps between the windows; None where the drivers
+        leave nothing of it to be seen. What is told is the step from the baseline to the reporting period.
+        """
+        windows, others, number = [*self.case.windows.values()], self.others, self.number
+        time = np.concatenate(course)
+        time = (time - np.mean(time)) / np.ptp(time)
+        distance = float(np.mean(time[number == number[-1]]) - np.mean(time[number == 0]))
+        table = np.column_stack([self.step, _by_day(windows, (time * self.weight)[:, np.newaxis])])
+        own = table - others @ (others.T @ table)
+        basis, triangle = np.linalg.qr(own)
+        if np.min(np.abs(np.diag(triangle))) <= NEGLIGIBLE * np.linalg.norm(table):
+            return None
+        rows = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
+        basis = np.column_stack([others, basis])
+        noise = noise_of(basis, self.missed - basis @ (basis.T @ self.missed), _follows(windows))
+        (level, slope), (of_level, of_slope) = (
+            rows @ self.missed,
+            [spread(noise, _laid_out(windows, row), ONE_SIGMA) for row in rows],
+        )
+        per = 1 / float(np.mean(np.concatenate([window.w for window in windows])))
+        return Drift(
+            shift=float(slope) * distance * per,
+            u_shift=of_slope.u * distance * per,
+            delta=float(level) * per - self.case.adjustment,
+            u_delta=of_level.u * per,
+            dof=of_slope.dof,
+            p=float(two_sided_p(np.array([slope]), np.array([of_slope.u]), of_slope.dof)[0]),
+        )
 
 
 def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
