@@ -83,8 +83,10 @@ class Calendar:
     @functools.cached_property
     def day_of(self) -> Integers:
         """The number of the local day on which each interval begins, int64[n], from 0."""
-        _, day = np.unique(self.local_us // DAY_US, return_inverse=True)
-        days: Integers = day.astype(np.int64)
+        day = self.local_us // DAY_US
+        day -= day.min()
+        number = np.cumsum(np.bincount(day) > 0) - 1
+        days: Integers = number[day]
         return days
 
     @functools.cached_property
