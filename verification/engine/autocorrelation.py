@@ -157,32 +157,32 @@ def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: fl
     # Its Cholesky factor holds both: the root of the determinant of the columns, and, last, that of the squares that
     # they leave. No |rho| < 1 makes it singular, as the columns are orthonormal and the residuals not zero.
     root = np.diagonal(np.linalg.cholesky(weighed), axis1=1, axis2=2)
-    squares = root[:, -1] ** 2
-    log_gap = np.log(gap[:, 0, 0])
-    likelihood = -0.5 * pairs * log_gap - np.log(root[:, :-1]).sum(axis=1) - 0.5 * dof * np.log(squares)
+    powers = np.append(np.ones(root.shape[1] - 1), dof)  # of the factors of the likelihood
     # d rho = (1 - rho^2) dz, so Jeffreys' prior is sqrt(1 - rho^2) in z.
-    return likelihood + 0.5 * log_gap, squares / dof
+    return 0.5 * (1 - pairs) * np.log(gap[:, 0, 0]) - np.log(root) @ powers, root[:, -1] ** 2 / dof
 
 
 def quadratic_form(weights: Floats, rho: Floats) -> Floats:
-    """a'R a for each rho, R the AR(1) correlation matrix: sum over lags of rho^lag times the autocorrelation of a."""
-    n, largest = len(weights), float(rho.max())
+    """a'R a for each row a of `weights` float64[..., n] and each rho, R the AR(1) correlation matrix: the sum over lags
+    of rho^lag times the autocorrelation of a.
+    """
+    n, largest = weights.shape[-1], float(rho.max())
     lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
     products = _lagged_products(weights, lags)
     with np.errstate(divide="ignore"):
-        powers = np.exp(np.outer(np.log(rho), np.arange(1, lags)))
-    form: Floats = products[0] + 2 * powers @ products[1:]
+        powers = np.exp(np.outer(np.arange(1, lags), np.log(rho)))
+    form: Floats = products[..., :1] + 2 * products[..., 1:] @ powers
     return np.maximum(form, 0.0)
 
 
 def _lagged_products(weights: Floats, lags: int) -> Floats:
-    """float64[lags]: the sum of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
-    n = len(weights)
+    """float64[..., lags]: the sum of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
+    n = weights.shape[-1]
     if lags <= FEW_LAGS + n // FEW_LAGS_LENGTH:
-        return np.array([weights[lag:] @ weights[: n - lag] for lag in range(lags)])
+        return np.array([np.vecdot(weights[..., lag:], weights[..., : n - lag]) for lag in range(lags)]).T
     length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
     spectrum = np.fft.rfft(weights, length)
-    products: Floats = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[:lags]
+    products: Floats = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[..., :lags]
     return products
 
 
@@ -218,7 +218,7 @@ def _half_width(noise: Noise, scales: Floats, confidence: float) -> float:
         t = np.exp(at - log_scales)
         missing = confidence - float(weight @ (2 * stdtr(dof, t) - 1))
         step = missing / (peak * float(weight @ (t * (1 + t**2 / dof) ** (-(dof + 1) / 2))))
-        if abs(step) <= PRECISION:
+        if step**2 <= PRECISION / 10:  # a step leaves at most a few times its square
             return math.exp(at + step)
         low, high = (at, high) if missing > 0 else (low, at)
         at = at + step if low < at + step < high else (low + high) / 2
@@ -263,8 +263,13 @@ def root(function: Callable[[float], float], low: float, high: float, precision:
 
 def standard_error(noise: Noise, weights: Floats) -> float:
     """The root of the expected variance of a weighted sum of noise: quicker than `spread`, without its tails."""
-    form = quadratic_form(weights, np.maximum(noise.rho, 0.0))
-    return math.sqrt(float(noise.weight @ (noise.variance * form)))
+    return float(standard_errors(noise, weights))
+
+
+def standard_errors(noise: Noise, weights: Floats) -> Floats:
+    """`standard_error` of each row of `weights` float64[..., n]."""
+    errors: Floats = np.sqrt(quadratic_form(weights, np.maximum(noise.rho, 0.0)) @ (noise.weight * noise.variance))
+    return errors
 
 
 def two_sided_p(values: Floats, errors: Floats, dof: float) -> Floats:

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from verification.engine.autocorrelation import Noise, standard_error, two_sided_p
+from verification.engine.autocorrelation import Noise, standard_errors, two_sided_p
 from verification.engine.models.family import BaselineModel, refit_part
 from verification.engine.models.sample import Booleans, Floats, Sample
 from verification.findings import Finding
@@ -52,5 +52,5 @@ def term_p_values(model: BaselineModel, noise: Noise) -> Floats:
     fit = model.fit
     # beta = (X'X)^-1 X'y: the rows of inverse_root times the basis are how each y moves a coefficient.
     weights = fit.inverse_root @ fit.basis.T
-    errors = np.array([standard_error(noise, row) for row in weights])
+    errors = standard_errors(noise, weights)
     return two_sided_p(fit.coefficients, errors, max(noise.effective - fit.p, 1.0))
