@@ -182,6 +182,42 @@ def test_energy_too_small_for_the_steps_that_it_is_counted_in_is_named(tmp_path:
     assert all(finding.code != "TOTALS_ROUNDED" for finding in only(verified(tmp_path, larger, measure)).findings)
 
 
+@pytest.mark.parametrize("lost", ["too small", "left out"])
+def test_a_window_without_any_output_in_use_is_idle_whatever_became_of_it(tmp_path: Path, lost: str):
+    output = [1e-9] * 60 if lost == "too small" else [10.0] * 35 + [0.0] * 25
+    points = {"energy": ("kWh", [1000.0] * 60), "output": ("t", output)}
+    measure = """    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {energy: energy, output: output}
+    model: {kind: ratio}
+    target: {at_most: 0, unit: kWh/t}"""
+    if lost == "left out":
+        measure += f"""
+events:
+  - id: order
+    start: {START + dt.timedelta(days=30)}
+    end: {START + dt.timedelta(days=35)}
+    cause: {{en: order, zh: 限产}}
+    treat: exclude"""
+    result = only(verified(tmp_path, points, measure))
+    assert result.verdict.state == "not_verifiable"
+    assert result.verdict.reasons[-1].code == "REPORTING_IDLE"
+
+
+def test_a_baseline_without_noise_can_prove_any_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    measure = """    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {energy: energy, output: output}
+    model: {kind: ratio}
+    target: {at_most: -5, unit: kWh/t}"""
+    verified(tmp_path, {"energy": ("kWh", [1000.0] * 60), "output": ("t", [10.0] * 60)}, measure)
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as exit_code:
+        main(["plan", "power", str(tmp_path / "plan.yaml"), "--readings", str(tmp_path / "readings.csv")])
+    assert exit_code.value.code == 0
+    assert "over the planned 30 intervals: 0 kWh/t (0 %)" in capsys.readouterr().out
+
+
 def test_an_exact_shape_has_no_errors_as_nist_certifies(tmp_path: Path):
     """Wampler1, y = 1 + x + ... + x^5: every standard error and the residual standard deviation are zero."""
     stored = next(each for each in read_data("nist_linear.json")["sets"] if each["name"] == "Wampler1")

@@ -96,6 +96,7 @@ def _power(plan: Plan, spec: MeasureSpec, primary: Primary, case: Case, change: 
     sign = -1.0 if spec.better == "lower" else 1.0
     smallest = planner.smallest_change(planned, sign)
     budget = planner.budget(smallest, planned)
+    variance = budget.combined**2
     level = case.baseline.total_y / case.baseline.total_w
     asked = change
     if asked is None and spec.measure.claim is not None:
@@ -113,7 +114,7 @@ def _power(plan: Plan, spec: MeasureSpec, primary: Primary, case: Case, change: 
         planned=planned,
         smallest=significant(smallest * scale, DIGITS),
         smallest_percent=significant(100 * smallest / level, DIGITS) if level else "–",
-        shares=tuple((row.source, f"{100 * row.u**2 / budget.combined**2:.0f}") for row in budget.rows),
+        shares=tuple((row.source, f"{100 * row.u**2 / variance if variance else 0:.0f}") for row in budget.rows),
         table=tuple((n, significant(planner.smallest_change(n, sign) * scale, DIGITS)) for n in TABLE),
         change=None if asked is None else short(Decimal(str(asked))),
         limit=short(Decimal(str(limit))),

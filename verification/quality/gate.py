@@ -203,6 +203,8 @@ def _sufficiency(plan: Plan, window: PointWindow, data: WindowData, expected: in
     calendar, spec = window.calendar, data.spec
     absent = [name for name in spec.points if _is_absent(window.points[name])]
     productive = _productive_days(plan, window, data, absent)
+    if productive is None and data.used.any() and spec.denominator is not None and data.total_denominator <= 0:
+        productive = 0  # what it made is in intervals that are left out, or is less than the steps that are counted
     if productive is not None:
         days = {"days": productive, "expected": int(calendar.day_of[-1]) + 1}
         return [Finding.of(IDLE[calendar.label], window=calendar.label, **days)]
