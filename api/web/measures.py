@@ -18,7 +18,7 @@ from verification.plan.resolve import measure_spec
 from verification.plan.shape import Target
 from verification.report.numbers import number
 from verification.report.plots import drawings, gauges
-from verification.report.read import bridge_amounts, change_unit, metric_title, source_name
+from verification.report.read import bridge_amounts, change_unit, check_name, metric_title, source_name
 from verification.report.subject import Amount
 from verification.report.svg import Drawing
 from verification.report.text import chain_lines, robustness_lines, target_text, worth_lines
@@ -73,6 +73,7 @@ class MeasureView:
     budget: list[BudgetLine]
     worth: list[str]
     robustness: list[str]
+    check_names: list[str]
     findings: list[Finding]
 
 
@@ -103,6 +104,7 @@ def _view(spec: MeasureSpec, judged: MeasureResult | None, state: str, t: Words)
         budget=_budget(judged, words) if judged else [],
         worth=list(worth_lines(judged, words)) if judged else [],
         robustness=list(robustness_lines(judged, words)) if judged else [],
+        check_names=[check_name(check, judged, words) for check in judged.cross_checks] if judged else [],
         findings=by_severity(_others(judged)) if judged else [],
     )
 

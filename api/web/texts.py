@@ -24,8 +24,8 @@ TEXTS: dict[str, Text] = {
     "sign_out": Text("Sign out", "退出"),
     "other_language": Text("中文", "English"),
     "footer": Text(
-        "Every figure on this page can be re-computed offline from the evidence package.",
-        "本页所有数字均可凭证据包离线重新计算。",
+        "Every figure of the verdict can be re-computed offline from the evidence package.",
+        "结论中的所有数字均可凭证据包离线重新计算。",
     ),
     "role_enterprise": Text("Enterprise", "企业"),
     "role_expert": Text("Expert", "专家"),

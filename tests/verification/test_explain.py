@@ -235,3 +235,24 @@ def test_one_admissible_model_is_no_range():
     alone = msgspec.structs.replace(RESULT, measures=[msgspec.structs.replace(measure, panel=measure.panel[:2])])
     assert "Admissible models: 1 of 2, -235.1 kWh/t" in render(alone)
     assert "可用模型：2 个中 1 个，结果 -235.1 kWh/t" in render(alone, "zh")
+
+
+@pytest.mark.parametrize(
+    ("language", "named"),
+    [
+        ("en", "Monte Carlo (GUM supplement 1), level afterwards: 27.0843"),
+        ("zh", "蒙特卡洛法（GUM 补充件 1），改造后水平：27.0843"),
+    ],
+)
+def test_a_cross_check_of_the_level_is_not_shown_as_one_of_the_change(language: Language, named: str):
+    judged = only(with_robustness())
+    of_level = msgspec.structs.replace(
+        judged,
+        cross_checks=[*judged.cross_checks, CrossCheck("monte_carlo", "kWh/t", "27.0843", "0.7477")],
+        verdict=msgspec.structs.replace(
+            judged.verdict, limit=msgspec.structs.replace(judged.verdict.limit, of="level")
+        ),
+    )
+    text = explain(msgspec.structs.replace(RESULT, measures=[of_level]), language)
+    assert named in text
+    assert text.count("level afterwards:" if language == "en" else "改造后水平：") == 1

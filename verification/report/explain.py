@@ -27,7 +27,15 @@ from verification.finding_catalogue import (
 from verification.findings import Finding, Language, alike_together
 from verification.plan.shape import WindowName
 from verification.report.explain_words import EXPLAIN, STEPS
-from verification.report.read import change_unit, quantity, source_name, step_name, unit_in_words, unit_scale
+from verification.report.read import (
+    change_unit,
+    check_name,
+    quantity,
+    source_name,
+    step_name,
+    unit_in_words,
+    unit_scale,
+)
 from verification.report.text import (
     adjustment_lines,
     case_text,
@@ -255,7 +263,7 @@ def _change(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:
     for check in measure.cross_checks:
         yield t(
             "cross_check",
-            name=t.or_same(f"check_{check.name}", check.name),
+            name=check_name(check, measure, t),
             delta=check.delta or "–",
             expanded=check.expanded_uncertainty,
             unit=check.unit,

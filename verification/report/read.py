@@ -5,7 +5,15 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 
-from verification.engine.result import BridgeRow, BudgetRow, IntervalRow, MeasureResult, ModelStatistics, WindowTotals
+from verification.engine.result import (
+    BridgeRow,
+    BudgetRow,
+    CrossCheck,
+    IntervalRow,
+    MeasureResult,
+    ModelStatistics,
+    WindowTotals,
+)
 from verification.engine.rounding import round_to_sum, short, significant
 from verification.findings import POINTS, unit_of_change
 from verification.metrics.catalogue import catalogue
@@ -92,6 +100,17 @@ def bridge_amounts(measure: MeasureResult, t: Words) -> list[Amount]:
         )
         for row, value in zip(measure.bridge, values, strict=True)
     ]
+
+
+def check_name(check: CrossCheck, measure: MeasureResult, t: Words) -> str:
+    """What a cross-check is called; by Monte Carlo it is of the figure that the limit is about, which is named where
+    it is not the change.
+    """
+    name, of = t.or_same(f"check_{check.name}", check.name), measure.verdict.limit.of
+    if check.name != "monte_carlo" or of == "change":
+        return name
+    figure = t(f"of_{of}")
+    return t.pick(f"{name}, {figure}", f"{name}，{figure}")
 
 
 def source_name(row: BudgetRow, t: Words) -> str:
