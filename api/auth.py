@@ -48,7 +48,8 @@ def guard(request: Request) -> None:
         raise ApiError(
             401,
             "not_signed_in",
-            "Send a valid token: Authorization: Bearer <token>. An operator can make one.",
+            "Send a valid token: Authorization: Bearer <token>. An operator can make one. "
+            "In a browser the session may have ended: sign in again at /login.",
         )
     if principal.role not in stated:
         allowed = ", ".join(stated) or "nobody"

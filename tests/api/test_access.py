@@ -203,7 +203,9 @@ def test_signing_in_gives_a_session_that_reads_but_changes_nothing(served: Serve
         session = browser.cookies["retroproof_session"]
         assert browser.post("/logout").status_code == 303
         browser.cookies.set("retroproof_session", session)
-        assert browser.get("/api/v1/projects").status_code == 401
+        ended = browser.get("/api/v1/projects")
+        assert ended.status_code == 401
+        assert "sign in again at /login" in ended.json()["message"]
 
 
 def test_signing_in_leads_to_no_other_server(served: Served) -> None:
