@@ -8,6 +8,7 @@ steps lead to the least squares themselves (Muggeo 2003). A searched point costs
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import Self
@@ -42,14 +43,16 @@ def search(sample: Sample, temperature: str, others: Floats) -> tuple[Hinge, ...
         return ()
     basis, _ = np.linalg.qr(np.column_stack([np.ones(len(y)), others - others.mean(axis=0)]))
     remainder = _without(y, basis)
-    coarse = np.linspace(low, high, CANDIDATES)
-    step = float(coarse[1] - coarse[0])
+    grid = np.linspace(low, high, CANDIDATES)
+    step = float(grid[1] - grid[0])
+    coarse = _Candidates(degrees, basis, remainder, grid, grid)
     rounding = max(len(y) * (ZERO_RESIDUALS * float(np.linalg.norm(y))) ** 2, np.finfo(float).tiny)
     best: tuple[float, tuple[Hinge, ...]] | None = None
     for shape in SHAPES:
-        points = _best_points(shape, degrees, basis, remainder, [coarse] * len(shape))[1]
-        around = [np.clip(np.linspace(point - step, point + step, FINE_CANDIDATES), low, high) for point in points]
-        points = _best_points(shape, degrees, basis, remainder, around)[1]
+        around = [
+            np.clip(np.linspace(point - step, point + step, FINE_CANDIDATES), low, high) for point in coarse.best(shape)
+        ]
+        points = dataclasses.replace(coarse, heating=around[0], cooling=around[-1]).best(shape)
         points = _approached(shape, points, degrees, basis, remainder, (low, high))
         squares = _Bend.at(shape, points, degrees, basis, remainder).squares
         n, parameters = len(y), 2 * len(shape) + (shape == ("both",))
@@ -67,12 +70,13 @@ def _hinges(shape: Shape, points: tuple[float, ...], temperature: str) -> list[H
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Bend:
-    """The least squares of one shape at given points: what is left of the remainder, its sum of `squares`, and how far
-    each point would have to move by the tangent there (Gauss and Newton).
+    """The least squares of one shape at given points: what is `left` of the remainder, float64[n]; the hinges' `terms`
+    and by what each point's own move would change their sum, float64[n, k], less the other columns.
     """
 
-    squares: float
-    step: Floats
+    left: Floats
+    terms: Floats
+    moving: Floats
 
     @classmethod
     def at(cls, shape: Shape, points: Sequence[float], degrees: Floats, basis: Floats, remainder: Floats) -> Self:
@@ -83,12 +87,21 @@ class _Bend:
         distances = np.where(below, -distances, distances)
         terms = _without(np.maximum(distances, 0.0), basis)
         slopes = np.linalg.lstsq(terms, remainder, rcond=None)[0]
-        left = remainder - terms @ slopes
         moving = np.where(distances > 0, np.where(below, slopes, -slopes), 0.0)  # by which a degree moves each hinge
         by_point = moving.sum(axis=1, keepdims=True) if shape == ("both",) else moving
-        tangent = np.column_stack([terms, _without(by_point, basis)])
-        step: Floats = np.linalg.lstsq(tangent, left, rcond=None)[0][terms.shape[1] :].astype(np.float64)
-        return cls(float(left @ left), step)
+        return cls(remainder - terms @ slopes, terms, _without(by_point, basis))
+
+    @functools.cached_property
+    def squares(self) -> float:
+        """The sum of the squares left over."""
+        return float(self.left @ self.left)
+
+    @functools.cached_property
+    def step(self) -> Floats:
+        """How far each point would have to move by the tangent there (Gauss and Newton)."""
+        tangent = np.column_stack([self.terms, self.moving])
+        moves: Floats = np.linalg.lstsq(tangent, self.left, rcond=None)[0][self.terms.shape[1] :].astype(np.float64)
+        return moves
 
 
 def _approached(
@@ -118,29 +131,44 @@ def _approached(
     return tuple(round(point, places) for point in at.tolist())
 
 
-def _best_points(
-    shape: Shape, degrees: Floats, basis: Floats, remainder: Floats, grids: list[Floats]
-) -> tuple[float, tuple[float, ...]]:
-    """The sum of squares left over at the best point, or pair of points (heating below cooling), of the grids."""
-    total = float(remainder @ remainder)
-    if len(shape) == 1 and shape != ("both",):
-        columns = _terms(degrees, grids[0], below=shape == ("heating",))
-        columns = _without(columns, basis)
-        explained = _one(columns, remainder)
-        index = int(np.argmax(explained))
-        return total - float(explained[index]), (float(grids[0][index]),)
-    heating = _without(_terms(degrees, grids[0], below=True), basis)
-    cooling = _without(_terms(degrees, grids[-1], below=False), basis)
-    explained = _two(heating, cooling, remainder)
-    if shape == ("both",):
-        index = int(np.argmax(np.diag(explained)))
-        return total - float(explained[index, index]), (float(grids[0][index]),)
-    allowed: NDArray[np.bool_] = grids[0][:, np.newaxis] < grids[1][np.newaxis, :]
-    explained = np.where(allowed, explained, -np.inf)
-    if not allowed.any():
-        return total, (float(grids[0][0]), float(grids[1][-1]))
-    row, column = np.unravel_index(int(np.argmax(explained)), explained.shape)
-    return total - float(explained[row, column]), (float(grids[0][row]), float(grids[1][column]))
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Candidates:
+    """Points for a heating and for a cooling term, and what is left of these terms, float64[n, points], once the other
+    columns are taken out: made when the first shape asks for it.
+    """
+
+    degrees: Floats
+    basis: Floats
+    remainder: Floats
+    heating: Floats
+    cooling: Floats
+
+    @functools.cached_property
+    def _below(self) -> Floats:
+        return _without(_terms(self.degrees, self.heating, below=True), self.basis)
+
+    @functools.cached_property
+    def _above(self) -> Floats:
+        return _without(_terms(self.degrees, self.cooling, below=False), self.basis)
+
+    @functools.cached_property
+    def _pairs(self) -> Floats:
+        return _two(self._below, self._above, self.remainder)
+
+    def best(self, shape: Shape) -> tuple[float, ...]:
+        """The point, or pair of points (heating below cooling), that explains most of the remainder's squares."""
+        if shape == ("heating",):
+            return (float(self.heating[np.argmax(_one(self._below, self.remainder))]),)
+        if shape == ("cooling",):
+            return (float(self.cooling[np.argmax(_one(self._above, self.remainder))]),)
+        if shape == ("both",):
+            return (float(self.heating[np.argmax(np.diag(self._pairs))]),)
+        allowed: NDArray[np.bool_] = self.heating[:, np.newaxis] < self.cooling[np.newaxis, :]
+        if not allowed.any():
+            return float(self.heating[0]), float(self.cooling[-1])
+        explained = np.where(allowed, self._pairs, -np.inf)
+        row, column = np.unravel_index(int(np.argmax(explained)), explained.shape)
+        return float(self.heating[row]), float(self.cooling[column])
 
 
 def _terms(degrees: Floats, points: Floats, *, below: bool) -> Floats:
