@@ -94,7 +94,7 @@ def worth_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
         yield t("relative", percent=percent, senpi=f"{float(effect.senpi):.4f}")
     if effect.level is not None and effect.level_expanded_uncertainty is not None:
         level, uncertainty = reported(Decimal(effect.level), Decimal(effect.level_expanded_uncertainty))
-        yield t("level_line", level=level, uncertainty=uncertainty, unit=measure.metric.unit)
+        yield t("level_line", level=number(level), uncertainty=number(uncertainty), unit=measure.metric.unit)
     if effect.annual is not None:
         year = effect.annual
         value, uncertainty = reported(Decimal(year.numerator_change), Decimal(year.expanded_uncertainty))
@@ -140,8 +140,8 @@ def chain_lines(measure: MeasureResult, t: Words) -> Iterator[str]:
 def with_uncertainty(value: str, expanded: str | None) -> str:
     """A figure with its uncertainty by the GUM rule, or alone where it has none."""
     if expanded is None:
-        return short_text(value)
-    return " ± ".join(reported(Decimal(value), Decimal(expanded)))
+        return number(short_text(value))
+    return " ± ".join(map(number, reported(Decimal(value), Decimal(expanded))))
 
 
 def _figures(measure: MeasureResult, t: Words) -> Iterator[str]:
