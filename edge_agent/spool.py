@@ -12,7 +12,7 @@ Not thread-safe: `spool_thread` gives it a thread of its own. Room is `spool_fil
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -195,6 +195,15 @@ class Spool(SpoolBatches):
         with self._transaction():
             for statement in ("delete_session", "delete_taken"):
                 self._db.execute(SQL[statement], (source,))
+
+    def namespaces(self, source: str) -> dict[str, str]:
+        """By node, what `remember_namespaces` was first given."""
+        return dict(self._db.execute(SQL["select_namespaces"], (source,)))
+
+    def remember_namespaces(self, source: str, uris: Mapping[str, str]) -> None:
+        """Remember, by node, the URI of the namespace in which it stands; what is known already stays."""
+        with self._transaction():
+            self._db.executemany(SQL["insert_namespace"], [(source, node, uri) for node, uri in uris.items()])
 
     # ---- readings into batches
 

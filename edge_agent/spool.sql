@@ -181,6 +181,15 @@ CREATE TABLE IF NOT EXISTS taken (
     PRIMARY KEY (source, subscription)
 ) STRICT;
 
+-- The URI of the namespace whose index a node of a source names, as it was when the node was first monitored. Outlives
+-- the sessions: a server that restarts may give the index to another namespace.
+CREATE TABLE IF NOT EXISTS namespace (
+    source TEXT NOT NULL,
+    node TEXT NOT NULL,              -- as the configuration names it
+    uri TEXT NOT NULL,
+    PRIMARY KEY (source, node)
+) STRICT;
+
 -- name: add_row_status
 -- For a spool of an earlier release; its last rows count as good ones.
 ALTER TABLE point_state ADD COLUMN row_status INTEGER NOT NULL DEFAULT 0;
@@ -363,3 +372,9 @@ INSERT INTO taken VALUES (?, ?, ?) ON CONFLICT (source, subscription) DO UPDATE 
 
 -- name: delete_taken
 DELETE FROM taken WHERE source = ?;
+
+-- name: select_namespaces
+SELECT node, uri FROM namespace WHERE source = ?;
+
+-- name: insert_namespace
+INSERT OR IGNORE INTO namespace VALUES (?, ?, ?);

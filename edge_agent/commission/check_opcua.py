@@ -21,6 +21,7 @@ from edge_agent.config.opcua import OpcUaSourceConfig
 from edge_agent.sources.opcua.connection import Connection
 from edge_agent.sources.opcua.datatypes import DataTypes
 from edge_agent.sources.opcua.item import Item
+from edge_agent.sources.opcua.namespaces import locate, namespaces
 from edge_agent.sources.opcua.nodes import describe, monitor, parts
 from edge_agent.sources.opcua.values import Reading, ValueRefusedError, reading, to_us
 from edge_agent.status import PointStatus
@@ -48,11 +49,10 @@ async def check(name: str, source: OpcUaSourceConfig, device: str, folder: Path)
 
 async def _check(connection: Connection, source: OpcUaSourceConfig, checks: dict[str, PointCheck]) -> None:
     items = items_of(source)
-    await describe(connection.session, items, DataTypes(connection.session))
-    usable = [item for item in items if item.status.state != "error"]
+    usable = await usable_of(connection, items)
     shown: dict[str, Variable] = {}
     for part in parts(usable):
-        nodes = [source.points[item.name].node for item in part]
+        nodes = [item.node_id.to_string() for item in part]
         found = await show(connection.session, nodes)
         shown |= {item.name: one for item, one in zip(part, found, strict=True)}
     await subscribe(connection, usable)
@@ -73,13 +73,20 @@ def items_of(source: OpcUaSourceConfig) -> list[Item]:
         Item(
             name,
             index,
-            ua.NodeId.from_string(point.node),
+            point.node,
             source.sampling(point),
             PointStatus(point.address),
             element=point.index,
         )
         for index, (name, point) in enumerate(source.points.items())
     ]
+
+
+async def usable_of(connection: Connection, items: Sequence[Item]) -> list[Item]:
+    """Those that the server has and that can be read; the others get their error."""
+    located = locate(items, await namespaces(connection.session), {})
+    await describe(connection.session, located, DataTypes(connection.session))
+    return [item for item in located if item.status.state != "error"]
 
 
 async def subscribe(connection: Connection, items: Sequence[Item]) -> None:

@@ -29,10 +29,8 @@ from edge_agent.mqtt_link import Message
 from edge_agent.mqtt_link import connected as broker_connected
 from edge_agent.sources import files, sparkplug
 from edge_agent.sources.opcua.connection import Connection
-from edge_agent.sources.opcua.datatypes import DataTypes
 from edge_agent.sources.opcua.decode import publication
 from edge_agent.sources.opcua.item import Item
-from edge_agent.sources.opcua.nodes import describe
 from verification.batch import ManualFile
 from verification.errors import FormatError, RetroProofError
 from verification.model import RowFlag
@@ -103,8 +101,7 @@ async def _listen_to(config: EdgeConfig, name: str, source: SourceConfig, second
 async def _subscribe_to(config: EdgeConfig, source: OpcUaSourceConfig, seconds: float, heard: Heard) -> None:
     items = check_opcua.items_of(source)
     async with connected(source, config.device, config.certificates) as connection:
-        await describe(connection.session, items, DataTypes(connection.session))
-        usable = [item for item in items if item.status.state != "error"]
+        usable = await check_opcua.usable_of(connection, items)
         if usable:
             await check_opcua.subscribe(connection, usable)
             await _hear_items(connection, usable, seconds, heard)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -119,6 +119,14 @@ class OpcUaSourceConfig(SamplingConfig, frozen=True, kw_only=True, tag_field=KIN
         return chosen
 
 
+def split_node(node: str) -> tuple[str, str]:
+    """The URI of a node written `nsu=URI;...`, empty for any other, and the rest (Part 6, 5.1.12)."""
+    if not node.startswith("nsu="):
+        return "", node
+    uri, _, rest = node.removeprefix("nsu=").partition(";")
+    return unquote(uri), rest
+
+
 def source_problems(place: str, source: OpcUaSourceConfig) -> Problems:
     """What is wrong with the address, the figures and the names of the nodes; asks no server."""
     try:
@@ -195,13 +203,14 @@ def _node_problems(place: str, point: OpcUaPointConfig, source: OpcUaSourceConfi
     from asyncua import ua  # noqa: PLC0415 - see edge_agent.cli
     from asyncua.ua.uaerrors import UaError  # noqa: PLC0415
 
+    uri, rest = split_node(point.node)
     try:
-        ua.NodeId.from_string(point.node)
+        node_id = ua.NodeId.from_string(rest)
+        if point.node != rest and not (uri and node_id.NamespaceIndex == 0):
+            yield f"{place}.node", f"{point.node!r} needs one namespace; write for example nsu=urn:vendor:plc;s=energy"
     except (UaError, ValueError) as err:
-        yield (
-            f"{place}.node",
-            f"{point.node!r} is not a NodeId ({err}); write for example ns=2;s=Potline1.energy",
-        )
+        example = "ns=2;s=Potline1.energy, or nsu=urn:vendor:plc;s=Potline1.energy"
+        yield f"{place}.node", f"{point.node!r} is not a NodeId ({err}); write for example {example}"
     if point.index is not None and not 0 <= point.index <= MAX_INDEX:
         yield f"{place}.index", f"{point.index} lies outside 0 to {MAX_INDEX}; the first element has the index 0"
     if point.group and point.group not in source.groups:

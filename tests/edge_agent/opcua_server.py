@@ -6,7 +6,8 @@ bounds the values in one answer; `lag_s` lets the history show a value only late
 servers do.
 
 Nodes: `ns=2;s=<name>`, made by the order `add`, which says of each whether it has a history; a name that ends in `text`
-makes a String node.
+makes a String node. The option `namespaces` has the URIs of the namespaces from 2 on; nodes are made in the last one,
+and those of the order `stand_in`, each with its value, in the one of index 2.
 """
 
 from __future__ import annotations
@@ -79,11 +80,12 @@ class Ledger(HistoryStorageInterface):
 class TestServer:
     """The server and its nodes."""
 
-    def __init__(self, options: dict[str, object]) -> None:
+    def __init__(self, options: dict[str, Any]) -> None:
         self.options = options
         self.ledger = Ledger(Path(str(options["ledger"])))
         self.server = Server()
         self.nodes: dict[str, ua.NodeId] = {}
+        self.namespace = 0
         self.count = 0
         self.shift = 0
         self.last_number = LAST_NUMBER
@@ -96,14 +98,17 @@ class TestServer:
         self.server.iserver.aspace._is_expected_variant_type = lambda *_: True
         self.server.set_endpoint(f"opc.tcp://127.0.0.1:{self.options['port']}/test")
         self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        await self.server.register_namespace("urn:test")
+        for uri in self.options["namespaces"]:
+            self.namespace = await self.server.register_namespace(uri)
 
     async def add(self, name: str, *, history: bool) -> None:
         rows = self.ledger.rows.get(name)
         first = (
             data_value(rows[-1][0], rows[-1][1]) if rows else data_value(None, "x" if name.endswith("text") else 0.0)
         )
-        node = await self.server.nodes.objects.add_variable(f"ns=2;s={name}", f"2:{name}", first.Value)
+        node = await self.server.nodes.objects.add_variable(
+            f"ns={self.namespace};s={name}", f"{self.namespace}:{name}", first.Value
+        )
         if rows:
             await node.write_value(first)
         if history:
@@ -117,6 +122,8 @@ class TestServer:
         self.ledger.lag_s = order.get("lag_s", self.ledger.lag_s)
         for name, has_history in order.get("add", {}).items():
             await self.add(name, history=has_history)
+        for name, value in order.get("stand_in", {}).items():
+            await self.server.nodes.objects.add_variable(f"ns=2;s={name}", f"2:{name}", float(value))
         history = [tuple(row) for row in order.get("history", [])]
         self.ledger.add(history + [tuple(row) for row in order.get("silent_history", [])])
         for name, time_us, value in {row[0]: row for row in history}.values():
@@ -129,11 +136,17 @@ class TestServer:
         await self._obey_faults(order)
 
     async def _obey_faults(self, order: dict[str, Any]) -> None:
-        """tick, stop: values by themselves; forget_sessions: as after a restart; refuse_history: no such service."""
+        """tick, stop: values by themselves; forget_sessions: as after a restart; refuse_history: no such service;
+        hide_namespaces: no leave to read them.
+        """
         if "tick" in order:
             await self.tick(**order["tick"])
         if "stop" in order and self.ticking is not None:
             self.ticking.cancel()
+        if "hide_namespaces" in order:
+            hidden = ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadUserAccessDenied))
+            array = ua.NodeId(ua.Int32(ua.ObjectIds.Server_NamespaceArray))
+            await self.server.iserver.aspace.write_attribute_value(array, ua.AttributeIds.Value, hidden)
         if "refuse_history" in order:
 
             async def refuse(_: object) -> None:
@@ -225,7 +238,7 @@ class TestServer:
         await self.server.iserver.aspace.write_attribute_value(self.nodes[name], ua.AttributeIds.Value, value)
 
 
-async def main(options: dict[str, object]) -> None:
+async def main(options: dict[str, Any]) -> None:
     plant = TestServer(options)
     await plant.open()
     async with plant.server:

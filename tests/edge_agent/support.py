@@ -274,8 +274,10 @@ class OpcUaProcess:
     def url(self) -> str:
         return f"opc.tcp://127.0.0.1:{self.port}/test"
 
-    def start(self) -> OpcUaProcess:
-        options = json.dumps({"port": self.port, "ledger": str(self.folder / "ledger.jsonl")})
+    def start(self, *namespaces: str) -> OpcUaProcess:
+        """Start it, with its nodes in the last of these namespaces, the first of which has the index 2."""
+        own = {"port": self.port, "ledger": str(self.folder / "ledger.jsonl")}
+        options = json.dumps(own | {"namespaces": namespaces or ["urn:test"]})
         with (self.folder / "opcua.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.edge_agent.opcua_server", options],
@@ -346,9 +348,9 @@ class Line:
         """The server forgets who was connected, with their subscriptions."""
         self.server.tell(forget_sessions=True)
 
-    def restart(self) -> None:
-        """Start the killed server; its nodes and their history are there again."""
-        self.server.start()
+    def restart(self, *namespaces: str) -> None:
+        """Start the killed server; its nodes and their history are there again, in the last of the namespaces."""
+        self.server.start(*namespaces)
         self.server.tell(add=self._nodes)
 
 

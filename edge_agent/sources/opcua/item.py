@@ -60,6 +60,7 @@ class Seam:
 class Item:
     """A point of this source. `seam_due` asks for the seam to be made before the next live value is taken.
 
+    node: as the configuration names it; node_id: where it stands at this server now, null until that is known;
     element: the index into the node's array, None for a node with one number; handle: by what values name this item,
     a new one each time it is monitored anew; subscription, monitored_item: the server's numbers, 0 while the node is
     not monitored.
@@ -67,10 +68,11 @@ class Item:
 
     name: str
     index: int
-    node_id: ua.NodeId
+    node: str
     sampling: Sampling
     status: PointStatus
     element: int | None = None
+    node_id: ua.NodeId = field(default_factory=ua.NodeId)
     historizing: bool = False
     handle: int = NO_HANDLE
     subscription: int = 0
@@ -96,4 +98,4 @@ class Item:
 
     def fail(self, message: object) -> None:
         """Say what is wrong with the node; the other points go on."""
-        self.status.fail(f"{self.node_id.to_string()}: {message}")
+        self.status.fail(f"{self.node}: {message}")

@@ -25,6 +25,7 @@ from edge_agent.sources.opcua.history import HistoryError, HistoryReader
 from edge_agent.sources.opcua.intake import Intake
 from edge_agent.sources.opcua.item import Item
 from edge_agent.sources.opcua.messages import Messages, SessionGoneError
+from edge_agent.sources.opcua.namespaces import locate, namespaces, origins
 from edge_agent.sources.opcua.nodes import describe, monitor, parts
 from edge_agent.sources.opcua.record import SessionRecord, SubscriptionRecord
 from edge_agent.spool import Spool
@@ -87,6 +88,7 @@ class Session:
         self._elements: dict[int, int] = {}  # by handle, of what stands for one element of an array
         self._intake = Intake(self._by_handle, history, spool, status)
         self._messages = Messages(name, connection, status, self._elements, self._take, self._lose)
+        self._uris: Sequence[str] = ()  # of the server's namespaces, by index
         self._recorded: list[session_record.ItemRecord] = []
         self._whole = False
         # What a message has settled is in memory before it is on disk: nothing else may write it down meanwhile.
@@ -114,7 +116,10 @@ class Session:
             for subscription in kept.subscriptions:
                 self._messages.expect(subscription, taken.get(subscription.id, 0))
             await self._probe()
+            await self._locate(self._items)
             stale = self._restore(kept)
+            # An earlier release remembered nothing, and within the session the indices still mean what they did.
+            await self._remember([item for item in self._items if item.subscription])
             await self._keep(whole=not stale)  # the nonce has changed with the login
             await self._unsubscribe(stale)
             await self._messages.fetch_missed()
@@ -213,8 +218,10 @@ class Session:
 
     async def _add(self, missing: Sequence[Item]) -> None:
         """Nodes without history first: only they lose something while others are being read up."""
-        await describe(self._connection.session, missing, self._types)
-        good = [item for item in missing if item.status.state != "error"]
+        located = await self._locate(missing)
+        await describe(self._connection.session, located, self._types)
+        good = [item for item in located if item.status.state != "error"]
+        await self._remember(good)
         await self._monitor([item for item in good if not item.historizing])
         for part in parts([item for item in good if item.historizing]):
             for item in part:
@@ -223,6 +230,15 @@ class Session:
         for item in missing:
             if item.status.state == "error":
                 log.warning("cannot read: point=%s reason=%r", item.name, item.status.message)
+
+    async def _locate(self, items: Sequence[Item]) -> list[Item]:
+        """Find the items in the server's namespaces as they are now; those that are not missing."""
+        self._uris = await namespaces(self._connection.session)
+        return locate(items, self._uris, await self._spool.call(Spool.namespaces, self._name))
+
+    async def _remember(self, items: Sequence[Item]) -> None:
+        """Before anything is taken of a node for the first time: what its index means."""
+        await self._spool.call(Spool.remember_namespaces, self._name, origins(items, self._uris))
 
     async def _read_up(self, item: Item) -> None:
         item.status.state = "backfilling"

@@ -127,7 +127,7 @@ class OpcUaSource:
             Item(
                 name,
                 self._indices[name],
-                ua.NodeId.from_string(point.node),
+                point.node,
                 self._config.sampling(point),
                 self._status.points[name],
                 element=point.index,
