@@ -189,9 +189,16 @@ class ChainMachine(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """The file as a kill leaves it: copied with its log while the writer has it open."""
-        lost_with_memory = list(zip(self.spool._owed.time_us, self.spool._owed.value, strict=True))
-        assert not lost_with_memory or self.full
-        self.handed = [reading for reading in self.handed if reading not in lost_with_memory]
+        owed = self.spool._owed.values()
+        assert not owed or self.full
+        waiting, _ = self._in_the_spool()
+        self.handed = [  # what is owed in memory is lost with it
+            reading
+            for reading in self.handed
+            if reading in self.ingest.rows
+            or reading in waiting
+            or not any(start_us <= reading[0] <= end_us for start_us, end_us, _ in owed)
+        ]
         self.copies += 1
         copy = self.folder / f"copy-{self.copies}"
         shutil.copy(self.path, copy)
@@ -296,7 +303,8 @@ class ChainMachine(RuleBasedStateMachine):
         for _, _, count, data in self.spool._db.execute("SELECT * FROM chunk ORDER BY id"):
             extend(open_rows, count, data)
         waiting.update(zip(open_rows.time_us, open_rows.value, strict=True))
-        waiting.update(zip(self.spool._owed.time_us, self.spool._owed.value, strict=True))
+        for start_us, end_us, _ in self.spool._owed.values():
+            admitted.append(Gap((), start_us, end_us, ""))
         for start_us, end_us in self.spool._db.execute("SELECT start_us, end_us FROM open_gap"):
             admitted.append(Gap((), start_us, end_us, ""))
         return waiting, admitted
