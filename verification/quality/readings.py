@@ -248,7 +248,7 @@ def _unit_change(name: str, point: Point, windows: _Windows) -> list[Finding]:
     for days, ratio in compared:
         for factor in (*UNIT_FACTORS, *(1 / factor for factor in UNIT_FACTORS)):
             near = np.abs(ratio / factor - 1) <= UNIT_TOLERANCE
-            if _longest_run(near) >= UNIT_DAYS:
+            if np.count_nonzero(near) >= UNIT_DAYS <= _longest_run(near):
                 first_us = int(days[int(np.argmax(near))]) * DAY_US + DAY_US // 2
                 calendar = _calendar_at(windows, first_us)
                 where = {"point": name, "window": calendar.label, "first": calendar.name_at(first_us)}
