@@ -299,7 +299,7 @@ def test_a_reader_that_went_away_is_no_complaint_about_a_place():
         check=False,
     )
     os.close(writing)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.parametrize("error", [TimeoutError(), ConnectionResetError("reset")])
