@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.coverage.command import REFERENCE, WORKERS
 from tests.coverage.grid import CELLS, Cell, Outcome, run
 from tests.coverage.table import Tally, page, tally
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "coverage.md"
+PAGE = REFERENCE / "coverage.md"
 BATCH = 50
 
 
@@ -23,7 +24,7 @@ def main() -> int:
     """Run, show progress, write the page; 1 where a limit is broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.coverage", description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=2000, help="runs of each cell (default 2000)")
-    parser.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    parser.add_argument("--workers", type=int, default=WORKERS, help=f"processes (default {WORKERS})")
     parser.add_argument("--write", type=Path, default=PAGE, help=f"the page to write (default {PAGE.name})")
     options = parser.parse_args()
     start, tallies = time.monotonic(), []

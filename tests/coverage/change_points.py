@@ -8,25 +8,22 @@ interval drawn from the middle half of the window, or rises there and falls back
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import dataclasses
-import functools
 import itertools
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from tests.coverage.command import REFERENCE, Page, make
 from tests.coverage.table import most
 from tests.verification.engine.samples import ar1
 from verification.engine.robustness.change_points import change_points
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "change-points.md"
+PAGE = REFERENCE / "change-points.md"
 RHOS, LENGTHS, SHIFTS, RISES = (0.0, 0.3, 0.6, 0.9), (90, 365), (1.0, 2.0, 3.0), (3.0, 8.0)
 MOST_SUSPECTED = 0.02  # of steady windows: what docs/explanation/methods.md promises
 NEAR_SHARE = 20  # a change point within a twentieth of the window from the shift is that shift
-RUNS, WORKERS = 500, 2
+RUNS = 500
 INTRODUCTION = """\
 # How often change points are found
 
@@ -111,23 +108,6 @@ def page(tallies: list[Tally]) -> str:
     return head + "".join(f"{each.line}\n" for each in tallies)
 
 
-def main() -> int:
-    """Run and write the page; 1 where the limit is broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.coverage.change_points", description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"windows for each figure (default {RUNS})")
-    parser.add_argument("--write", type=Path, default=PAGE, help=f"the page to write (default {PAGE.name})")
-    options = parser.parse_args()
-    with concurrent.futures.ProcessPoolExecutor(WORKERS) as pool:
-        cells = itertools.product(RHOS, LENGTHS)
-        tallies = []
-        for each in pool.map(functools.partial(tally, runs=options.runs), cells):
-            tallies.append(each)
-            print(each.line, flush=True)
-    options.write.write_text(page(tallies), encoding="utf-8")
-    broken = [each.line for each in tallies if not each.is_within_limits]
-    print("\n".join([f"wrote {options.write}", *broken]))
-    return 1 if broken else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    made = Page(PAGE, itertools.product(RHOS, LENGTHS), RUNS, tally, page)
+    sys.exit(make(made, "tests.coverage.change_points", __doc__.splitlines()[0]))

@@ -9,17 +9,14 @@ bad, or its products changed with the works. The limit is any saving at all.
 
 from __future__ import annotations
 
-import argparse
-import concurrent.futures
 import dataclasses
-import functools
 import sys
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 
+from tests.coverage.command import REFERENCE, Page, make
 from tests.coverage.grid import BASE_KWH, CONFIDENCE, MEAN_T, NAMING, NOISE_KWH, SLOPE_KWH_T, SPREAD_T, WORKS
 from tests.coverage.table import most
 from tests.verification.engine.samples import STANDING, ar1, sample
@@ -30,12 +27,12 @@ from verification.engine.models.family import ModelSpec
 from verification.engine.robustness.judge import assumption_findings, judge, placebo_findings
 from verification.findings import Finding
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "confounded.md"
+PAGE = REFERENCE / "confounded.md"
 SIZE = 150.0  # kWh/t between the means of the windows: 1.1 %
 HISTORY = 1_095  # days before the works among which a baseline is chosen
 STEADY, STEADY_LIMIT = "steady", 100.0  # which it truly keeps: every warning is a false one
 MOST_ALARMS = 0.06  # of steady lines
-RUNS, WORKERS = 200, 2
+RUNS = 200
 INTRODUCTION = """\
 # What else may pass for a saving
 
@@ -177,22 +174,6 @@ def page(tallies: list[Tally]) -> str:
     return head + "".join(f"{each.line}\n" for each in tallies)
 
 
-def main() -> int:
-    """Run and write the page; 1 where the limit is broken."""
-    parser = argparse.ArgumentParser(prog="python -m tests.coverage.confounded", description=__doc__.splitlines()[0])
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"lines in each row (default {RUNS})")
-    parser.add_argument("--write", type=Path, default=PAGE, help=f"the page to write (default {PAGE.name})")
-    options = parser.parse_args()
-    tallies = []
-    with concurrent.futures.ProcessPoolExecutor(WORKERS) as pool:
-        for each in pool.map(functools.partial(tally, runs=options.runs), ROWS):
-            tallies.append(each)
-            print(each.line, flush=True)
-    options.write.write_text(page(tallies), encoding="utf-8")
-    broken = [each.line for each in tallies if not each.is_within_limits]
-    print("\n".join([f"wrote {options.write}", *broken]))
-    return 1 if broken else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    made = Page(PAGE, ROWS, RUNS, tally, page)
+    sys.exit(make(made, "tests.coverage.confounded", __doc__.splitlines()[0]))

@@ -51,6 +51,17 @@ def short_plan(days: int = 30, **changes) -> Plan:
     return changed(plan, points=points, **changes)
 
 
+def hourly_plan() -> Plan:
+    """Ninety days before and after, of readings each hour."""
+    plan = hengkang_plan(
+        baseline=Window(dt.date(2026, 3, 1), dt.date(2026, 5, 30)),
+        reporting=Window(dt.date(2026, 6, 1), dt.date(2026, 8, 30)),
+    )
+    for name in ("ac_energy", "metal_tapped", "line_state"):
+        plan = with_point(plan, name, cadence_s=HOUR_S)
+    return plan
+
+
 def with_meter(plan: Plan, name: str, **changes) -> Plan:
     """`plan` with one meter changed."""
     return msgspec.structs.replace(

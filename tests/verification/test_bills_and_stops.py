@@ -8,21 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.verification.lines import PLAN_BYTES, changed, codes, hengkang_plan, line, micros, only, with_point
+from tests.verification.lines import PLAN_BYTES, changed, codes, hourly_plan, line, micros, only
 from verification.engine.verify import verify
 from verification.model import PointKind
-from verification.plan import MeterChange, Plan, Point, Window, parse_plan
+from verification.plan import MeterChange, Plan, Point, parse_plan
 from verification.plan.shape import Balance, Bill, Event, RunState
 from verification.series.columns import Series
 
 HOUR_US = 3_600_000_000
 
-LINE = hengkang_plan(
-    baseline=Window(dt.date(2026, 3, 1), dt.date(2026, 5, 30)),
-    reporting=Window(dt.date(2026, 6, 1), dt.date(2026, 8, 30)),
-)
-for _name in ("ac_energy", "metal_tapped", "line_state"):
-    LINE = with_point(LINE, _name, cadence_s=3600)
+LINE = hourly_plan()
 READINGS = line(LINE, seed=3)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from tests.verification.lines import PLAN_BYTES, codes, hengkang_plan, line, micros, with_point
+from tests.verification.lines import PLAN_BYTES, codes, hourly_plan, line, micros
 from tests.verification.scenarios import judged
 from verification.engine.verify import verify
 from verification.model import PointKind
@@ -21,12 +21,7 @@ from verification.report.explain import explain
 from verification.series.columns import Series
 
 HOUR_US = 3_600_000_000
-PLAN = hengkang_plan(
-    baseline=Window(dt.date(2026, 3, 1), dt.date(2026, 5, 30)),
-    reporting=Window(dt.date(2026, 6, 1), dt.date(2026, 8, 30)),
-)
-for _name in ("ac_energy", "metal_tapped", "line_state"):
-    PLAN = with_point(PLAN, _name, cadence_s=3600)
+PLAN = hourly_plan()
 READINGS = line(PLAN, seed=3)
 WARMTH = """
   warmth:
