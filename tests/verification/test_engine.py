@@ -76,6 +76,16 @@ def test_a_line_without_an_effect_is_not_certified(seed: int):
     assert judge(readings=line(PLAN, seed=seed, effect=0.0)).verdict.state == "not_met"
 
 
+@pytest.mark.parametrize("days", [1, 2, 6])
+def test_a_reporting_period_of_few_days_says_what_it_can(days: int):
+    """One day has no trend, no length of its own to tell, and a figure all the same."""
+    first = PLAN.reporting.start
+    plan = hengkang_plan(reporting=Window(first, first + dt.timedelta(days=days)))
+    result = judge(plan, line(plan))
+    assert abs(float(only(result).effect.delta) + 260) <= 2 * float(only(result).effect.expanded_uncertainty)
+    assert "DRIFT_ONE_SIDED" not in codes(result)
+
+
 def test_a_limit_inside_the_interval_is_inconclusive():
     target = Target(at_most=float(only(judge()).effect.delta), unit="kWh/t")
     assert judge(hengkang_plan(target=target)).verdict.state == "inconclusive"

@@ -117,8 +117,10 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
 
 
 def window_length(days: Floats) -> float:
-    """How many days a window covers whose intervals begin at `days` float64[n], n of 2 or more."""
-    return float(np.ptp(days) + np.median(np.diff(days)))
+    """How many days a window covers whose intervals begin at `days` float64[n]; of one interval, which says nothing of
+    its own length, none.
+    """
+    return float(np.ptp(days) + np.median(np.diff(days))) if len(days) > 1 else 0.0
 
 
 def _same_season(days: Sequence[Floats]) -> bool:
@@ -209,6 +211,8 @@ class _Step:
         """
         windows, others, number = [*self.case.windows.values()], self.others, self.number
         time = np.concatenate(course)
+        if not np.ptp(time):  # a trend of a single interval
+            return None
         time = (time - np.mean(time)) / np.ptp(time)
         distance = float(np.mean(time[number == number[-1]]) - np.mean(time[number == 0]))
         table = np.column_stack([self.step, _by_day(windows, (time * self.weight)[:, np.newaxis])])
