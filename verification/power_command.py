@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 Language = Literal["en", "zh"]
 WORDS: dict[Language, dict[str, str]] = {
     "en": {
-        "head": "measure {name} [{unit}]: {n} baseline {n:interval|intervals}, worth {effective} independent ones "
+        "head": "measure {name} [{unit}]: {n} {n:interval|intervals} of {fitted}, worth {effective} independent ones "
         "(rho {rho})",
+        "baseline": "the baseline",
+        "intermediate": "the intermediate window, as it may be expected",
         "smallest": "smallest provable change over the planned {intervals} {intervals:interval|intervals}: {change} "
         "{unit} ({percent} %)",
         "row": "  over {intervals} intervals: {change} {unit}",
@@ -43,7 +45,9 @@ WORDS: dict[Language, dict[str, str]] = {
         "not_change": "measure {name}: its limit is on the {of}; what follows is about changes in {unit} against none",
     },
     "zh": {
-        "head": "指标 {name} [{unit}]：基准期 {n} 个时段，相当于 {effective} 个独立时段（rho {rho}）",
+        "head": "指标 {name} [{unit}]：{fitted} {n} 个时段，相当于 {effective} 个独立时段（rho {rho}）",
+        "baseline": "基准期",
+        "intermediate": "中间期（预期）",
         "smallest": "计划的 {intervals} 个报告时段内可证明的最小变化：{change} {unit}（{percent} %）",
         "row": "  {intervals} 个时段：{change} {unit}",
         "needed": "相对{limit}证明变化 {change} {unit} 需要 {intervals} 个报告时段",
@@ -64,16 +68,28 @@ WORDS: dict[Language, dict[str, str]] = {
 @click.option(
     "--change", type=Number(-1e18, 1e18), help="A true change, in the metric's unit. Default: the plan's claim."
 )
+@click.option(
+    "--output-change",
+    metavar="PERCENT",
+    type=Number(-99, 1000),
+    help="By how much the output will differ in the reporting period.",
+)
 @click.option("--power", type=Number(0.5, 0.999), default=0.8, show_default=True, help="How surely.")
 @click.option("--lang", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Language.")
 @click.pass_context
 def power(
-    ctx: click.Context, plan_file: Path, table_file: Path, change: float | None, power: float, lang: Language
+    ctx: click.Context,
+    plan_file: Path,
+    table_file: Path,
+    change: float | None,
+    output_change: float | None,
+    power: float,
+    lang: Language,
 ) -> None:
     """Say which change PLAN.yaml can prove, how many intervals a given one needs, and which class of meters.
 
-    Only the baseline's readings are used. Exit status: 0, 3 the baseline cannot be relied on, 64 the plan or a file
-    cannot be used.
+    Only the baseline's readings are used. Exit status: 0, 3 the baseline cannot be relied on or its model does not
+    reach the output to come, 64 the plan or a file cannot be used.
     """
     from verification.engine.power import powers  # noqa: PLC0415 - brings numpy
     from verification.errors import ConfigError  # noqa: PLC0415
@@ -83,7 +99,7 @@ def power(
     with progress(table_file, READ_STEPS) as advance:
         table = read_readings(table_file, plan, advance)
     try:
-        found, findings = powers(plan, table.readings, change=change, power=power)
+        found, findings = powers(plan, table.readings, change=change, power=power, output_change=output_change)
     except ConfigError as err:
         raise UnusableFileError(str(err)) from err
     for one in found:
@@ -101,7 +117,7 @@ def _lines(one: Power, lang: Language) -> Iterator[str]:
 
     words, t = WORDS[lang], Words(lang, REPORT)
     shown = {"name": one.name, "unit": one.unit, "n": one.n, "effective": one.effective, "rho": one.rho}
-    shown["of"] = t(f"of_{one.of}")
+    shown |= {"of": t(f"of_{one.of}"), "fitted": words[one.fitted]}
     shown["limit"] = fill(words["limit" if one.of == "change" else "no_change"], {"limit": one.limit, **shown})
     planned = {"intervals": one.planned, "percent": one.class_percent, **shown}
     yield fill(words["head"], shown)

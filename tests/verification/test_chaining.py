@@ -327,10 +327,24 @@ def test_a_bill_may_be_for_the_intermediate_window():
         parse_plan((CHAINED + outside).encode())
 
 
-def test_the_planner_says_that_it_cannot_plan_a_chain():
-    found, findings = powers(PLAN, READINGS, change=None, power=0.8)
+def test_the_planner_plans_a_chain_from_its_baseline_alone_and_asks_for_the_output_to_come():
+    start_us, end_us = reading_spans(PLAN)[0]
+    baseline = {name: series.within([(start_us, end_us)]) for name, series in READINGS.items()}
+    [alike], findings = powers(PLAN, baseline, change=None, power=0.8)
+    assert [finding.data for finding in findings if finding.code == "CHAIN_LOADS_ALIKE"] == [{"measure": "energy"}]
+    [apart], findings = powers(PLAN, baseline, change=None, power=0.8, output_change=100 * (712 / 600 - 1))
+    assert not any(finding.blocks or finding.code == "CHAIN_LOADS_ALIKE" for finding in findings)
+    assert (apart.fitted, apart.n, apart.planned, apart.change) == ("intermediate", DAYS, DAYS, "-260")
+    assert abs(float(apart.smallest)) > 1.2 * abs(float(alike.smallest))
+    assert apart.needed is not None
+
+
+def test_a_chain_whose_window_is_too_short_for_its_model_is_not_planned():
+    """Eleven days whose errors follow each other are worth fewer than six: the verification would be inconclusive."""
+    plan = changed(PLAN, intermediate=Window(PLAN.intermediate.start, PLAN.intermediate.start + dt.timedelta(days=7)))
+    found, findings = powers(plan, READINGS, change=None, power=0.8, output_change=18.0)
     assert found == []
-    assert "POWER_OF_CHAIN_UNKNOWN" in {finding.code for finding in findings}
+    assert "TOO_FEW_EFFECTIVE" in {finding.code for finding in findings if finding.blocks}
 
 
 @pytest.mark.parametrize("forged", ["window", "method"])

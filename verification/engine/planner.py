@@ -2,7 +2,8 @@
 
 From the baseline's own noise: a change D is proven where it is so far from the limit that its interval clears the limit
 with the wanted power, `|D - limit| >= (k + t(power)) * u_c` (methods: F_min). The reporting period is taken to see the
-loads of the baseline again; meters err as the plan's register says. Pure numerics, in the metric's kernel unit.
+loads of the baseline again, or as many times larger as is said, and the intermediate window of a chain to go from the
+one to the other; meters err as the plan's register says. Pure numerics, in the metric's kernel unit.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from verification.engine.budget import Budget, Continuity, Contribution, combine
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, refit
 from verification.engine.models.sample import Floats, Sample
-from verification.engine.savings import avoided
+from verification.engine.savings import Estimate, avoided, backcast, chained
 from verification.findings import Finding
+from verification.plan.shape import Method
 
 MAX_INTERVALS = 3660  # ten years by day
 CLASSES_PERCENT = (2.0, 1.5, 1.0, 0.5, 0.2, 0.1)  # as meters are sold (IEC 62053, OIML R 76 scales apart)
@@ -38,7 +40,10 @@ class PlannedMeter:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Planner:
-    """A fitted baseline, to be asked what it could prove. `output` names the driver that is the denominator."""
+    """A fitted window, to be asked what it could prove: the baseline, or of a chain its `intermediate` window.
+
+    `output` names the driver that is the denominator, which will be `times` as large in the reporting period.
+    """
 
     model: BaselineModel
     noise: Noise
@@ -47,14 +52,13 @@ class Planner:
     confidence: float
     power: float
     output: str | None
+    intermediate: Sample | None = None
+    times: float = 1.0
 
     def budget(self, change: float, intervals: int) -> Budget:
         """The uncertainty budget of a true `change`, over a reporting period of so many intervals."""
-        reporting = self._reporting(change, intervals)
-        case = Case(self.baseline, reporting, output=self.output)
-        # The noise to come is not known: it is taken to be that of the baseline, for a level, too.
-        estimate = avoided(self.model, self.noise, self.baseline, reporting)
-        error = estimate.spread(self.confidence)
+        case = self.case(change, intervals)
+        error = self._answer(self.model, case).spread(self.confidence)
         rows = [Contribution("model", "A", error.u, error.dof)]
         for meter in self.meters:
             effect = meter_effect(meter.continuity, functools.partial(self._erring, case, meter))
@@ -104,40 +108,63 @@ class Planner:
         for percent in CLASSES_PERCENT:
             u = percent / 100 / np.sqrt(3)
             meters = [
-                dataclasses.replace(meter, continuity=Continuity((u, u), meter.continuity.same))
+                dataclasses.replace(
+                    meter, continuity=dataclasses.replace(meter.continuity, u=(u,) * len(meter.continuity.u))
+                )
                 for meter in self.meters
             ]
             if dataclasses.replace(self, meters=meters).proves(change, limit, intervals):
                 return percent
         return None
 
-    def _reporting(self, change: float, intervals: int) -> Sample:
-        """A reporting period that repeats the baseline's intervals, on the model, with `change` per denominator."""
-        order = np.arange(intervals) % len(self.baseline)
-        repeated = self.baseline.take(order)
-        return dataclasses.replace(
-            repeated,
-            y=self.model.predict(repeated) + change * repeated.w,
-            position=np.arange(intervals, dtype=np.int64),
-            order=None,
-        )
+    def case(self, change: float, intervals: int) -> Case:
+        """The windows with a reporting period of so many intervals that lies on the model, `change` per denominator
+        away.
+        """
+        met = with_output(repeated(self.baseline, intervals), self.output, self.times)
+        reporting = dataclasses.replace(met, y=self.model.predict(met) + change * met.w)
+        method: Method = "avoided" if self.intermediate is None else "chaining"
+        return Case(self.baseline, reporting, method, output=self.output, intermediate=self.intermediate)
 
-    def _erring(self, case: Case, meter: PlannedMeter, before: float, after: float) -> Floats:
-        """The change as it would come out with the meter's errors."""
-        erring = dataclasses.replace(
-            case,
-            baseline=self._read(case.baseline, meter, before),
-            reporting=self._read(case.reporting, meter, after),
-        )
-        model = refit(self.model, erring.baseline)
-        if isinstance(model, Finding):
-            return np.array([np.nan])
-        return np.array([avoided(model, self.noise, erring.baseline, erring.reporting).delta])
+    def _answer(self, model: BaselineModel, case: Case) -> Estimate:
+        """The change, with the fitted window's noise for all: that to come is not known, for a level, too."""
+        second = avoided(model, self.noise, case.fitted, case.reporting)
+        if self.intermediate is None:
+            return second
+        return chained(backcast(model, self.noise, case.baseline, case.fitted), second)
+
+    def _erring(self, case: Case, meter: PlannedMeter, *errors: float) -> Floats:
+        """The change as it would come out with the meter's error in each window, in order of time."""
+        erring = case
+        for (name, window), error in zip(case.windows.items(), errors, strict=True):
+            erring = erring.with_window(name, self._read(window, meter, error))
+        model = refit(self.model, erring.fitted)
+        return np.array([np.nan if isinstance(model, Finding) else self._answer(model, erring).delta])
 
     def _read(self, sample: Sample, meter: PlannedMeter, error: float) -> Sample:
         if meter.reads_numerator:
             return dataclasses.replace(sample, y=sample.y * (1 + error))
-        drivers = sample.drivers.copy()
-        if self.output in sample.names:
-            drivers[:, sample.names.index(self.output)] *= 1 + error
-        return dataclasses.replace(sample, w=sample.w * (1 + error), drivers=drivers)
+        return with_output(sample, self.output, 1 + error)
+
+
+def repeated(window: Sample, intervals: int) -> Sample:
+    """So many intervals that repeat those of `window`, one after the other."""
+    again = window.take(np.arange(intervals) % len(window))
+    return dataclasses.replace(again, position=np.arange(intervals, dtype=np.int64), order=None)
+
+
+def with_output(sample: Sample, output: str | None, times: float | Floats) -> Sample:
+    """The intervals with a denominator, and the driver that it is, `times` as large."""
+    drivers = sample.drivers.copy()
+    if output in sample.names:
+        drivers[:, sample.names.index(output)] *= times
+    return dataclasses.replace(sample, w=sample.w * times, drivers=drivers)
+
+
+def linking_window(model: BaselineModel, baseline: Sample, intervals: int, output: str | None, times: float) -> Sample:
+    """The intermediate window of a chain as it may be expected: the baseline's intervals and what they miss its model
+    by, at an output that goes evenly from the baseline's to `times` as much.
+    """
+    same = repeated(baseline, intervals)
+    met = with_output(same, output, np.linspace(1.0, times, intervals))
+    return dataclasses.replace(met, y=model.predict(met) + same.y - model.predict(same))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from decimal import Decimal
 
-from verification.engine.assess import Primary, primary_answer
+from verification.engine.assess import primary_answer
 from verification.engine.case import Case
 from verification.engine.meters import meters_in_use
-from verification.engine.planner import PlannedMeter, Planner
+from verification.engine.model_checks import Met, check_support
+from verification.engine.models.family import fit_model
+from verification.engine.models.sample import Sample
+from verification.engine.planner import PlannedMeter, Planner, linking_window
 from verification.engine.rounding import short, significant
 from verification.engine.threads import one_thread
 from verification.engine.windows import columns_of, model_spec, output_driver, sample_of
 from verification.findings import Finding, of_baseline
 from verification.plan.measure import MeasureSpec
-from verification.plan.shape import Plan
+from verification.plan.shape import Plan, WindowName
 from verification.quality.gate import gate
 from verification.quality.points import calendars, measure_specs, point_windows, readings_used
 from verification.series.columns import Series
@@ -29,6 +33,7 @@ DIGITS = 4
 class Power:
     """What one measure can prove. Changes are in the metric's unit; `table` is (reporting intervals, smallest change).
 
+    `n` intervals of the window `fitted` are worth `effective` independent ones.
     `change` is the one that was asked for, `limit` what it is held against, `needed` the intervals that prove it and
     `class_percent` the meters' class that does so over the `planned` intervals; None where nothing does.
     """
@@ -36,6 +41,7 @@ class Power:
     name: str
     unit: str
     of: str
+    fitted: WindowName
     n: int
     effective: str
     rho: str
@@ -52,52 +58,90 @@ class Power:
 
 @one_thread()
 def powers(
-    plan: Plan, readings: Mapping[str, Series], *, change: float | None, power: float
+    plan: Plan,
+    readings: Mapping[str, Series],
+    *,
+    change: float | None,
+    power: float,
+    output_change: float | None = None,
 ) -> tuple[list[Power], list[Finding]]:
     """Every measure's power, and what speaks against its baseline; a measure without a model has findings only.
 
-    `change` is in the metric's unit, for every measure; without it each measure's claim is asked for.
+    `change` is in the metric's unit, for every measure; without it each measure's claim is asked for. `output_change`
+    [percent] is by how much the output will differ in the reporting period, for every measure whose denominator it is.
     """
     found: list[Power] = []
     windows, findings = point_windows(plan, readings_used(plan, readings))
     before = windows["baseline"]
     findings = of_baseline(findings)
     for spec in measure_specs(plan):
-        if spec.measure.method == "chaining":
-            findings.append(Finding.of("POWER_OF_CHAIN_UNKNOWN", measure=spec.name))
-            continue
         data, of_gate = gate(plan, spec, before)
         findings += [finding for finding in of_gate if finding not in findings]
         if any(finding.blocks for finding in of_gate):
             continue
-        baseline = sample_of(data, columns_of(data, before))
-        case = Case(baseline, baseline, output=output_driver(spec))
-        primary = primary_answer(model_spec(spec), case)
-        if isinstance(primary, Finding):
-            findings.append(primary)
-            continue
-        found.append(_power(plan, spec, primary, case, change, power))
+        planner, of_output = _planner(plan, spec, sample_of(data, columns_of(data, before)), power, output_change)
+        findings += of_output
+        if planner is not None:
+            findings += _support(planner, _planned(plan)["reporting"])
+            found.append(_power(plan, spec, planner, change))
     return found, findings
 
 
-def _power(plan: Plan, spec: MeasureSpec, primary: Primary, case: Case, change: float | None, power: float) -> Power:
+def _planned(plan: Plan) -> dict[WindowName, int]:
+    """How many intervals each window has."""
+    return {calendar.label: len(calendar) for calendar in calendars(plan)}
+
+
+def _planner(
+    plan: Plan, spec: MeasureSpec, baseline: Sample, power: float, output_change: float | None
+) -> tuple[Planner | None, list[Finding]]:
+    """What can be asked, or why no model stands; and what is said of the output to come."""
+    model, output = model_spec(spec), output_driver(spec)
+    case, findings = Case(baseline, baseline, output=output), []
+    if output_change is not None and output is None:
+        findings.append(Finding.of("NO_OUTPUT_TO_CHANGE", measure=spec.name))
+    times = 1.0 if output is None else 1 + (output_change or 0.0) / 100
+    if spec.measure.method == "chaining":
+        fitted = fit_model(model, baseline)
+        if isinstance(fitted, Finding):
+            return None, [*findings, fitted]
+        if output_change is None:
+            findings.append(Finding.of("CHAIN_LOADS_ALIKE", measure=spec.name))
+        link = linking_window(fitted, baseline, _planned(plan)["intermediate"], output, times)
+        case = dataclasses.replace(case, method="chaining", intermediate=link)
+    primary = primary_answer(model, case)
+    if isinstance(primary, Finding):
+        return None, [*findings, primary]
     meters, _ = meters_in_use(plan, spec)
     numerator = spec.numerator.formula.points
-    planner = Planner(
+    return Planner(
         model=primary.model,
         noise=primary.noise,
-        baseline=case.baseline,
+        baseline=baseline,
         meters=[PlannedMeter(each.name, bool(each.points & numerator), each.continuity) for each in meters],
         confidence=plan.confidence,
         power=power,
-        output=case.output,
-    )
-    scale, planned = spec.unit_scale, len(calendars(plan)[-1])
+        output=output,
+        intermediate=case.intermediate,
+        times=times,
+    ), findings
+
+
+def _support(planner: Planner, planned: int) -> list[Finding]:
+    """Whether conditions that the fitted window does not reach will forbid a conclusion."""
+    case = planner.case(0.0, planned)
+    fitted = Met(case.fitted, case.fitted_name)
+    found = (check_support(planner.model, fitted, Met(each.sample, each.window)) for each in case.projections)
+    return [finding for finding in itertools.chain.from_iterable(found) if finding.blocks]
+
+
+def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None) -> Power:
+    scale, planned = spec.unit_scale, _planned(plan)["reporting"]
     sign = -1.0 if spec.better == "lower" else 1.0
     smallest = planner.smallest_change(planned, sign)
     budget = planner.budget(smallest, planned)
     variance = budget.combined**2
-    level = case.baseline.total_y / case.baseline.total_w
+    level = planner.baseline.total_y / planner.baseline.total_w
     asked = change
     if asked is None and spec.measure.claim is not None:
         asked = spec.measure.claim.value * scale_factor(spec.measure.claim.unit, spec.unit)
@@ -108,9 +152,10 @@ def _power(plan: Plan, spec: MeasureSpec, primary: Primary, case: Case, change: 
         name=spec.name,
         unit=spec.unit,
         of=target.of,
-        n=primary.model.fit.n,
-        effective=f"{primary.noise.effective:.1f}",
-        rho=f"{primary.noise.rho_mean:.2f}",
+        fitted="baseline" if planner.intermediate is None else "intermediate",
+        n=planner.model.fit.n,
+        effective=f"{planner.noise.effective:.1f}",
+        rho=f"{planner.noise.rho_mean:.2f}",
         planned=planned,
         smallest=significant(smallest * scale, DIGITS),
         smallest_percent=significant(100 * smallest / level, DIGITS) if level else "–",

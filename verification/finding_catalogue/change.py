@@ -12,13 +12,20 @@ ENTRIES = {
         "Choose a longer baseline.",
         "选择更长的基准期。",
     ),
-    "POWER_OF_CHAIN_UNKNOWN": Entry(
+    "CHAIN_LOADS_ALIKE": Entry(
+        "warning", None,
+        "The chain of {measure} was planned as if all its windows met the baseline's loads; the further apart its ends "
+        "are, the more its model costs, and the less it can prove.",
+        "规划 {measure} 的链接法时，假定各期负荷均与基准期相同；两端负荷相差越大，模型的不确定度越大，"
+        "能证明的变化就越少。",
+        "Say by how much the output will differ in the reporting period: --output-change PERCENT (0 if it will not).",
+        "写明报告期产量将与基准期相差多少：--output-change 百分数（不变则写 0）。",
+    ),
+    "NO_OUTPUT_TO_CHANGE": Entry(
         "info", None,
-        "What the chain of {measure} can prove cannot be planned from its baseline: that depends on the loads that the "
-        "intermediate window will meet.",
-        "无法由基准期规划 {measure} 的链接法所能证明的变化量：这取决于中间期将遇到的负荷。",
-        "Choose an intermediate window that will meet the loads of both ends.",
-        "选择能覆盖两端负荷的中间期。",
+        "The metric of {measure} has no output as a denominator that could be larger or smaller; it was planned "
+        "without --output-change.",
+        "{measure} 的指标没有作为分母的产量，规划时未考虑 --output-change。",
     ),
     "NOISE_GREW": Entry(
         "info", None,
