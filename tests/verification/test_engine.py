@@ -86,6 +86,16 @@ def test_a_reporting_period_of_few_days_says_what_it_can(days: int):
     assert "DRIFT_ONE_SIDED" not in codes(result)
 
 
+@pytest.mark.parametrize("days", [1, 2, 6])
+def test_a_baseline_of_few_days_is_backcast_and_known_to_be_short(days: int):
+    """A model of the reporting period answers for it; that it may have been picked among years of days stays true."""
+    plan = hengkang_plan(method="backcast", baseline=Window(PLAN.baseline.end - dt.timedelta(days), PLAN.baseline.end))
+    result = judge(plan, line(plan))
+    assert abs(float(only(result).effect.delta) + 260) <= 2 * float(only(result).effect.expanded_uncertainty)
+    [season] = [finding for finding in result.all_findings if finding.code == "SEASON_NOT_COVERED"]
+    assert season.data["days"] == days
+
+
 def test_a_limit_inside_the_interval_is_inconclusive():
     target = Target(at_most=float(only(judge()).effect.delta), unit="kWh/t")
     assert judge(hengkang_plan(target=target)).verdict.state == "inconclusive"

@@ -233,7 +233,9 @@ def test_a_baseline_that_was_chosen_for_being_bad_is_seldom_certified_without_a_
     ("a_day", "intervals", "days"), [(96, 2976, 31), (24, 720, 30), (1, 181, 181), (1 / 7, 52, 364)]
 )
 def test_a_window_is_as_long_as_its_intervals(a_day: float, intervals: int, days: int):
-    assert window_length(np.arange(intervals) / a_day) == pytest.approx(days)
+    begins = np.arange(intervals) / a_day
+    assert window_length([begins[:1], begins], 1) == pytest.approx(days)
+    assert window_length([begins[:1], begins], 0) == pytest.approx(1 / a_day)
 
 
 def test_a_bent_load_is_seen_and_a_straight_one_is_not():

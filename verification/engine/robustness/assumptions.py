@@ -90,7 +90,7 @@ class Assumptions:
 def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[Floats]) -> Assumptions:
     """What the data say; `days` float64[m] is when each interval of a window begins, by window in order of time."""
     same_season = _same_season(days)
-    length, weather = window_length(days[0]), set(model.spec.drivers) & set(case.temperatures)
+    length, weather = window_length(days, 0), set(model.spec.drivers) & set(case.temperatures)
     uncovered = not (same_season or weather or length >= WHOLE_YEAR_DAYS)
     found = Assumptions(
         drift=None,
@@ -116,18 +116,20 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
     )
 
 
-def window_length(days: Floats) -> float:
-    """How many days a window covers whose intervals begin at `days` float64[n]; of one interval, which says nothing of
-    its own length, none.
+def window_length(days: Sequence[Floats], window: int) -> float:
+    """How many days a window covers; `days` float64[n] is when the intervals of each begin. One interval is as long as
+    those of the window that has most, of which a model needs several.
     """
-    return float(np.ptp(days) + np.median(np.diff(days))) if len(days) > 1 else 0.0
+    begins = days[window]
+    own = begins if len(begins) > 1 else max(days, key=len)
+    return float(np.ptp(begins) + np.median(np.diff(own)))
 
 
 def _same_season(days: Sequence[Floats]) -> bool:
     """Whether baseline and reporting period, shorter than a year, lie whole years apart: a trend in both is then the
     season's, and cancels.
     """
-    short = min(window_length(each) for each in (days[0], days[-1])) < WHOLE_YEAR_DAYS
+    short = min(window_length(days, each) for each in (0, -1)) < WHOLE_YEAR_DAYS
     apart, years = _apart(days)
     return short and years > 0 and apart < SAME_SEASON_DAYS
 
@@ -137,7 +139,7 @@ def _opposed(days: Sequence[Floats]) -> int | None:
     seasons are nearly opposite.
     """
     apart, _ = _apart(days)
-    short = max(window_length(each) for each in (days[0], days[-1])) < WHOLE_YEAR_DAYS
+    short = max(window_length(days, each) for each in (0, -1)) < WHOLE_YEAR_DAYS
     return round(apart) if short and apart > YEAR_DAYS / 2 - SAME_SEASON_DAYS else None
 
 
@@ -163,11 +165,11 @@ def season(step: _Step, days: Sequence[Floats]) -> Drift | None:
     """What sets the reporting period's season apart from the rest of the baseline; None where the reporting period has
     every season, or the baseline holds too little of its.
     """
-    if window_length(days[-1]) >= WHOLE_YEAR_DAYS or step.case.intermediate is not None:
+    if window_length(days, -1) >= WHOLE_YEAR_DAYS or step.case.intermediate is not None:
         return None
     begin, length = float(days[-1][0]), float(np.ptp(days[-1]))
     inside = [((each - begin) % YEAR_DAYS <= length).astype(np.float64) for each in days]
-    held = float(np.mean(inside[0])) * window_length(days[0])
+    held = float(np.mean(inside[0])) * window_length(days, 0)
     if held < LEAST_OF_SEASON * length or inside[0].all():
         return None
     return step.beside([inside[0], np.ones(len(days[-1]))])
