@@ -7,7 +7,9 @@ runs on the same readings give the same bytes, on any machine. Light: an auditor
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+import functools
+from collections.abc import Sequence
+from typing import Annotated, Literal, overload
 
 import msgspec
 
@@ -97,6 +99,40 @@ class IntervalRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
     denominator: Decimals | None
     drivers: tuple[Decimals | None, ...]
     predicted: Decimals | None
+
+
+class Rows(Sequence[IntervalRow]):
+    """Rows as the engine writes them, in canonical JSON: they are read only where somebody asks for them."""
+
+    def __init__(self, json: bytes) -> None:
+        """Keep the bytes of a list of rows."""
+        self._json = json
+
+    @functools.cached_property
+    def _read(self) -> list[IntervalRow]:
+        return msgspec.json.decode(self._json, type=list[IntervalRow])
+
+    def written(self) -> msgspec.Raw:
+        """The bytes, for an encoder to put in their place."""
+        return msgspec.Raw(self._json)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self._read)
+
+    @overload
+    def __getitem__(self, index: int) -> IntervalRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[IntervalRow]: ...
+    def __getitem__(self, index: int | slice) -> IntervalRow | list[IntervalRow]:
+        """A row, or some."""
+        return self._read[index]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they are the same rows as those of another sequence."""
+        return isinstance(other, Sequence) and self._read == list(other)
+
+    __hash__ = None  # type: ignore[assignment]  # as of a list
 
 
 class Coefficient(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -337,7 +373,7 @@ class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     metric: MetricInfo
     baseline: WindowTotals
     reporting: WindowTotals
-    rows: list[IntervalRow]
+    rows: Sequence[IntervalRow]
     model: ModelStatistics | None
     effect: Effect | None
     budget: list[BudgetRow]
@@ -393,15 +429,16 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def to_json(self) -> bytes:
         """The canonical bytes (RFC 8785), to be hashed and stored.
 
-        Nearly all of them are rows. These hold times, constants, small counts and decimals, which msgspec writes in
-        canonical form at once; they are put in their place after the rest has gone the long way, where all is checked.
+        Nearly all of them are rows. These hold times, constants, small counts and decimals, which are in canonical form
+        as they are written; they are put in their place after the rest has gone the long way, where all is checked.
         """
         without_rows = [msgspec.structs.replace(measure, rows=[]) for measure in self.measures]
         rest = strictjson.encode(msgspec.to_builtins(msgspec.structs.replace(self, measures=without_rows)))
         first, *others = rest.split(NO_ROWS)
         pieces = [first]
         for measure, other in zip(self.measures, others, strict=True):
-            pieces += [NO_ROWS.removesuffix(b"[]"), msgspec.json.encode(measure.rows, order="sorted"), other]
+            rows = msgspec.json.encode(measure.rows, order="sorted", enc_hook=Rows.written)
+            pieces += [NO_ROWS.removesuffix(b"[]"), rows, other]
         return b"".join(pieces)
 
 

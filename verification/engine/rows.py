@@ -1,66 +1,87 @@
-"""The intervals of a window as rows of a result.
+"""The intervals of a measure as rows of a result, written by the column: two years by the hour are 17,520 rows of
+decimals, and as objects and texts of their own they would be a sixth of a verification's time.
 
-By the column: two years by the hour are 17,520 rows of decimals, and writing them was most of a verification's time.
+A column is an array of byte strings, one to an interval: JSON, padded with zero bytes, which no JSON holds and which
+go out of all rows at once.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 
+import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from verification.engine.result import IntervalRow
+from verification.engine.result import Rows
 from verification.engine.rounding import counted, significant
+from verification.plan.shape import WindowName
 from verification.quality.window import WindowData
+from verification.series.calendar import SECOND_US, Calendar
 from verification.series.columns import Floats, Integers
 
 FIGURE_DIGITS = 9  # of drivers and predictions
 MOST_DECIMALS = 18  # of a count of 64 bits
 SMALLEST_PLAIN, LARGEST_PLAIN = 1e-4, 1e8  # between these, nine digits need neither an exponent nor a cut
 POWERS = 10.0 ** np.arange(FIGURE_DIGITS + 4)  # as many decimals as the ninth digit of a plain figure may have
+WHOLE_POWERS = 10 ** np.arange(MOST_DECIMALS + 1)
 TIE = 1e-6  # of a count: a product of nine digits errs by a tenth of this
+GROUP = 4  # digits that are looked up together
+DIGITS = (np.arange(10**GROUP)[:, np.newaxis] // [1000, 100, 10, 1] % 10 + ord("0")).astype(np.uint8)
+DIGIT_GROUPS = DIGITS.view(np.uint32)[:, 0]
+NULL = b"null"
+DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
+
+Texts = NDArray[np.bytes_]
 
 
-def interval_rows(data: WindowData, predicted: Floats | None) -> list[IntervalRow]:
-    """The intervals of one window, for tables and charts."""
-    spec, known = data.spec, data.known.tolist()
-    unknown: list[str | None] = [None] * len(known)
-    numerator = counted_column(data.numerator, spec.numerator.decimals)
-    denominator = counted_column(data.denominator, data.denominator_decimals) if spec.denominator else unknown
-    prediction = unknown if predicted is None else figure_column(predicted)
-    drivers = zip(*(figure_column(column) for column in data.drivers.T), strict=True)
-    fields = {
-        "start": data.calendar.starts,
-        "window": [data.label] * len(known),
-        "used": data.used.tolist(),
-        "coverage_percent": data.coverage_percent.tolist(),
-        "numerator": _where(known, numerator),
-        "denominator": _where(known, denominator),
-        "drivers": [*drivers] or [()] * len(known),
-        "predicted": _where(known, prediction),
+def written_rows(windows: Mapping[WindowName, WindowData], predicted: Mapping[WindowName, Floats] | None) -> Rows:
+    """The intervals of each window, for tables and charts."""
+    each = (_rows_of(data, None if predicted is None else predicted[name]) for name, data in windows.items())
+    return Rows(b"[" + b",".join(each) + b"]")
+
+
+def _rows_of(data: WindowData, predicted: Floats | None) -> bytes:
+    """The rows of one window with commas between them: the fields of `IntervalRow`, in order of name."""
+    spec, known = data.spec, data.known
+    numerator = counted_texts(data.numerator, spec.numerator.decimals)
+    denominator = counted_texts(data.denominator, data.denominator_decimals) if spec.denominator else NULL
+    drivers = [part for column in data.drivers.T for part in (b",", figure_texts(column))]
+    fields: dict[str, Texts | bytes] = {
+        "coverage_percent": _digits(data.coverage_percent),
+        "denominator": np.where(known, denominator, NULL),
+        "drivers": _beside(len(known), b"[", *drivers[1:], b"]"),
+        "numerator": np.where(known, numerator, NULL),
+        "predicted": np.where(known, NULL if predicted is None else figure_texts(predicted), NULL),
+        "start": start_texts(data.calendar),
+        "used": np.where(data.used, b"true", b"false"),
+        "window": f'"{data.label}"'.encode(),
     }
-    return list(map(IntervalRow, *(fields[name] for name in IntervalRow.__struct_fields__)))
+    parts = [part for name, texts in fields.items() for part in (f',"{name}":'.encode(), texts)]
+    lines = _beside(len(known), b"{", parts[0][1:], *parts[1:], b"},")
+    return lines.tobytes().replace(b"\0", b"").removesuffix(b",")
 
 
-def _where(known: list[bool], texts: Sequence[str | None]) -> Sequence[str | None]:
-    """`texts`, with None for those that are not known."""
-    if all(known):
-        return texts
-    return [text if one else None for text, one in zip(texts, known, strict=True)]
+def _beside(count: int, *parts: Texts | bytes) -> Texts:
+    """The texts of each row beside each other; what is one text stands in every row."""
+    columns = [np.asarray(part) for part in parts]
+    lines = np.empty(count, dtype=[(f"f{place}", column.dtype) for place, column in enumerate(columns)])
+    for place, column in enumerate(columns):
+        lines[f"f{place}"] = column
+    return lines.view(f"S{lines.dtype.itemsize}")
 
 
-def counted_column(counts: Integers, decimals: int) -> list[str]:
+def counted_texts(counts: Integers, decimals: int) -> Texts:
     """`counted` of each."""
-    if decimals == 0:
-        return [str(count) for count in counts.tolist()]
     if decimals > MOST_DECIMALS:
-        return [counted(count, decimals) for count in counts.tolist()]
-    return _decimal_texts(counts, decimals)
+        return np.array([f'"{counted(count, decimals)}"' for count in counts.tolist()], dtype=np.bytes_)
+    return _decimal_texts(counts, np.full(len(counts), decimals))
 
 
-def figure_column(values: Floats) -> list[str | None]:
-    """`significant` of each at nine digits, None where it is not finite.
+def figure_texts(values: Floats) -> Texts:
+    """`significant` of each at nine digits, null where it is not finite.
 
     A figure is a count of its ninth digit. Where the product that makes the count might have been rounded across a
     half, and where the figure is no plain one, it is written by itself.
@@ -73,30 +94,69 @@ def figure_column(values: Floats) -> list[str | None]:
     plain &= decimals > 0  # the logarithm of what lies next to a power may be rounded up to it
     sure = plain & (np.abs(np.abs(scaled - counts) - 0.5) > TIE) & (np.abs(counts) < 10**FIGURE_DIGITS)
     sure &= np.abs(counts) >= 10 ** (FIGURE_DIGITS - 1)
-    texts = np.empty(len(values), dtype=object)
-    for places in np.flatnonzero(np.bincount(decimals[sure])).tolist():
-        alike = sure & (decimals == places)
-        texts[alike] = _decimal_texts(counts[alike], places)
-    for index in np.flatnonzero(~sure).tolist():
-        value = float(values[index])
-        texts[index] = significant(value, FIGURE_DIGITS) if math.isfinite(value) else None
-    written: list[str | None] = texts.tolist()
-    return written
+    decimals[~sure] = decimals[sure].max(initial=1)
+    texts = _decimal_texts(counts, decimals)
+    others = np.array([_figure_text(value) for value in values[~sure].tolist()], dtype=np.bytes_)
+    texts = texts.astype(np.promote_types(texts.dtype, others.dtype), copy=False)
+    texts[~sure] = others
+    return texts
 
 
-def _decimal_texts(counts: Integers, decimals: int) -> list[str]:
-    """`counted` of each, written by the digit place: all texts are one array of characters, a column to a place, with
-    blanks for what a number has not, and these go out at once.
-    """
-    rest = np.abs(counts)
-    places = max(len(str(rest.max(initial=0))), decimals + 1)
-    lines = np.full((places + 3, len(counts)), ord(" "), dtype=np.uint8)
-    lines[0][counts < 0] = ord("-")
-    lines[-2 - decimals], lines[-1] = ord("."), ord("\n")
-    for place in range(places):
-        tens = rest // 10
-        digit = (rest - 10 * tens + ord("0")).astype(np.uint8)
-        row = -2 - place if place < decimals else -3 - place
-        lines[row] = digit if place <= decimals else np.where(rest > 0, digit, ord(" "))
-        rest = tens
-    return lines.T.tobytes().translate(None, b" ").decode("ascii").splitlines()
+def _figure_text(value: float) -> bytes:
+    return f'"{significant(value, FIGURE_DIGITS)}"'.encode() if math.isfinite(value) else NULL
+
+
+def _decimal_texts(counts: Integers, decimals: Integers) -> Texts:
+    """`counted` of each with its own number of decimals, which is 0 for all or for none."""
+    most = int(decimals.max(initial=0))
+    whole, fraction = np.divmod(np.abs(counts), WHOLE_POWERS[decimals])
+    shown: list[Texts | bytes] = [b'"', np.where(counts < 0, b"-", b""), _digits(whole)]
+    if most:
+        places = _digit_places(fraction * WHOLE_POWERS[most - decimals], most)
+        for place in range(int(decimals.min()), most):
+            places[decimals <= place, place] = 0
+        shown += [b".", _texts(places)]
+    return _beside(len(counts), *shown, b'"')
+
+
+def _digits(values: Integers) -> Texts:
+    """Whole numbers from 0, without zeros before them."""
+    width = len(str(values.max(initial=0)))
+    places = _digit_places(values, width)
+    for place in range(1, width):
+        places[values < 10**place, -1 - place] = 0
+    return _texts(places)
+
+
+def _digit_places(values: Integers, width: int) -> NDArray[np.uint8]:
+    """The last `width` digits of whole numbers from 0 as characters, uint8[n, width]."""
+    groups = -(-width // GROUP)
+    places = np.empty((len(values), groups), dtype=np.uint32)
+    for group in reversed(range(groups)):
+        rest = values // 10**GROUP
+        places[:, group] = DIGIT_GROUPS[values - rest * 10**GROUP]
+        values = rest
+    return np.ascontiguousarray(places.view(np.uint8)[:, GROUP * groups - width :])
+
+
+def _texts(places: NDArray[np.uint8]) -> Texts:
+    """Characters uint8[n, width] as n texts."""
+    return places.view(f"S{places.shape[1]}")[:, 0]
+
+
+def start_texts(calendar: Calendar) -> Texts:
+    """When each interval begins as JSON, in the plan's time zone."""
+    day, second = np.divmod(calendar.local_us // SECOND_US, DAY_S)
+    dates = np.datetime_as_string(np.arange(day[0], day[-1] + 1).astype("datetime64[D]")).astype(np.bytes_)
+    hour, minute, second = (
+        _texts(_digit_places(part, 2)) for part in (second // HOUR_S, second // MINUTE_S % 60, second % MINUTE_S)
+    )
+    ahead_us, of = np.unique(calendar.local_us - calendar.edges_us[:-1], return_inverse=True)
+    offset = np.array([_offset_text(us) for us in ahead_us.tolist()])[of]
+    return _beside(len(calendar), b'"', dates[day - day[0]], b"T", hour, b":", minute, b":", second, offset, b'"')
+
+
+def _offset_text(ahead_us: int) -> bytes:
+    """An offset from UTC as it ends a time in JSON: +08:00, or Z."""
+    at = dt.datetime(2000, 1, 1, tzinfo=dt.timezone(dt.timedelta(microseconds=ahead_us)))
+    return msgspec.json.encode(at).strip(b'"').removeprefix(b"2000-01-01T00:00:00")

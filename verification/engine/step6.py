@@ -97,7 +97,7 @@ class Step6:
     def change_points(self) -> list[ChangePoint]:
         """Where the distance from the model shifts, in each window."""
         return [
-            ChangePoint(start=self._data(window).calendar.starts[position], window=window, shift=self._figure(shift))
+            ChangePoint(start=self._data(window).calendar.start(position), window=window, shift=self._figure(shift))
             for window, position, shift in self._shifts()
         ]
 

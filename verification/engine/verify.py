@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib.metadata
-import itertools
 from collections.abc import Mapping
 
 from verification.engine import present
 from verification.engine.analysis import Windows, analyse
 from verification.engine.meters import meters_in_use
 from verification.engine.result import ClaimAssessment, Context, Effect, MeasureResult, Result
-from verification.engine.rows import interval_rows
+from verification.engine.rows import written_rows
 from verification.engine.step6 import Step6
 from verification.engine.threads import one_thread
 from verification.engine.verdict import assess_claim, decide, overall
@@ -125,11 +124,7 @@ def _measure(
         metric=present.metric_info(spec),
         baseline=present.totals(plan.baseline, data["baseline"]),
         reporting=present.totals(plan.reporting, data["reporting"]),
-        rows=list(
-            itertools.chain.from_iterable(
-                interval_rows(data[name], analysis.predicted[name] if analysis else None) for name in data
-            )
-        ),
+        rows=written_rows(data, analysis.predicted if analysis else None),
         model=present.model_statistics(spec, analysis) if analysis else None,
         effect=effect,
         budget=present.budget_rows(spec, analysis.budget) if analysis else [],

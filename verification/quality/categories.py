@@ -9,8 +9,9 @@ import numpy as np
 from verification.plan.resolve import CALENDAR_CATEGORIES
 from verification.plan.shape import Plan
 from verification.quality.points import PointWindow
-from verification.series.calendar import Calendar
+from verification.series.calendar import DAY_US, Calendar
 
+MINUTE_US = 60_000_000
 WEEKDAYS = ("1-Mon", "2-Tue", "3-Wed", "4-Thu", "5-Fri", "6-Sat", "7-Sun")
 
 
@@ -27,18 +28,19 @@ def category_labels(plan: Plan, names: list[str], window: PointWindow) -> dict[s
 def _of_calendar(plan: Plan, name: str, calendar: Calendar) -> tuple[str, ...]:
     match name:
         case "weekday":
-            return tuple(WEEKDAYS[start.weekday()] for start in calendar.starts)
+            return tuple(WEEKDAYS[hour // 24] for hour in calendar.hour_of_week.tolist())
         case "month":
-            return tuple(f"{start.month:02d}" for start in calendar.starts)
+            return tuple(f"{(month - 1) % 12 + 1:02d}" for month in calendar.month_of.tolist())
         case _:
-            return tuple(_shift_at(plan, start.time()) for start in calendar.starts)
+            return _shifts(plan, calendar)
 
 
-def _shift_at(plan: Plan, time: dt.time) -> str:
-    """The shift that holds a time of day: the one that began last, the night's also after midnight."""
+def _shifts(plan: Plan, calendar: Calendar) -> tuple[str, ...]:
+    """The shift in which each interval begins: the one that began last, the night's also after midnight."""
     starts = sorted((dt.time.fromisoformat(shift.start), shift.name) for shift in plan.shifts)
-    begun = [name for start, name in starts if start <= time]
-    return begun[-1] if begun else starts[-1][1]
+    starts_us = [(start.hour * 60 + start.minute) * MINUTE_US for start, _ in starts]
+    begun = np.searchsorted(starts_us, calendar.local_us % DAY_US, side="right") - 1
+    return tuple(starts[index][1] for index in begun.tolist())
 
 
 def _of_point(name: str, window: PointWindow) -> tuple[str, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-import itertools
 import zoneinfo
 
 import numpy as np
@@ -53,18 +52,9 @@ class Calendar:
         first_us, last_us = span_us
         return (self.edges_us[:-1] >= first_us) & (self.edges_us[1:] <= last_us)
 
-    @functools.cached_property
-    def starts(self) -> tuple[dt.datetime, ...]:
-        """When each interval begins, in the plan's time zone."""
-        shown = self.local_us.astype("datetime64[us]").tolist()
-        # A third of what it takes to ask the zone for each; only where an hour comes twice it has to say which it is.
-        starts = list(map(dt.datetime.combine, shown, map(dt.datetime.time, shown), itertools.repeat(self.zone)))
-        ahead_us = self.local_us - self.edges_us[:-1]
-        for index in np.flatnonzero(np.diff(ahead_us) < 0) + 1:
-            after = self.edges_us[:-1] - self.edges_us[index]
-            for repeated in np.flatnonzero((after >= 0) & (after < DAY_US)).tolist():
-                starts[repeated] = dt.datetime.fromtimestamp(int(self.edges_us[repeated]) // SECOND_US, self.zone)
-        return tuple(starts)
+    def start(self, index: int) -> dt.datetime:
+        """When an interval begins, in the plan's time zone."""
+        return dt.datetime.fromtimestamp(int(self.edges_us[index]) // SECOND_US, self.zone)
 
     @functools.cached_property
     def local_us(self) -> Integers:
@@ -103,7 +93,7 @@ class Calendar:
 
     def name(self, index: int) -> str:
         """An interval's name: a date, or the local time at which it begins."""
-        start = self.starts[index]
+        start = self.start(index)
         return start.date().isoformat() if self.interval in BY_DATE else start.isoformat(timespec="minutes")
 
     def name_at(self, time_us: int) -> str:
