@@ -182,6 +182,24 @@ def test_energy_too_small_for_the_steps_that_it_is_counted_in_is_named(tmp_path:
     assert all(finding.code != "TOTALS_ROUNDED" for finding in only(verified(tmp_path, larger, measure)).findings)
 
 
+@pytest.mark.parametrize(
+    ("decimals", "limit", "reason"),
+    [(4, 0, "ROUNDING_DECIDES"), (12, 0, "INTERVAL_STRADDLES_TARGET"), (4, -200, "TARGET_NOT_MET")],
+)
+def test_a_figure_too_small_for_its_decimals_keeps_to_no_limit_by_rounding(
+    tmp_path: Path, decimals: int, limit: int, reason: str
+):
+    """About 3e-9 kWh/t before and after, which is 0.0000 ± 0.0000 kWh/t in four decimals."""
+    points = {"energy": ("kWh", [3.0, 3.1, 3.2] * 19 + [3.0, 3.1, 4.0]), "output": ("t", [1e9] * 60)}
+    measure = f"""    metric: {{numerator: energy, denominator: output, better: lower, decimals: {decimals}}}
+    unit: kWh/t
+    inputs: {{energy: energy, output: output}}
+    model: {{kind: ratio}}
+    target: {{at_most: {limit}, unit: kWh/t}}"""
+    result = only(verified(tmp_path, points, measure))
+    assert [each.code for each in result.verdict.reasons] == [reason]
+
+
 @pytest.mark.parametrize("lost", ["too small", "left out"])
 def test_a_window_without_any_output_in_use_is_idle_whatever_became_of_it(tmp_path: Path, lost: str):
     output = [1e-9] * 60 if lost == "too small" else [10.0] * 35 + [0.0] * 25

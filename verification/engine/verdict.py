@@ -51,6 +51,21 @@ def against(effect: Effect, limit: Limit) -> Verdict:
     return Verdict(state, limit, [Finding.of(OTHER_LIMITS[state], figure=limit.of, side=limit.side, **shown)])
 
 
+def rounding_decides(effect: Effect, limit: Limit) -> list[Finding]:
+    """Whether the figure is so small for the decimals that it is stated in that they decide on the verdict: its U has
+    less than the two digits of GUM 7.2.6, and an end of its interval lies within one step of the limit.
+    """
+    try:
+        value, expanded = figure(effect, limit.of)
+    except ValueError:
+        return []
+    step = Decimal(1).scaleb(int(expanded.as_tuple().exponent))
+    if expanded >= 10 * step or abs(abs(value - Decimal(limit.value)) - expanded) > step:
+        return []
+    unit = unit_of_change(limit.unit, limit.of)
+    return [Finding.of("ROUNDING_DECIDES", figure=limit.of, step=f"{step:f}", unit=unit)]
+
+
 def figure(effect: Effect, of: Literal["change", "relative", "level"]) -> tuple[Decimal, Decimal]:
     """The figure that a limit is about, and its expanded uncertainty."""
     value, expanded = {

@@ -17,7 +17,7 @@ from verification.engine.result import ClaimAssessment, Context, Effect, Measure
 from verification.engine.rows import written_rows
 from verification.engine.step6 import Step6
 from verification.engine.threads import one_thread
-from verification.engine.verdict import assess_claim, decide, overall
+from verification.engine.verdict import assess_claim, decide, overall, rounding_decides
 from verification.engine.worth import annual_findings
 from verification.findings import Finding
 from verification.plan.doubts import doubts, taken_for_granted
@@ -117,6 +117,8 @@ def _measure(
         effect = present.effect(spec, analysis, plan.confidence)
         step6 = Step6(spec, windows, analysis, limit, plan.confidence, foreseen)
         findings += [*step6.findings(effect), *annual_findings(spec)]
+        if not analysis.primary.model.fit.residuals_are_zero:  # a U of nothing is then no matter of rounding
+            findings += rounding_decides(effect, limit)
     claim, found = _claim(spec, effect)
     findings += found
     return MeasureResult(

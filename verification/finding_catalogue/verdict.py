@@ -53,6 +53,15 @@ ENTRIES = {
         "Bring the expanded uncertainty below {needed} {unit}: a longer period, a steadier process or a better meter.",
         "将扩展不确定度降至 {needed} {unit} 以下：延长期间、稳定工艺或改用更好的仪表。",
     ),
+    "ROUNDING_DECIDES": Entry(
+        "error", "inconclusive",
+        "The {figure} is stated in steps of {step} {unit}, about as large as its expanded uncertainty: rounding to "
+        "them would decide on which side of the limit it lies.",
+        "{figure}以 {step} {unit} 为步长表示，与其扩展不确定度相当：位于限值哪一侧将仅取决于舍入。",
+        "Check the units of the readings, or state the measure in a smaller unit or by a metric of the plan's own with "
+        "more decimals.",
+        "核对读数的单位，或改用更小的单位、小数位数更多的自定义指标。",
+    ),
     "CLAIM_OVERSTATED": Entry(
         "warning", None,
         "The claim of {claim} {unit} is more than the data support ({delta} ± {uncertainty} {unit}).",
