@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.verification.lines import changed, codes, hengkang_plan, line, only, short_plan
+from tests.verification.lines import changed, codes, hengkang_plan, line, only, short_plan, with_meter
 from verification import keys
 from verification.engine.result import MeasureResult, Result
 from verification.engine.verify import verify
@@ -18,7 +18,7 @@ from verification.model import PointKind
 from verification.plan import Model, Plan, Point, Target
 from verification.plan.checks import check_plan
 from verification.plan.measure import PlanError
-from verification.plan.shape import Adjustment, AnnualOutput, Event, Factor, RunState, StandardConditions
+from verification.plan.shape import Adjustment, AnnualOutput, Event, Factor, MeterChange, RunState, StandardConditions
 from verification.plan.signing import sign
 from verification.report.text import render
 from verification.series.columns import Series
@@ -263,6 +263,15 @@ def test_an_alternative_driver_that_turns_the_answer_leaves_the_verdict_open():
     assert panel["change_point(metal_tapped, outdoor)"].admissible
     assert "PRIMARY_REJECTED" in codes(result)
     assert result.verdict.state == "inconclusive"
+
+
+def test_a_meter_changed_between_the_windows_errs_by_window_beside_an_alternative_driver():
+    """A normalised change is stated for both windows, of which a meter's error is then in one alone."""
+    plan, readings = with_weather(PLAN, READINGS, per_degree=0.0)
+    plan = with_meter(plan, "M-AC-01", changes=[MeterChange(PLAN.baseline.end, "replaced")])
+    usual = changed(plan, model=Model("ols", ["metal_tapped"]), method="normalised")
+    offered = changed(plan, model=Model("ols", ["metal_tapped"], alternatives=["outdoor"]), method="normalised")
+    assert measured(offered, readings).budget == measured(usual, readings).budget
 
 
 def test_an_alternative_with_gaps_is_named_and_not_tried():

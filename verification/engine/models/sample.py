@@ -117,13 +117,18 @@ class Sample:
 
 
 def joined(first: Sample, second: Sample) -> Sample:
-    """The intervals of two windows, one after the other; for standard conditions, not for fitting."""
+    """The intervals of two windows, one after the other, with the drivers of both; for standard conditions, not for
+    fitting.
+    """
+    names = tuple(name for name in first.names if name in second.names)
     slots = None if first.slot is None or second.slot is None else np.concatenate([first.slot, second.slot])
     return Sample(
         y=np.concatenate([first.y, second.y]),
         w=np.concatenate([first.w, second.w]),
-        drivers=np.concatenate([first.drivers.T, second.drivers.T], axis=1).T,
-        names=first.names,
+        drivers=side_by_side(
+            [np.concatenate([first.column(name), second.column(name)]) for name in names], len(first) + len(second)
+        ),
+        names=names,
         position=np.concatenate([first.position, second.position + first.position[-1] + 2]),
         month=np.concatenate([first.month, second.month]),
         categories={
