@@ -21,9 +21,9 @@ from typing import Any
 
 import msgspec
 import psycopg
-from psycopg import conninfo, sql
+from psycopg import conninfo, pq, sql
 
-from ingest.database import Connection, connect
+from ingest.database import CONNECT_TIMEOUT_S, Connection, connect
 from ingest.errors import IngestError
 from ingest.progress import Progress
 from ingest.tier import Tier, detect
@@ -31,8 +31,8 @@ from ingest.tier import Tier, detect
 DUMP, MANIFEST = "database.dump", "manifest.json"
 SCHEMAS = ("telemetry", "dossier")
 POLL_S = 0.1
-# libpq's settings as environment variables: on a command line every user of the machine could read the password.
-_ENVIRONMENT = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
+# Every setting of libpq by its environment variable: on a command line all of the machine could read the password.
+_ENVIRONMENT = {one.keyword.decode(): one.envvar.decode() for one in pq.Conninfo.get_defaults() if one.envvar}
 
 
 class Table(msgspec.Struct, frozen=True):
@@ -173,7 +173,7 @@ def _run(
     """Run one of PostgreSQL's programs on the database; `progress` hears how `growing` grows."""
     with (
         tempfile.TemporaryFile() as complaint,
-        subprocess.Popen([program, *arguments], env=_environment(url), stderr=complaint) as process,
+        subprocess.Popen([program, "--no-password", *arguments], env=_environment(url), stderr=complaint) as process,
     ):
         seen = 0
         while process.poll() is None:
@@ -189,10 +189,10 @@ def _run(
 
 
 def _environment(url: str) -> dict[str, str]:
+    """The address setting by setting, so that the programs reach the database exactly as we do."""
     settings: dict[str, Any] = conninfo.conninfo_to_dict(url)
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
-    wanted = {_ENVIRONMENT[key]: str(value) for key, value in settings.items() if key in _ENVIRONMENT and value}
-    return {**kept, **wanted, "PGCONNECT_TIMEOUT": "10"}
+    stated = {_ENVIRONMENT[key]: str(value) for key, value in settings.items() if key in _ENVIRONMENT}
+    return {**os.environ, "PGCONNECT_TIMEOUT": str(CONNECT_TIMEOUT_S), **stated}
 
 
 def _name(url: str) -> str:

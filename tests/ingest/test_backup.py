@@ -7,9 +7,10 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from psycopg import conninfo
 
 from ingest import rebuild, tier
-from ingest.backup import backup, describe, restore
+from ingest.backup import _run, backup, describe, restore
 from ingest.database import connect
 from ingest.db_cli import db as db_command
 from ingest.errors import IngestError
@@ -64,6 +65,24 @@ def test_what_is_restored_is_what_was_there_and_goes_on(db, migrated, filled, em
     assert rebuild.compare(empty).first_difference is None
     rebuild.rebuild(empty)
     assert rebuild.compare(empty).readings == 30
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_password_in_a_file_and_a_demand_for_tls_reach_the_programs(migrated, empty, pg_bin, tmp_path):
+    """As the units of deploy/server name the database: what an address says beside the host counts for pg_dump too."""
+    password_file = tmp_path / "pgpass"
+
+    def without_password(url):
+        settings = conninfo.conninfo_to_dict(url)
+        password_file.write_text(f"*:*:*:*:{settings.pop('password')}\n")
+        password_file.chmod(0o600)
+        host = f"{settings['user']}@{settings['host']}:{settings['port']}"
+        return f"postgresql://{host}/{settings['dbname']}?passfile={password_file}"
+
+    made = backup(without_password(migrated), tmp_path / "backup", pg_bin=pg_bin)
+    assert restore(without_password(empty), tmp_path / "backup", pg_bin=pg_bin) == made
+    with pytest.raises(IngestError, match="server does not support SSL"):
+        _run(f"{migrated}?sslmode=require", pg_bin / "pg_dump", ["--schema-only"])
 
 
 @pytest.mark.usefixtures("filled")
