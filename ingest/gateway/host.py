@@ -8,6 +8,7 @@ Messages of QoS 1 are acknowledged after the commit.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import logging
@@ -86,8 +87,11 @@ class Host:
             self._database.close()
 
     def _keep_what_came(self, ids: PointIds) -> None:
-        messages, kept = self._take(), Kept()
-        for message in messages:
+        taken, kept = self._take(), Kept()
+        for message in taken:
+            if message is None:
+                self._gateways.disconnected()
+                continue
             try:
                 self._gateways.take(message.topic, message.payload, message.arrived_us, kept)
             except RetroProofError as err:
@@ -103,22 +107,16 @@ class Host:
             )
             if done is None:
                 return
-        for message in messages:
-            if message.qos and message.connection == self._connection:
+        for message in taken:
+            if message and message.qos and message.connection == self._connection:
                 self._client.ack(message.mid, message.qos)
 
-    def _take(self) -> list[_Message]:
-        taken: list[_Message] = []
-        try:
-            found = self._waiting.get(timeout=POLL_S)
+    def _take(self) -> list[_Message | None]:
+        taken: list[_Message | None] = []
+        with contextlib.suppress(queue.Empty):
+            taken.append(self._waiting.get(timeout=POLL_S))
             while len(taken) < MAX_GROUP:
-                if found is None:
-                    self._gateways.disconnected()
-                else:
-                    taken.append(found)
-                found = self._waiting.get_nowait()
-        except queue.Empty:
-            pass
+                taken.append(self._waiting.get_nowait())
         return taken
 
     def _make_client(self) -> mqtt.Client:
@@ -202,14 +200,20 @@ class Host:
         elif message.retain:
             client.ack(message.mid, message.qos)
         else:
-            arrived_us = time.time_ns() // 1000
-            taken = _Message(
-                message.topic, bytes(message.payload), arrived_us, message.mid, message.qos, self._connection
-            )
-            try:
-                self._waiting.put_nowait(taken)
-            except queue.Full:
-                log.warning("queue full: a message on %s dropped; the database is too slow or away", message.topic)
+            self._queue(message)
+
+    def _queue(self, message: mqtt.MQTTMessage) -> None:
+        """Put a message into the queue, where those of QoS 0 leave room for all that the broker may send at once.
+
+        One of QoS 1 that is dropped stays unacknowledged, and keeps its place at the broker as long as the connection.
+        """
+        if self._waiting.qsize() >= (MAX_WAITING if message.qos else MAX_WAITING - MAX_UNACKNOWLEDGED):
+            log.warning("queue full: a message on %s dropped; the database is too slow or away", message.topic)
+            return
+        arrived_us = time.time_ns() // 1000
+        self._waiting.put(
+            _Message(message.topic, bytes(message.payload), arrived_us, message.mid, message.qos, self._connection)
+        )
 
     def _on_own_state(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
         """An old will may come after our word: as long as we are here, we say so again."""

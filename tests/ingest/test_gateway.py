@@ -23,6 +23,7 @@ from ingest.database import Connection, connect
 from ingest.errors import IngestError
 from ingest.gateway import read as gateway_read
 from ingest.gateway.config import GatewayFile, load_config
+from ingest.gateway.host import MAX_GROUP, MAX_UNACKNOWLEDGED, MAX_WAITING
 from ingest.gateway.messages import TransportFlag
 from ingest.gateway.store import register as register_gateways
 from ingest.migrate import migrate
@@ -56,7 +57,7 @@ class Hall:
     """A host process over one gateway, and what its database holds."""
 
     def __init__(self, folder: Path, url: str, broker: MosquittoBroker, conn: Connection) -> None:
-        self.broker, self.conn, self.folder = broker, conn, folder
+        self.broker, self.conn, self.folder, self.url = broker, conn, folder, url
         number = next(_numbers)
         self.name, self.host_id = f"gateway-{number}", f"retroproof-{number}"
         self.log = folder / "host.log"
@@ -89,6 +90,21 @@ class Hall:
     def said(self, word: str) -> int:
         return self.log.read_text().count(word) if self.log.exists() else 0
 
+    def cut(self) -> None:
+        """End the host's connection: the broker does so when its name comes a second time."""
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"host-{self.host_id}", protocol=mqtt.MQTTv5)
+        client.username_pw_set("ingest", self.broker.password("ingest"))
+        client.connect("127.0.0.1", self.broker.port)
+        client.loop_start()
+        until(lambda: self.said("connection lost") > 0)
+        client.disconnect()
+        client.loop_stop()
+
+    def writes(self) -> bool:
+        """Whether the host waits for a lock in the database, with a group in hand."""
+        found = self.conn.execute("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return found.fetchone() is not None
+
     def values(self, point: str) -> list[float]:
         return gateway_read.load_window(self.conn, self.name, [point])[point].value.tolist()
 
@@ -113,13 +129,13 @@ class Hall:
         client.loop_stop()
         return found
 
-    def publish(self, topic: str, payload: bytes, *, times: int = 1) -> None:
+    def publish(self, topic: str, *payloads: bytes, times: int = 1, qos: int = 1) -> None:
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.username_pw_set(self.name, self.broker.add_device(self.name))
         client.connect("127.0.0.1", self.broker.port)
         client.loop_start()
-        for _ in range(times):
-            client.publish(f"plant/{self.name}/{topic}", payload, qos=1).wait_for_publish(DEADLINE_S)
+        for payload in payloads * times:
+            client.publish(f"plant/{self.name}/{topic}", payload, qos=qos).wait_for_publish(DEADLINE_S)
         client.disconnect()
         client.loop_stop()
 
@@ -225,6 +241,45 @@ def test_a_database_that_goes_away_is_waited_for(hall):
     hall.publish("heat", b"2")
     until(lambda: hall.values("heat") == [1.0, 2.0])
     assert hall.said("a group of 1 readings waits") == 1
+
+
+def test_what_waited_for_a_slow_database_is_kept_whole(hall):
+    hall.start()
+    with connect(hall.url) as other, other.transaction():
+        other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
+        hall.publish("heat", *(str(n).encode() for n in range(2 * MAX_GROUP + 500)), qos=0)
+    until(lambda: len(hall.values("heat")) == 2 * MAX_GROUP + 500)
+
+
+def test_messages_of_qos_0_leave_room_for_those_that_the_broker_waits_to_hear_of(hall):
+    """One that is dropped and never acknowledged would take its place at the broker for as long as we are connected."""
+    hall.start()
+    with connect(hall.url) as other, other.transaction():
+        other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
+        hall.publish("heat", b"0", qos=0)
+        until(hall.writes)
+        hall.publish("heat", *(str(n).encode() for n in range(MAX_WAITING + 9)), qos=0)
+        until(lambda: hall.said("queue full") > 0)
+        sent = [
+            b'{"d": {"p": %d}, "t": "2026-01-01T08:00:00+08:00", "q": 0}' % n for n in range(2 * MAX_UNACKNOWLEDGED)
+        ]
+        hall.publish("power", *sent)
+    until(lambda: hall.values("power") == list(range(2 * MAX_UNACKNOWLEDGED)))
+
+
+def test_what_came_before_a_cut_is_read_before_it(hall, node):
+    hall.start()
+    node.begin(1.0, now_ms())
+    until(lambda: hall.values("energy") == [1.0])
+    with connect(hall.url) as other, other.transaction():
+        other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
+        hall.publish("heat", b"20")
+        until(hall.writes)
+        node.measure(2.0, now_ms())
+        hall.cut()
+        until(lambda: hall.said("ready") > 1)
+    until(lambda: hall.events(hall.name).count("birth") == 2)
+    assert hall.values("energy")[:2] == [1.0, 2.0]
 
 
 def test_transport_readings_are_never_among_the_signed_ones(hall, database):
