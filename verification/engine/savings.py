@@ -22,13 +22,13 @@ import numpy as np
 from verification.engine.autocorrelation import Noise, Spread, noise_of, spread, standard_error
 from verification.engine.days import means_by_day, noise_of_days
 from verification.engine.models.family import BaselineModel
-from verification.engine.models.linear import ZERO_RESIDUALS
 from verification.engine.models.sample import Floats, Sample
 from verification.plan.shape import WindowName
 
 Of = Literal["after", "before"]
 MODEL = "model"
 ROUNDING = 1e-12  # of the largest weight: a difference that is none
+SAME_TOTALS = 1e-12  # of a total: a difference that is no more than the rounding of its sum
 WINDOWS_OF: dict[Of, WindowName] = {"before": "baseline", "after": "reporting"}
 
 
@@ -89,7 +89,7 @@ class Estimate:
     @property
     def change(self) -> float:
         """After less before [numerator]; none where they differ by the rounding of the arithmetic alone."""
-        return 0.0 if math.isclose(self.after, self.before, rel_tol=ZERO_RESIDUALS) else self.after - self.before
+        return 0.0 if math.isclose(self.after, self.before, rel_tol=SAME_TOTALS) else self.after - self.before
 
     @property
     def delta(self) -> float:

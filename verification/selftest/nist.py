@@ -1,4 +1,5 @@
-"""The NIST Statistical Reference Datasets: eleven linear regressions and nine univariate sets with certified values.
+"""The NIST Statistical Reference Datasets: eleven linear regressions, nine univariate sets and eleven analyses of
+variance with certified values.
 
 The data are as NIST prints them, in decimals; every certified value was confirmed from them in exact rational
 arithmetic. PiDigits is not stored: its 5,000 digits are computed, and one of them is set to what NIST's file prints,
@@ -14,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from verification.engine.autocorrelation import lag1_autocorrelation
+from verification.engine.models.family import ModelSpec, fit_model
 from verification.engine.models.linear import Floats, fit_linear
+from verification.engine.models.sample import Sample
 from verification.findings import Finding
 from verification.selftest.check import Check
 from verification.selftest.data import numbers, read_data
@@ -67,6 +70,43 @@ def _values(one: dict[str, Any]) -> list[str]:
     for index, digit in one["printed_otherwise"].items():  # NIST's file has a 3 where pi has an 8
         digits[int(index)] = digit
     return digits
+
+
+def variance() -> Iterator[Check]:
+    """F of each one-way analysis of variance: the treatments are the levels of a category."""
+    stored = read_data("nist_anova.json")
+    for one in stored["sets"]:
+        source = f"{stored['source']}: {one['name']}"
+        treatments = one.get("treatments") or list(_made(stored["made_of_tenths"], one["leading"], one["replicates"]))
+        model = fit_model(ModelSpec("mean", categories=("treatment",)), _by_treatment(treatments))
+        if isinstance(model, Finding):
+            yield Check(source, "F", one["f"], None, refusal=model.text())
+            continue
+        yield Check(source, "F", one["f"], model.fit.f_statistic)
+
+
+def _made(tenths: list[int], leading: str, replicates: int) -> Iterator[str]:
+    """The values of each treatment of a made set: its tenth, then by turns a tenth less and a tenth more."""
+    for tenth in tenths:
+        around = [tenth, *[tenth - 1, tenth + 1] * (replicates // 2)]
+        yield " ".join(f"{leading}.{each}" for each in around)
+
+
+def _by_treatment(treatments: list[str]) -> Sample:
+    """The values of all treatments as intervals, one after the other, each with its treatment for a label."""
+    counts = [len(values.split()) for values in treatments]
+    values, _ = _whole_numbers(" ".join(treatments).split())
+    n = len(values)
+    labels = np.repeat([str(index) for index in range(len(counts))], counts)
+    return Sample(
+        y=values,
+        w=np.ones(n),
+        drivers=np.empty((n, 0)),
+        names=(),
+        position=np.arange(n),
+        month=np.zeros(n, dtype=np.int64),
+        categories={"treatment": labels},
+    )
 
 
 def pi_digits(count: int) -> str:

@@ -12,7 +12,7 @@ from verification.findings import Language
 from verification.selftest import nist, published
 from verification.selftest.check import Check
 
-GROUPS = (nist.linear, nist.univariate, published.gum, published.regressions, published.nile)
+GROUPS = (nist.linear, nist.univariate, nist.variance, published.gum, published.regressions, published.nile)
 
 _WORDS: dict[Language, dict[str, str]] = {
     "en": {

@@ -145,6 +145,20 @@ def test_residuals_that_are_rounding_are_known_as_such():
     assert not fitted(x, 1e5 + 13_000 * x[:, 0] + np.tile([1e-3, -1e-3], 15)).residuals_are_zero
 
 
+@pytest.mark.parametrize("level", [10.0**6, 10.0**13])
+def test_small_differences_between_large_values_keep_their_digits(level: float):
+    """As in NIST's SmLs07 to 09: whole numbers, whose level changes neither their noise nor what explains it."""
+    rng = np.random.default_rng(5)
+    x = np.arange(40.0)[:, np.newaxis]
+    y = np.rint(20 * x[:, 0] + rng.normal(0, 3, 40)) + 1000
+    low, high = fitted(x, y), fitted(x, level + y)
+    assert not high.residuals_are_zero
+    for name in ("residuals", "standard_errors", "residual_sd", "r_squared", "f_statistic"):
+        assert getattr(high, name) == pytest.approx(getattr(low, name), rel=1e-12, abs=1e-12), name
+    assert high.coefficients - low.coefficients == pytest.approx([level, 0.0], rel=1e-15, abs=1e-13)
+    assert high.mean == pytest.approx(level + low.mean, rel=1e-15)
+
+
 @pytest.mark.parametrize("kept", [slice(80), np.arange(0, 200, 2), np.flatnonzero(np.arange(200) // 20 != 3)])
 def test_the_fit_of_a_part_is_the_fit_to_its_observations(kept: slice | np.ndarray):
     rng = np.random.default_rng(8)

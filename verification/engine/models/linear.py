@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 MAX_CONDITION = 1e6  # of the centred, scaled columns: beyond it fewer than about nine digits of a coefficient are left
 CONSTANT_SPREAD = 1e-9  # a column whose spread is a smaller share of its size than this varies by rounding only
-ZERO_RESIDUALS = 1e-12  # residuals that are a smaller share of y than this are rounding, not measurement
+ZERO_RESIDUALS = 1e-14  # residuals that are a smaller share of the largest y are rounding, not measurement
 CENTRE_STEPS = 2.0**16  # the centre has few bits, so that subtracting it loses none: 2^-16 of the spread is near enough
 REFINED_FROM_CONDITION = 30.0  # a better-conditioned solution has all its digits after one plain step
 REFINEMENT_STEPS = 4
@@ -242,21 +242,25 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
     condition = float(np.linalg.cond(triangle))
     if not condition <= MAX_CONDITION:
         return Finding.of("ILL_CONDITIONED", condition=f"{condition:.1e}")
-    solution, residuals = _solve(design, basis, triangle, y, condition)
+    level = _level(y) if intercept else 0.0
+    above = y - level
+    solution, residuals = _solve(design, basis, triangle, above, condition)
     residuals = without_rounding(residuals, y)
-    coefficients = _coefficients(solution, centre, scale, intercept=intercept)
+    coefficients = _coefficients(solution, centre, scale, intercept=intercept, level=level)
+    if intercept:
+        solution[0] += level
     if not residuals.any():  # a term of which nothing is seen in y is rounding, too
         sizes = np.max(np.abs(columns), axis=0, initial=0.0)
         sizes = np.append(1.0, sizes) if intercept else sizes
         coefficients[np.abs(coefficients) * sizes <= ZERO_RESIDUALS * _size(y)] = 0.0
-    mean = float(np.mean(y))
+    mean = float(np.mean(above))
     return Fit(
         names=tuple(names),
         intercept=intercept,
         coefficients=coefficients,
         residuals=residuals,
-        mean=mean,
-        total_squares=float(np.sum((y - mean) ** 2 if intercept else y**2)),
+        mean=level + mean,
+        total_squares=float(np.sum((above - mean) ** 2 if intercept else y**2)),
         condition=condition,
         centre=centre,
         scale=scale,
@@ -276,7 +280,15 @@ def without_rounding(differences: Floats, y: Floats) -> Floats:
 
 def _size(y: Floats) -> float:
     """How large y float64[n] is."""
-    return float(np.linalg.norm(y))
+    return float(np.max(np.abs(y), initial=0.0))
+
+
+def _level(y: Floats) -> float:
+    """The mean of y float64[n] where no y is further from it than half of it: subtracting it then loses no digit
+    (Sterbenz), and small differences between large values keep theirs. Else 0.
+    """
+    mean = float(np.mean(y))
+    return mean if float(np.max(np.abs(y - mean))) <= abs(mean) / 2 else 0.0
 
 
 def gram(rows: Floats) -> Floats:
@@ -365,13 +377,13 @@ def _split(value: Floats | float) -> tuple[Floats, Floats]:
     return high, value - high
 
 
-def _coefficients(solution: Floats, centre: Floats, scale: Floats, *, intercept: bool) -> Floats:
-    """The solution in the units of the data."""
+def _coefficients(solution: Floats, centre: Floats, scale: Floats, *, intercept: bool, level: float = 0.0) -> Floats:
+    """The solution in the units of the data, of y less `level`."""
     slopes: Floats = solution[int(intercept) :] / scale
-    return np.append(_intercept(solution[0], slopes, centre), slopes) if intercept else slopes
+    return np.append(_intercept(solution[0], level, slopes, centre), slopes) if intercept else slopes
 
 
-def _intercept(at_centre: float, slopes: Floats, centre: Floats) -> float:
+def _intercept(at_centre: float, level: float, slopes: Floats, centre: Floats) -> float:
     """The intercept at zero, from the value at the centre: one sum, rounded once."""
     product, error = _two_product(-slopes, centre)
-    return math.fsum([at_centre, *product, *error])
+    return math.fsum([at_centre, level, *product, *error])

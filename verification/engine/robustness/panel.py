@@ -20,10 +20,9 @@ import numpy as np
 from verification.engine.autocorrelation import Noise, Spread
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, beside_a_line
-from verification.engine.models.linear import ZERO_RESIDUALS
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import term_p_values
-from verification.engine.savings import Estimate, noise_of_intervals
+from verification.engine.savings import SAME_TOTALS, Estimate, noise_of_intervals
 from verification.findings import Finding
 
 WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
@@ -211,5 +210,5 @@ def differs(primary: Entry, other: Entry) -> bool:
         return False
     shares = zip(primary.estimate.shares, other.estimate.shares, strict=True)
     error = math.hypot(*(mine.error_of_difference(theirs) for mine, theirs in shares))
-    rounding = ZERO_RESIDUALS * abs(primary.estimate.before) / primary.estimate.output
+    rounding = SAME_TOTALS * abs(primary.estimate.before) / primary.estimate.output
     return abs(other.estimate.delta - primary.estimate.delta) > max(DIFFERENCE_SDS * error, rounding)
