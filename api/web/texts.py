@@ -170,10 +170,13 @@ TEXTS: dict[str, Text] = {
     "col_share": Text("Share", "占比"),
     "infinite": Text("∞", "∞"),
     # Model
+    "model": Text("Model", "模型"),
+    "model_baseline": Text("Model of the baseline", "基准期模型"),
+    "model_reporting": Text("Model of the reporting period", "报告期模型"),
     "model_fit": Text(
-        "Model: {n} {n:interval|intervals}, worth {n_effective} independent ones; R² {r_squared}; CV(RMSE) "
+        "{model}: {n} {n:interval|intervals}, worth {n_effective} independent ones; R² {r_squared}; CV(RMSE) "
         "{cv_rmse} %.",
-        "模型：{n} 个时段，相当于 {n_effective} 个独立观测；R² {r_squared}；CV(RMSE) {cv_rmse} %。",
+        "{model}：{n} 个时段，相当于 {n_effective} 个独立观测；R² {r_squared}；CV(RMSE) {cv_rmse} %。",
     ),
     # Findings
     # Robustness

@@ -95,6 +95,28 @@ def test_a_plan_of_several_measures_shows_each_with_its_own_verdict_and_the_weak
         assert target in overview
 
 
+def test_both_models_of_a_normalised_change_are_on_the_page(served: Served, line: MeteredLine) -> None:
+    plan = two_measures_text(line.timeline).replace("    target:", "    method: normalised\n    target:", 1)
+    with served.as_role(Role.ENTERPRISE) as client:
+        client.post("/api/v1/projects", json=new_project()).raise_for_status()
+        assert file_plan(client, plan).status_code == 201
+    line.deliver_the_rest()
+    with served.as_role(Role.EXPERT) as client:
+        run = client.post(f"/api/v1/projects/{PROJECT}/runs").json()
+        result = parse_result(client.get(f"/api/v1/projects/{PROJECT}/runs/{run['number']}/result").content)
+        english, chinese = (client.get(PAGE, params={"lang": language}).text for language in texts.LANGUAGES)
+    both, [single] = (measure.models for measure in result.measures)
+    assert [model.fitted for model in both] == ["baseline", "reporting"]
+    for page, names in (
+        (english, ("Model of the baseline: ", "Model of the reporting period: ", "Model: ")),
+        (chinese, ("基准期模型：", "报告期模型：", "模型：")),
+    ):
+        for name, model in zip(names, (*both, single), strict=True):
+            told = re.search(rf"(?<!期){name}{model.n} [^\n]*?R² ([\d.]+)", page)
+            assert told is not None
+            assert float(told[1]) == pytest.approx(float(model.r_squared), abs=5e-4)
+
+
 def test_the_list_says_whether_the_change_or_the_level_has_to_keep_to_a_target(
     served: Served, line: MeteredLine
 ) -> None:

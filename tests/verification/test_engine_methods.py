@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.verification.lines import changed, codes, hengkang_plan, line, only, short_plan, with_meter
 from verification import keys
-from verification.engine.result import MeasureResult, Result
+from verification.engine.result import MeasureResult, Result, parse_result
 from verification.engine.verify import verify
 from verification.model import PointKind
 from verification.plan import Model, Plan, Point, Target
@@ -425,6 +425,18 @@ def two_coefficients(plan: Plan) -> tuple[tuple[float, float], tuple[float, floa
     found = [measured(changed(plan, method=method)).model.coefficients for method in ("avoided", "backcast")]
     (a, b), (c, d) = [[float(one.value) for one in coefficients] for coefficients in found]
     return (a, b), (c, d)
+
+
+def test_a_normalised_change_states_both_models_and_the_others_their_one():
+    """The model of each window is that of the method which stands on that window alone."""
+    results = {method: judge(changed(PLAN, method=method)) for method in ("avoided", "backcast", "normalised")}
+    before, after, both = (only(result) for result in results.values())
+    assert both.models == [before.model, after.model]
+    assert [model.fitted for model in both.models] == ["baseline", "reporting"]
+    assert (before.model_after, after.model_after) == (msgspec.UNSET, msgspec.UNSET)
+    data = {method: result.to_json() for method, result in results.items()}
+    assert [method for method, content in data.items() if b"model_after" in content] == ["normalised"]
+    assert parse_result(data["normalised"]) == results["normalised"]
 
 
 @pytest.mark.parametrize("intervals", [1, 30])

@@ -192,6 +192,24 @@ def test_a_normalised_change_is_said_not_to_be_a_sum_of_the_rows():
     assert "less modelled" not in told
 
 
+@pytest.mark.parametrize("language", get_args(Language))
+def test_both_models_of_a_normalised_change_are_told_with_what_they_stand_on(language: Language):
+    result = with_outdoor(Model("ols", ["metal_tapped"]), "normalised")
+    told = explain(result, language)
+    before, after = only(result).models
+    heads = {"en": "model of the {}", "zh": "{}的模型"}[language]
+    names = {"en": ("baseline", "reporting period"), "zh": ("基准期", "报告期")}[language]
+    places = [told.index(heads.format(name)) for name in names]
+    for text, model in zip((told[slice(*places)], told[places[1] :]), (before, after), strict=True):
+        figures = [one.value for one in model.coefficients] + [
+            model.n_effective,
+            model.r_squared,
+            model.rho_bias_corrected,
+        ]
+        assert not [figure for figure in figures if figure not in text]
+    assert heads.format(names[0]) not in explain(RESULT, language)
+
+
 def test_a_primary_model_that_is_not_admissible_is_still_marked():
     result = with_robustness()
     rows = [msgspec.structs.replace(row, admissible=not row.primary, why_not=["terms"]) for row in only(result).panel]

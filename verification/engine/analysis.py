@@ -16,7 +16,7 @@ import numpy as np
 
 from verification.engine.adjustments import Adjusted, adjustments_of
 from verification.engine.assess import Primary, Robustness, primary_with_noise, robustness
-from verification.engine.autocorrelation import Spread
+from verification.engine.autocorrelation import Noise, Spread
 from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
 from verification.engine.case import Case
@@ -63,12 +63,38 @@ class Windows:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Weighed:
+    """A model, the window that it was fitted to and its noise there, and how good the fit is: `term_p_values` weigh its
+    terms with autocorrelated noise.
+    """
+
+    window: WindowName
+    model: BaselineModel
+    noise: Noise
+    durbin_watson: float
+    nmbe_out_of_sample: float | None
+    term_p_values: Floats
+
+    @classmethod
+    def of(cls, window: WindowName, model: BaselineModel, noise: Noise, sample: Sample) -> Weighed:
+        """`model` weighed on the `sample` of its window."""
+        return cls(
+            window,
+            model,
+            noise,
+            durbin_watson(model.fit.residuals, sample.follows),
+            nmbe_out_of_sample(model, sample),
+            term_p_values(model, noise),
+        )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Analysis:
     """A change and what it stands on.
 
     `figures` and `budgets` are the change [kernel unit], the relative change (a share) and the level after the retrofit
-    [kernel unit]. `steps` is the bridge, `term_p_values` weigh the model's terms with autocorrelated noise,
-    `predicted` are the model's values of each interval by window, nan where a driver is unknown.
+    [kernel unit]. `weighed` is the primary model, `weighed_after` the second one of a normalised change, `steps` the
+    bridge; `predicted` are the model's values of each interval by window, nan where a driver is unknown.
     """
 
     primary: Primary
@@ -77,9 +103,8 @@ class Analysis:
     budgets: tuple[Budget, Budget, Budget]
     adjusted: Adjusted
     steps: list[tuple[str, float]]
-    durbin_watson: float
-    nmbe_out_of_sample: float | None
-    term_p_values: Floats
+    weighed: Weighed
+    weighed_after: Weighed | None
     predicted: Mapping[WindowName, Floats]
     robustness: Robustness
     cross_checks: list[Check]
@@ -114,10 +139,9 @@ def analyse(
     if spec.measure.target.of == "relative" and primary.estimate.before <= 0:
         return None, [*findings, Finding.of("RELATIVE_UNDEFINED")]
     model = primary.model
-    p_values = term_p_values(model, primary.noise)
-    nmbe = nmbe_out_of_sample(model, case.fitted)
+    weighed = Weighed.of(case.fitted_name, model, primary.noise, case.fitted)
     predicted = {name: _predicted(model, data, columns[name]) for name, data in windows.data.items()}
-    findings += [*_support(model, case), *check_fit(model, p_values, nmbe)]
+    findings += [*_support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
     for name, data in windows.data.items():
         findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
     if primary.noise.days is None and (day := case.fitted.day_index) is not None:
@@ -126,16 +150,16 @@ def analyse(
     figures = _figures(primary, case)
     budgets = _budgets(primary, case, meters, effects, adjusted, plan.confidence)
     target = FIGURES.index(spec.measure.target.of)
+    after = _weighed_after(model, case)
     return Analysis(
         primary=primary,
         case=case,
         figures=figures,
         budgets=budgets,
         adjusted=adjusted,
-        steps=_steps(primary, case),
-        durbin_watson=durbin_watson(model.fit.residuals, case.fitted.follows),
-        nmbe_out_of_sample=nmbe,
-        term_p_values=p_values,
+        steps=_steps(model, after.model if after else None, case),
+        weighed=weighed,
+        weighed_after=after,
         predicted=predicted,
         robustness=robustness(primary, case, plan.confidence, _days(windows, case)),
         cross_checks=_cross_checks(primary, case, budgets[target], figures[target], effects, target, plan.confidence),
@@ -296,16 +320,18 @@ def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterIn
     return meter_effect(meter.continuity, figures)
 
 
-def _steps(primary: Primary, case: Case) -> list[tuple[str, float]]:
+def _weighed_after(model: BaselineModel, case: Case) -> Weighed | None:
+    """The reporting period's model of a normalised change."""
+    after = fit_model(model.spec, case.reporting) if case.method == "normalised" else None
+    if not isinstance(after, BaselineModel):  # without it a normalised change would have had no answer
+        return None
+    return Weighed.of("reporting", after, noise_of_model(after, case.reporting), case.reporting)
+
+
+def _steps(model: BaselineModel, model_after: BaselineModel | None, case: Case) -> list[tuple[str, float]]:
     """The bridge, with the adjustments as its last step."""
-    before = after = primary.model
-    standard = case.projections[-1].sample
-    if case.method == "normalised":
-        refitted = fit_model(before.spec, case.reporting)
-        if isinstance(refitted, Finding):
-            raise ValueError("a normalised change has both models")
-        after, standard = refitted, case.conditions
-    steps = bridge_steps(before, after, case.baseline, case.reporting, standard, case.output)
+    standard = case.projections[-1].sample if model_after is None else case.conditions
+    steps = bridge_steps(model, model_after or model, case.baseline, case.reporting, standard, case.output)
     if case.adjustment:
         steps.append(("adjustments", -case.adjustment))
     return steps

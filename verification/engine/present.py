@@ -12,7 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from verification.engine import worth
-from verification.engine.analysis import LEVEL, RELATIVE, Analysis
+from verification.engine.analysis import LEVEL, RELATIVE, Analysis, Weighed
 from verification.engine.budget import Budget
 from verification.engine.models.family import BaselineModel
 from verification.engine.result import (
@@ -183,36 +183,34 @@ def chain(
     )
 
 
-def model_statistics(spec: MeasureSpec, analysis: Analysis) -> ModelStatistics:
-    """The model's coefficients and fit, each at a stated number of digits."""
-    model, noise = analysis.primary.model, analysis.primary.noise
+def model_statistics(spec: MeasureSpec, weighed: Weighed) -> ModelStatistics:
+    """A model's coefficients and fit, each at a stated number of digits."""
+    model, noise, nmbe = weighed.model, weighed.noise, weighed.nmbe_out_of_sample
     fit = model.fit
     return ModelStatistics(
         kind=model.spec.kind,
         n=fit.n,
         p=fit.p,
-        coefficients=list(_coefficients(spec, analysis)),
+        coefficients=list(_coefficients(spec, weighed)),
         residual_sd=significant(fit.residual_sd, FIGURE_DIGITS),
         r_squared=fixed(fit.r_squared, 6),
         adjusted_r_squared=fixed(fit.adjusted_r_squared, 6),
         cv_rmse_percent=_fixed(fit.cv_rmse * 100, PERCENT_DECIMALS) or "",
         cv_rmse_convention=CV_RMSE_CONVENTION,
-        nmbe_out_of_sample_percent=_fixed(
-            math.nan if analysis.nmbe_out_of_sample is None else 100 * analysis.nmbe_out_of_sample, PERCENT_DECIMALS
-        ),
+        nmbe_out_of_sample_percent=_fixed(math.nan if nmbe is None else 100 * nmbe, PERCENT_DECIMALS),
         f=significant(fit.f_statistic, TEST_DIGITS) if math.isfinite(fit.f_statistic) else None,
         f_p_value=fixed(fit.f_p_value, 6) if fit.names and not math.isnan(fit.f_statistic) else None,
-        durbin_watson=fixed(analysis.durbin_watson, 4),
+        durbin_watson=fixed(weighed.durbin_watson, 4),
         lag1_autocorrelation=fixed(noise.lag1, 6),
         rho_bias_corrected=fixed(noise.rho_mean, 6),
         n_effective=fixed(noise.effective, 3),
         condition_number=significant(fit.condition, 6),
-        fitted=analysis.case.fitted_name,
+        fitted=weighed.window,
     )
 
 
-def _coefficients(spec: MeasureSpec, analysis: Analysis) -> Iterator[Coefficient]:
-    model = analysis.primary.model
+def _coefficients(spec: MeasureSpec, weighed: Weighed) -> Iterator[Coefficient]:
+    model = weighed.model
     fit = model.fit
     names = ("intercept", *fit.names) if fit.intercept else fit.names
     inflation = (math.nan, *fit.vif) if fit.intercept else (math.nan,) * len(names)
@@ -225,7 +223,7 @@ def _coefficients(spec: MeasureSpec, analysis: Analysis) -> Iterator[Coefficient
             standard_error=significant(float(fit.standard_errors[index]), FIGURE_DIGITS),
             t=significant(float(fit.t_values[index]), TEST_DIGITS) if abs(fit.t_values[index]) < LARGEST_T else None,
             p_value=fixed(float(fit.p_values[index]), 6),
-            p_value_autocorrelated=fixed(float(analysis.term_p_values[index]), 6),
+            p_value_autocorrelated=fixed(float(weighed.term_p_values[index]), 6),
             vif=_fixed(float(inflation[index]), 3),
         )
 

@@ -366,7 +366,8 @@ class OverallVerdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything about one measure. `model`, `effect` and `claim` are null where there is no number; `drivers` names
     those of the rows, in their order, which results of earlier releases do not; `chain` is null but for a chained
-    change.
+    change. `model_after` is the reporting period's model of a normalised change, which stands on it beside `model`;
+    absent for every other method.
     """
 
     name: str
@@ -389,12 +390,18 @@ class MeasureResult(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     adjustments: list[AdjustmentRow] = []
     drivers: list[str] = []
     chain: Chain | None = None
+    model_after: ModelStatistics | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def windows(self) -> dict[WindowName, WindowTotals]:
         """The totals of each window by name, in order of time."""
         between: dict[WindowName, WindowTotals] = {"intermediate": self.chain.intermediate} if self.chain else {}
         return {"baseline": self.baseline, **between, "reporting": self.reporting}
+
+    @property
+    def models(self) -> list[ModelStatistics]:
+        """The models that the change stands on, in order of the windows that they were fitted to."""
+        return [model for model in (self.model, self.model_after) if isinstance(model, ModelStatistics)]
 
     @property
     def fitted(self) -> WindowName:

@@ -10,6 +10,8 @@ import datetime as dt
 import importlib.metadata
 from collections.abc import Mapping
 
+import msgspec
+
 from verification.engine import present
 from verification.engine.analysis import Windows, analyse
 from verification.engine.meters import meters_in_use
@@ -127,7 +129,7 @@ def _measure(
         baseline=present.totals(plan.baseline, data["baseline"]),
         reporting=present.totals(plan.reporting, data["reporting"]),
         rows=written_rows(data, analysis.predicted if analysis else None),
-        model=present.model_statistics(spec, analysis) if analysis else None,
+        model=present.model_statistics(spec, analysis.weighed) if analysis else None,
         effect=effect,
         budget=present.budget_rows(spec, analysis.budget) if analysis else [],
         bridge=present.bridge_rows(spec, analysis) if analysis else [],
@@ -142,6 +144,9 @@ def _measure(
         adjustments=present.adjustment_rows(analysis) if analysis else [],
         drivers=[driver.name for driver in spec.drivers],
         chain=present.chain(spec, compared, data, analysis, plan.confidence) if "intermediate" in compared else None,
+        model_after=present.model_statistics(spec, analysis.weighed_after)
+        if analysis and analysis.weighed_after
+        else msgspec.UNSET,
     )
 
 

@@ -178,10 +178,16 @@ def _known(measure: MeasureResult, window: str, index: int) -> list[Decimal]:
 
 
 def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  # noqa: ARG001 - one of eight steps
-    model = measure.model
-    if model is None:
+    if not measure.models:
         yield t("no_model")
-        return
+    for one in measure.models:
+        if len(measure.models) > 1:
+            yield t("model_of", window=t.or_same(f"in_{one.fitted}", "–"))
+        yield from _terms(one, t)
+        yield from _fit(one, measure.metric.numerator_unit, t)
+
+
+def _terms(model: ModelStatistics, t: Words) -> Iterator[str]:
     yield t("model_line", kind=model.kind, n=model.n, p=model.p)
     slots = [one for one in model.coefficients if one.name.startswith(_SLOT)]
     if slots:
@@ -191,7 +197,6 @@ def _model(result: Result, measure: MeasureResult, t: Words) -> Iterator[str]:  
         shown = {"value": one.value, "error": one.standard_error, "t": one.t or "–", "vif": one.vif or "–"}
         probable = {"p": _p(one.p_value), "noise": _p(one.p_value_autocorrelated)}
         yield t("coefficient", name=one.name, unit=one.unit, **probable, **shown)
-    yield from _fit(model, measure.metric.numerator_unit, t)
 
 
 def _p(stated: str | None) -> str:

@@ -40,6 +40,10 @@ EXPLAIN: dict[str, Text] = {
     "driver_range": Text("{window} {low} to {high}", "{window} {low} 至 {high}"),
     "no_drivers": Text("the model has no drivers, so nothing is extrapolated", "模型没有自变量，不存在外推"),
     "no_model": Text("no model was fitted; the findings say why", "未拟合模型，原因见发现"),
+    "model_of": Text(
+        "model of the {window}, one of the two whose difference is the change:",
+        "{window}的模型（两个模型之差即变化量）：",
+    ),
     "model_line": Text(
         "{kind}: n = {n} {n:interval|intervals}, p = {p} {p:parameter|parameters}",
         "{kind}：n = {n} 个时段，p = {p} 个参数",
