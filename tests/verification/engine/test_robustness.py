@@ -245,7 +245,7 @@ def test_change_points_are_those_of_ruptures(seed: int):
     rng = np.random.default_rng(seed)
     series = rng.normal(size=150) + np.repeat(rng.normal(0, 2, 5), 30)
     expected = ruptures.Pelt("l2", min_size=3, jump=1).fit(series).predict(8.0)
-    gains = segment_gains(series, 3)
+    gains = segment_gains(series)
     assert [*optimal_partition(gains, 8.0), 150] == expected
     for changes in itertools.islice(best_partitions(gains), 6):
         dynamic = ruptures.Dynp("l2", min_size=3, jump=1).fit(series)
@@ -253,7 +253,7 @@ def test_change_points_are_those_of_ruptures(seed: int):
 
 
 def test_a_series_is_parted_as_often_as_its_segments_allow():
-    assert list(best_partitions(segment_gains(np.arange(9.0), 3)))[1:] == [[3, 6]]
+    assert list(best_partitions(segment_gains(np.arange(9.0))))[1:] == [[3, 6]]
 
 
 def test_autocorrelated_noise_is_no_shift_of_level():
@@ -262,7 +262,7 @@ def test_autocorrelated_noise_is_no_shift_of_level():
     for seed in range(50):
         noise = ar1(np.random.default_rng(seed), 365, 0.8, 1.0)
         scaled += bool(change_points(noise, together(365)))
-        plain += bool(optimal_partition(segment_gains(noise, 3), 2 * np.log(365)))
+        plain += bool(optimal_partition(segment_gains(noise), 2 * np.log(365)))
     assert plain >= 45
     assert scaled <= 1
 

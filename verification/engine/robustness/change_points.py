@@ -16,6 +16,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from verification.engine.autocorrelation import Noise, noise_of
@@ -39,7 +40,7 @@ def change_points(series: Floats, follows: Booleans) -> list[int]:
     blocks = series[: n - n % size].reshape(-1, size).mean(axis=1) if size > 1 else series
     if len(blocks) < 2 * SMALLEST_SEGMENT:
         return []
-    gains = segment_gains(blocks, SMALLEST_SEGMENT)
+    gains = segment_gains(blocks)
     noise = _noise_about_levels(series, follows, gains, size)
     variance = max(float(noise.weight @ noise.variance), _rounding(series)) / size
     inflation = max(1.0, n / max(noise.effective, 1.0))
@@ -52,26 +53,31 @@ def _noise_about_levels(series: Floats, follows: Booleans, gains: Floats, size: 
     values.
     """
     n, worth, least = len(series), LEVEL_PENALTY * math.log(len(gains) - 1), len(series) * _rounding(series)
-    smallest, likeliest, waited = math.inf, np.zeros(n, dtype=np.int64), 0
+    smallest, likeliest, waited = math.inf, (np.array([n]), series), 0
     for changes in best_partitions(gains):
-        lengths = np.diff([0, *(index * size for index in changes), n])
-        segment = np.repeat(np.arange(len(lengths)), lengths)
-        residuals = series - (np.bincount(segment, series) / lengths)[segment]
+        starts = [0, *(index * size for index in changes)]
+        lengths = np.diff([*starts, n])
+        residuals = series - np.repeat(np.add.reduceat(series, starts) / lengths, lengths)
         criterion = worth * len(changes) + _deviance(residuals, follows, least)
         waited += 1
         if criterion < smallest:
-            smallest, likeliest, waited = criterion, segment, 0
+            smallest, likeliest, waited = criterion, (lengths, residuals), 0
         if waited == PATIENCE:
             break
-    levels = (likeliest[:, np.newaxis] == np.arange(likeliest[-1] + 1)) / np.sqrt(np.bincount(likeliest))
-    return noise_of(levels, series - levels @ (levels.T @ series), follows)
+    lengths, residuals = likeliest
+    levels = np.zeros((len(lengths), n))
+    for row, length, end in zip(levels, lengths, np.cumsum(lengths), strict=True):
+        row[end - length : end] = 1 / math.sqrt(length)
+    return noise_of(levels.T, residuals, follows)
 
 
 def _deviance(residuals: Floats, follows: Booleans, least: float) -> float:
     """Minus twice the AR(1) log-likelihood, up to a constant, at Burg's rho, which no gap makes larger than one;
     `least` is the smallest sum of squares that can be told.
     """
-    before, after = residuals[:-1][follows], residuals[1:][follows]
+    before, after = residuals[:-1], residuals[1:]
+    if not follows.all():
+        before, after = before[follows], after[follows]
     squares = float(before @ before + after @ after)
     rho = 2 * float(before @ after) / squares if squares else 0.0
     unexplained = math.log(max(1 - rho**2, ROUNDING))
@@ -84,21 +90,22 @@ def _rounding(series: Floats) -> float:
     return max(ROUNDING * squares, SMALLEST_NORMAL)
 
 
-def segment_gains(series: Floats, smallest_segment: int) -> Floats:
+def segment_gains(series: Floats) -> Floats:
     """float64[n+1, n+1]: by how much the mean of the segment from `start` to before `end` lessens the squares, at
     [end, start]; -inf where that is no segment.
 
     About its mean a segment of sum S and length L has the sum of its squares less S^2/L; the sum of all squares is the
     same for every partition and left out.
     """
-    n = len(series)
-    sums, lengths = np.concatenate([[0.0], np.cumsum(series - series.mean())]), np.arange(n, 0, -1.0)
+    sums = np.concatenate([[0.0], np.cumsum(series - series.mean())])
+    # What depends on the length alone is the same along a diagonal: a row shows what it has of it through a window.
+    lengths = np.arange(len(series), -len(sums), -1)
+    by_length = np.maximum(lengths, 1.0), np.where(lengths < SMALLEST_SEGMENT, -np.inf, 0.0)
+    divisor, allowed = (sliding_window_view(values, len(sums))[::-1] for values in by_length)
     gains: Floats = np.subtract.outer(sums, sums)
     gains *= gains
-    for end, row in enumerate(gains):
-        starts = max(end + 1 - smallest_segment, 0)
-        row[:starts] /= lengths[n - end :][:starts]
-        row[starts:] = -np.inf
+    gains /= divisor
+    gains += allowed
     return gains
 
 
@@ -110,9 +117,8 @@ def best_partitions(gains: Floats) -> Iterator[list[int]]:
     while True:
         # Of a last segment from each start to each end, and the best ones before it.
         totals = (part + best[:end] for part, end in parts)
-        found = [(each.argmax(axis=1), each.max(axis=1)) for each in totals]
-        start, best = (np.concatenate(column) for column in zip(*found, strict=True))
-        starts.append(start)
+        starts.append(start := np.concatenate([each.argmax(axis=1) for each in totals]))
+        best = gains[np.arange(n), start] + best[start]
         if best[-1] == -np.inf:
             return
         yield _traced(starts)
