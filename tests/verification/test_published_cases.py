@@ -6,57 +6,19 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retroproof import main
 from tests.verification.lines import only
+from tests.verification.published import START, verified
 from verification.engine.budget import Contribution, combine
 from verification.engine.crosschecks import monte_carlo
-from verification.engine.result import MeasureResult, Result, parse_result
+from verification.engine.result import MeasureResult
 from verification.selftest.data import read_data
 from verification.units import scale_factor
-
-START = dt.date(2026, 1, 1)
-
-
-def verified(folder: Path, points: dict[str, tuple[str, Sequence[float]]], measure: str) -> Result:
-    """The result of daily totals `points` (unit, values): half of the days are the baseline."""
-    days = len(next(iter(points.values()))[1])
-    middle, end = (START + dt.timedelta(days=count) for count in (days // 2, days))
-    about = "\n".join(
-        f"  {name}: {{kind: interval_total, unit: {unit}, cadence_s: 86400}}" for name, (unit, _) in points.items()
-    )
-    plan = folder / "plan.yaml"
-    plan.write_text(
-        f"""retroproof_plan: 2
-project: published
-title: {{en: published, zh: 公开算例}}
-timezone: Asia/Shanghai
-interval: day
-baseline: {{start: {START}, end: {middle}}}
-reporting: {{start: {middle}, end: {end}}}
-points:
-{about}
-measures:
-  figure:
-    boundary: {{en: all, zh: 全部}}
-{measure}
-""",
-        encoding="utf-8",
-    )
-    table = folder / "readings.csv"
-    rows = [f"time,{','.join(points)}"]
-    for day in range(days):
-        cells = (repr(values[day]) for _, values in points.values())
-        rows.append(f"{START + dt.timedelta(days=day)}T00:00:00+08:00,{','.join(cells)}")
-    table.write_text("\n".join(rows), encoding="utf-8")
-    out = folder / "result.json"
-    with pytest.raises(SystemExit):
-        main(["verify", str(plan), "--readings", str(table), "--json", str(out)])
-    return parse_result(out.read_bytes())
 
 
 @pytest.mark.parametrize("author", ["Ezekiel", "Woods", "Henderson"])
@@ -89,25 +51,6 @@ def test_a_plan_and_a_table_give_what_is_printed(tmp_path: Path, author: str):
     single |= {"f": model.f, "durbin_watson": model.durbin_watson}
     for expected, got in [*printed, *((stored[key], got) for key, got in single.items() if key in stored)]:
         assert f"{float(got):.{len(expected.partition('.')[2])}f}" == expected
-
-
-def test_a_saving_per_unit_of_product_is_that_of_gb_t_13234(tmp_path: Path):
-    """E = (e_r - e_b) M_r with GB/T 2589's coefficients: 1000 and then 900 kWh, 10 kg of raw coal, for 10 t a day."""
-    days = 60
-    points = {
-        "power": ("kWh", [1000.0] * days + [900.0] * days),
-        "coal": ("kg", [10.0] * 2 * days),
-        "output": ("t", [10.0] * 2 * days),
-    }
-    measure = """    metric: comprehensive_energy_per_ton
-    unit: kgce/t
-    inputs: {electricity: power, raw_coal: coal, output: output}
-    model: {kind: ratio}
-    target: {at_most: -1, unit: kgce/t}"""
-    result = only(verified(tmp_path, points, measure))
-    assert float(result.baseline.ratio) == pytest.approx((1000 * 0.1229 + 10 * 0.7143) / 10, abs=5e-5)
-    assert float(result.effect.delta) == pytest.approx(-1.229, abs=5e-5)
-    assert float(result.effect.numerator_change) == pytest.approx(-1.229 * 10 * days, abs=1e-3)
 
 
 TONS = [600.0 + index * 37 % 101 + index * 13 % 10 / 10 for index in range(240)]
@@ -252,29 +195,55 @@ def test_an_exact_shape_has_no_errors_as_nist_certifies(tmp_path: Path):
     assert (model.residual_sd, model.f) == ("0", None)
 
 
-def test_overall_equipment_effectiveness_is_that_of_the_textbook_shift(tmp_path: Path):
-    """480 minutes with 60 of breaks and 47 of stops, ideally a piece a second, 19,271 pieces, 423 of them rejected:
-    availability 88.81 %, performance 86.11 %, quality 97.80 %, OEE 74.79 % (Vorne Industries, Calculating OEE).
-    """
-    days = 30
-    shares = {"planned": 420 / 1440, "running": 373 / 1440}
-    points = {"pieces": ("piece", [19_271.0] * 2 * days), "good": ("piece", [19_271.0 - 423] * 2 * days)}
-    points |= {name: ("h", [24 * share] * 2 * days) for name, share in shares.items()}
-    shown = []
-    for metric, inputs, parameters in (
-        ("oee_availability", "running: running / hours(1), planned: planned / hours(1)", ""),
-        ("oee_performance", "pieces: pieces, running: running / hours(1)", "parameters: {ideal_cycle_time: 1}"),
-        ("oee_quality", "good: good, pieces: pieces", ""),
-        ("oee", "good: good, planned: planned / hours(1)", "parameters: {ideal_cycle_time: 1}"),
-    ):
-        measure = f"""    metric: {metric}
-    unit: "%"
-    inputs: {{{inputs}}}
-    model: {{kind: ratio}}
-    target: {{at_least: 0, unit: "%"}}
-    {parameters}"""
-        shown.append(float(only(verified(tmp_path, points, measure)).effect.level))
-    assert shown == pytest.approx([88.81, 86.11, 97.80, 74.79], abs=0.005 + 1e-4)
+def house(when: str) -> tuple[dict[str, Any], list[float], list[float]]:
+    """Whiteside's house before or after its insulation: what R prints, the gas and the temperature of each week."""
+    stored = next(
+        each for each in read_data("published.json")["regressions"] if f"gas {when} insulation" in each["source"]
+    )
+    gas, temperature = (
+        [float(text) for text in each.split()] for each in (stored["response"], stored["columns"]["temperature"])
+    )
+    return stored, gas, temperature
+
+
+@pytest.mark.parametrize("degrees", [0, 5, 10])
+def test_an_insulated_house_saves_what_its_two_published_lines_differ_by(tmp_path: Path, degrees: int):
+    """Venables and Ripley: 26 weeks before and 30 after, the gas of each a line over the temperature outside."""
+    (before, gas_before, cold), (after, gas_after, cold_after) = house("before"), house("after")
+    gas, temperature = gas_before + gas_after, cold + cold_after
+    points = {"gas": ("Nm3", [1000 * each for each in gas]), "outside": ("degC", temperature)}
+    points["weeks"] = ("t", [1.0] * len(gas))
+    measure = f"""    metric: {{numerator: gas, denominator: weeks, better: lower}}
+    unit: Nm3/t
+    model: {{kind: ols, drivers: [outside]}}
+    method: normalised
+    standard: {{drivers: {{outside: {degrees}, output: 1}}, intervals: 1}}
+    target: {{at_most: 0, unit: Nm3/t}}"""
+    result = only(verified(tmp_path, points, measure, baseline=len(gas_before), kinds={"outside": "gauge"}))
+    for stored, model in zip((before, after), result.models, strict=True):
+        assert [f"{float(each.value) / 1000:.5f}" for each in model.coefficients] == stored["coefficients"]
+        assert [f"{float(each.standard_error) / 1000:.5f}" for each in model.coefficients] == stored["standard_errors"]
+        assert f"{float(model.residual_sd) / 1000:.4f}" == stored["residual_sd"]
+    steps = [float(b) - float(a) for a, b in zip(before["coefficients"], after["coefficients"], strict=True)]
+    assert float(result.effect.delta) == pytest.approx(
+        1000 * (steps[0] + steps[1] * degrees), abs=0.01 + 0.01 * degrees
+    )
+    assert result.verdict.state == "met"
+
+
+def test_a_mean_is_counted_as_finely_as_its_figures_are_stated(tmp_path: Path):
+    """NIST's AtmWtAg, in which the noise is in the fifth decimal place: F of two instruments is 15.9467335677930."""
+    stored = next(each for each in read_data("nist_anova.json")["sets"] if each["name"] == "AtmWtAg")
+    by_instrument = [[float(text) for text in values.split()] for values in stored["treatments"]]
+    weights = [each for pair in zip(*by_instrument, strict=True) for each in pair]
+    instruments = [0.0, 1.0] * len(by_instrument[0])
+    points = {"weight": ("V", weights + weights[::-1]), "instrument": ("1", instruments + instruments[::-1])}
+    measure = """    metric: {numerator: weight, better: lower, decimals: 9}
+    unit: V
+    model: {kind: mean, categories: [instrument]}
+    target: {at_most: 0, unit: V}"""
+    result = only(verified(tmp_path, points, measure, kinds={"weight": "gauge", "instrument": "state"}))
+    assert result.model.f == f"{float(stored['f']):.4f}"
 
 
 @pytest.mark.parametrize(

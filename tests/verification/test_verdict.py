@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 
 import msgspec
 import pytest
 
+from verification.engine.budget import coverage_factor
 from verification.engine.result import Effect, Limit
 from verification.engine.verdict import assess_claim, decide
 from verification.findings import Finding
@@ -134,3 +136,15 @@ def test_a_figure_that_the_result_does_not_have_is_no_verdict():
     without = msgspec.structs.replace(effect("-200.0000", "30.0000"), relative_percent=None)
     with pytest.raises(ValueError, match="no relative"):
         decide(without, Limit("relative", "at_most", "-4.0000", "%"), [])
+
+
+@pytest.mark.parametrize(("speed", "state"), [(107, "not_met"), (106, "inconclusive"), (93, "met")])
+def test_a_speed_is_above_its_limit_from_where_jcgm_106_says(speed: int, state: str):
+    """JCGM 106:2012, 8.3.3: the limit is 100 km/h, u is 2 % of the speed, and 99.9 % are wanted before a driver is
+    fined: from 107 km/h.
+    """
+    expanded = coverage_factor(2 * 0.999 - 1, math.inf) * 0.02 * speed
+    measured = msgspec.structs.replace(
+        effect("0.0000", "0.0000"), level=f"{speed:.4f}", level_expanded_uncertainty=f"{expanded:.4f}"
+    )
+    assert decide(measured, Limit("level", "at_most", "100", "km/h"), []).state == state

@@ -37,7 +37,7 @@ EXTENTS: dict[PointKind, Extent] = {
     PointKind.STATE: "mean",
 }
 CALENDAR_CATEGORIES = ("month", "shift", "weekday")
-PART_DECIMALS = 6  # of a part of a metric that the plan itself defines
+PART_DECIMALS = 6  # of a part of a metric that the plan itself defines; of a mean at least those of its figures
 CODES = (PointKind.GAUGE, PointKind.STATE)  # whose value may be a code, such as that of a product or a recipe
 INLINE_TITLE = Text(en="metric of the plan's own", zh="方案自定义指标")
 
@@ -146,11 +146,13 @@ class _Resolver:
             role: self._compile(("inputs", role), text, self._point) for role, text in self._measure.inputs.items()
         }
 
+        decimals = max(PART_DECIMALS, metric.decimals) if metric.denominator is None else PART_DECIMALS
+
         def part(label: str, text: str, unit: str | None) -> Part:
             formula = self._compile(("metric", label), text, lambda name: self._known(name, inputs))
             if unit is not None:
                 formula = self._converted(("metric", f"{label}_unit"), formula, unit)
-            return Part(formula, unit or formula.unit_text, PART_DECIMALS)
+            return Part(formula, unit or formula.unit_text, decimals)
 
         numerator = self._measured("metric", part("numerator", metric.numerator, metric.numerator_unit))
         denominator = None

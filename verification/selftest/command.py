@@ -15,8 +15,8 @@ EXIT_MISS = 1
 def selftest(ctx: click.Context, lang: Literal["en", "zh"]) -> None:
     """Compute public known answers with the engine, and print expected, got and digits.
 
-    NIST StRD linear and univariate sets and analyses of variance, the GUM's examples, textbook regressions, the Nile's
-    break. Exit status: 0 all right, 1 a miss.
+    NIST StRD linear and univariate sets and analyses of variance, the GUM's examples, worked budgets, textbook
+    regressions, the Nile's break. Exit status: 0 all right, 1 a miss.
     """
     from verification.selftest.run import all_checks, table  # noqa: PLC0415 - heavy, and --help is quick without it
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from verification.engine.autocorrelation import lag1_autocorrelation
 from verification.engine.budget import Contribution, combine, coverage_factor
 from verification.engine.models.linear import Floats, fit_linear
 from verification.engine.models.statistics import durbin_watson
@@ -105,8 +106,9 @@ def _regression(stored: dict[str, Any]) -> Iterator[Check]:
     columns = np.column_stack([numbers(text) for text in stored["columns"].values()])
     fit = fit_linear(columns, numbers(stored["response"]), names)
     if isinstance(fit, Finding):
-        yield Check(source, "all", stored["coefficients"][0], None, refusal=fit.text())
+        yield Check(source, "all", stored["r_squared"], None, refusal=fit.text())
         return
+    follows = np.ones(fit.n - 1, dtype=bool)
     terms = ["intercept", *names]
     for shown, key, of, values in (
         ("", "coefficients", terms, fit.coefficients),
@@ -122,7 +124,8 @@ def _regression(stored: dict[str, Any]) -> Iterator[Check]:
         "r_squared": fit.r_squared,
         "adjusted": fit.adjusted_r_squared,
         "f": fit.f_statistic,
-        "durbin_watson": durbin_watson(fit.residuals, np.ones(fit.n - 1, dtype=bool)),
+        "durbin_watson": durbin_watson(fit.residuals, follows),
+        "lag1": lag1_autocorrelation(fit.residuals, follows),
     }.items():
         if key in stored:
             yield Check(source, key, stored[key], got, rounded=True)

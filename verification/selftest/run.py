@@ -9,10 +9,20 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from verification.findings import Language
-from verification.selftest import nist, published
+from verification.selftest import nist, published, worked
 from verification.selftest.check import Check
 
-GROUPS = (nist.linear, nist.univariate, nist.variance, published.gum, published.regressions, published.nile)
+GROUPS = (
+    nist.linear,
+    nist.univariate,
+    nist.variance,
+    published.gum,
+    worked.budgets,
+    worked.samples,
+    worked.prediction,
+    published.regressions,
+    published.nile,
+)
 
 _WORDS: dict[Language, dict[str, str]] = {
     "en": {

@@ -1,0 +1,108 @@
+"""Metrics of published examples and of standards, by a plan and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.verification.lines import only
+from tests.verification.published import verified
+
+
+def test_a_saving_per_unit_of_product_is_that_of_gb_t_13234(tmp_path: Path):
+    """E = (e_r - e_b) M_r with GB/T 2589's coefficients: 1000 and then 900 kWh, 10 kg of raw coal, for 10 t a day."""
+    days = 60
+    points = {
+        "power": ("kWh", [1000.0] * days + [900.0] * days),
+        "coal": ("kg", [10.0] * 2 * days),
+        "output": ("t", [10.0] * 2 * days),
+    }
+    measure = """    metric: comprehensive_energy_per_ton
+    unit: kgce/t
+    inputs: {electricity: power, raw_coal: coal, output: output}
+    model: {kind: ratio}
+    target: {at_most: -1, unit: kgce/t}"""
+    result = only(verified(tmp_path, points, measure))
+    assert float(result.baseline.ratio) == pytest.approx((1000 * 0.1229 + 10 * 0.7143) / 10, abs=5e-5)
+    assert float(result.effect.delta) == pytest.approx(-1.229, abs=5e-5)
+    assert float(result.effect.numerator_change) == pytest.approx(-1.229 * 10 * days, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "pieces", "cycle", "printed"),
+    [
+        # Calculating OEE (Vorne Industries): 47 minutes of stops, a piece a second, 423 of them rejected.
+        pytest.param((420, 373), (19_271, 423), 1.0, (88.81, 86.11, 97.80, 74.79), id="Vorne"),
+        # Nakajima (1988): 60 minutes down, half a minute a piece, two in a hundred defective.
+        pytest.param((460, 400), (400, 8), 30.0, (86.96, 50.00, 98.00, 42.61), id="Nakajima"),
+        # Mobley, An Introduction to Predictive Maintenance, table 18-2: fifteen turns, a fifteenth of it here.
+        pytest.param((6950 / 15, 417), (54_516 / 15, 545 / 15), 6.54, (90.00, 95.00, 99.00, 84.65), id="Mobley"),
+    ],
+)
+def test_overall_equipment_effectiveness_is_that_of_the_textbooks(
+    tmp_path: Path, minutes: tuple[float, float], pieces: tuple[float, float], cycle: float, printed: Sequence[float]
+):
+    """Availability, performance, quality and their product, of planned and running time and all and rejected pieces."""
+    (made, rejected), days = pieces, 60
+    points = {"pieces": ("piece", [made] * days), "good": ("piece", [made - rejected] * days)}
+    points |= {name: ("h", [minute / 60] * days) for name, minute in zip(("planned", "running"), minutes, strict=True)}
+    shown = []
+    for metric, inputs, parameters in (
+        ("oee_availability", "running: running / hours(1), planned: planned / hours(1)", ""),
+        ("oee_performance", "pieces: pieces, running: running / hours(1)", f"{{ideal_cycle_time: {cycle}}}"),
+        ("oee_quality", "good: good, pieces: pieces", ""),
+        ("oee", "good: good, planned: planned / hours(1)", f"{{ideal_cycle_time: {cycle}}}"),
+    ):
+        measure = f"""    metric: {metric}
+    unit: "%"
+    inputs: {{{inputs}}}
+    model: {{kind: ratio}}
+    target: {{at_least: 0, unit: "%"}}
+    {f"parameters: {parameters}" if parameters else ""}"""
+        shown.append(float(only(verified(tmp_path, points, measure)).effect.level))
+    assert shown == pytest.approx(printed, abs=0.005 + 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("carrier", "amount", "unit", "tce"),
+    [
+        ("electricity", 10_000, "kWh", 1.229),
+        ("natural_gas", 10_000, "Nm3", 13.300),
+        ("raw_coal", 1, "t", 0.7143),
+        ("heat", 100, "GJ", 3.412),
+        ("diesel", 1, "t", 1.4571),
+        ("petrol", 1, "t", 1.4714),
+    ],
+)
+def test_an_amount_of_each_carrier_is_worth_the_coal_that_gb_t_2589_says(
+    tmp_path: Path, carrier: str, amount: float, unit: str, tce: float
+):
+    measure = f"""    metric: comprehensive_energy
+    unit: tce/d
+    inputs: {{{carrier}: metered}}
+    model: {{kind: ratio}}
+    target: {{of: level, at_most: 100, unit: tce/d}}"""
+    assert float(only(verified(tmp_path, {"metered": (unit, [amount] * 60)}, measure)).effect.level) == tce
+
+
+@pytest.mark.parametrize(
+    ("reference", "measured", "factor"),
+    [
+        # GB 13223 and GB 13271: the excess air 21/(21 - reference) of coal, oil and gas, and boilers of coal.
+        (6, 0, 1 / 1.4), (3.5, 0, 1 / 1.2), (9, 0, 1 / 1.75), (15, 0, 1 / 3.5), (6, 6, 1), (6, 8, 15 / 13),
+    ],
+)  # fmt: skip
+def test_a_concentration_is_stated_at_the_excess_air_of_the_standard(
+    tmp_path: Path, reference: float, measured: float, factor: float
+):
+    measure = f"""    metric: emission_concentration_at_oxygen
+    unit: mg/m3
+    inputs: {{concentration: so2, oxygen: oxygen}}
+    parameters: {{oxygen_reference: {reference}}}
+    model: {{kind: mean}}
+    target: {{of: level, at_most: 200, unit: mg/m3}}"""
+    points = {"so2": ("mg/m3", [100.0] * 60), "oxygen": ("%", [measured] * 60)}
+    result = only(verified(tmp_path, points, measure, kinds=dict.fromkeys(points, "gauge")))
+    assert float(result.effect.level) == pytest.approx(100 * factor, abs=5e-5)
