@@ -144,8 +144,8 @@ def analyse(
     findings += [*_support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
     for name, data in windows.data.items():
         findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
-    if primary.noise.days is None and (day := case.fitted.day_index) is not None:
-        findings.append(Finding.of("TOLD_FROM_INTERVALS", days=int(day[-1]) + 1, required=FEWEST_DAYS))
+    if primary.noise.days is None and (starts := case.fitted.day_starts) is not None:
+        findings.append(Finding.of("TOLD_FROM_INTERVALS", days=len(starts), required=FEWEST_DAYS))
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     figures = _figures(primary, case)
     budgets = _budgets(primary, case, meters, effects, adjusted, plan.confidence)

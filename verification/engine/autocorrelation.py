@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +33,7 @@ ONE_SIGMA = 0.682689492137086  # the two-sided level of one standard deviation o
 LOWEST_DOF, HIGHEST_DOF = 0.5, 1e6
 PRECISION = 1e-11  # of a half-width and of degrees of freedom, relative
 NEGLIGIBLE = 1e-12  # a power of rho below this no longer counts
-FEW_LAGS, FEW_LAGS_LENGTH = 16, 128  # so many, and one more for each so many weights, need no transform
+FEW_LAGS = 96  # so many are multiplied out; of more the transform is quicker
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -68,11 +69,10 @@ def lag1_autocorrelation(residuals: Floats, follows: Booleans) -> float:
     a gap took away; follows[i] says that observation i+1 is of the interval after observation i.
     """
     pairs = int(follows.sum())
-    squares = float(np.sum(residuals**2))
+    squares = float(residuals @ residuals)
     if pairs == 0 or squares == 0:
         return 0.0
-    products = residuals[:-1] * residuals[1:]
-    return float(np.sum(products[follows])) * (len(residuals) - 1) / pairs / squares
+    return float((residuals[:-1] * follows) @ residuals[1:]) * (len(residuals) - 1) / pairs / squares
 
 
 def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int = 0) -> Noise:
@@ -85,15 +85,14 @@ def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int 
     n, p = basis.shape
     dof = float(n - p - searched)
     lag1 = lag1_autocorrelation(residuals, follows)
-    size = math.sqrt(float(np.mean(residuals**2)))
-    none = Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(n), dof)
+    size = math.sqrt(float(residuals @ residuals) / n)
     if size == 0:
-        return none
-    moments = _moments(np.vstack([basis.T, residuals / size]), follows)
+        return _no_noise(n, dof)
+    moments = _Moments.of(np.vstack([basis.T, residuals / size]), follows)
     try:
         nodes, density, variance = _posterior(moments, dof, n)
     except np.linalg.LinAlgError:  # the residuals lie among the columns: they are rounding
-        return none
+        return _no_noise(n, dof)
     weight = np.exp(density - density.max())
     weight[[0, -1]] /= 2  # trapezoidal rule
     weight /= weight.sum()
@@ -102,15 +101,19 @@ def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int 
     return Noise(rho, weight, variance * size**2, lag1, mean, n * (1 - mean) / (1 + mean), dof)
 
 
-def _posterior(moments: tuple[int, Floats, Floats, Floats], dof: float, n: int) -> tuple[Floats, Floats, Floats]:
+def _no_noise(n: int, dof: float) -> Noise:
+    return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(n), dof)
+
+
+def _posterior(moments: _Moments, dof: float, n: int) -> tuple[Floats, Floats, Floats]:
     """Nodes of atanh(rho) about the mode, and the log-density and the variance at each."""
-    mode = float(COARSE[np.argmax(_log_density(COARSE, moments, dof)[0])])
+    mode = float(COARSE[np.argmax(moments.log_density(COARSE, dof)[0])])
     for steps in FINE:
-        mode += float(steps[np.argmax(_log_density(mode + steps, moments, dof)[0])])
+        mode += float(steps[np.argmax(moments.log_density(mode + steps, dof)[0])])
     mode = min(max(mode, Z_LOWEST), Z_HIGHEST)
     reach = REACH_SDS * math.cosh(mode) / math.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
     nodes = np.linspace(max(mode - reach, Z_LOWEST), min(mode + reach, Z_HIGHEST), NODES)
-    return nodes, *_log_density(nodes, moments, dof)
+    return nodes, *moments.log_density(nodes, dof)
 
 
 def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread:
@@ -127,39 +130,49 @@ def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread
     scales = np.sqrt(noise.variance * np.sum(forms, axis=0))
     if not scales.any():  # no interval of it counts: of a relative change from something to nothing, the baseline's
         return Spread(0.0, noise.dof)
-    inner = _half_width(noise, scales, ONE_SIGMA)
-    outer = _half_width(noise, scales, confidence)
+    inner, outer = _half_widths(noise, scales, (ONE_SIGMA, confidence))
     dof = _dof_of_ratio(outer / inner, confidence, noise.dof)
     return Spread(outer / float(stdtrit(dof, (1 + confidence) / 2)), dof)
 
 
-def _moments(rows: Floats, follows: Booleans) -> tuple[int, Floats, Floats, Floats]:
-    """Of Z, whose columns are `rows`: the number of pairs, and Z'Z, Z'(S+S')Z over the pairs, and Z'Z over the inner
-    side of each pair.
+class _Moments(NamedTuple):
+    """What the likelihood takes of a fit with p columns: how many `pairs` of observations follow each other, and, of Z,
+    the columns and the residuals side by side, `products` float64[3, p+1, p+1]: Z'Z, the same over the neighbours of
+    the observations, and Z'(S+S')Z over the pairs, S the shift by one.
 
     The inverse of an AR(1) correlation matrix is tridiagonal: (1-rho^2) R^-1 = I + rho^2 (number of neighbours - 1) -
     rho (S+S'), where an observation without neighbours has 1 in R^-1.
     """
-    before, after = rows[:, :-1], rows[:, 1:]
-    if not follows.all():
-        before, after = before[:, follows], after[:, follows]
-    crossed = before @ after.T
-    return before.shape[1], gram(rows), crossed + crossed.T, gram(before) + gram(after)
 
+    pairs: int
+    products: Floats
 
-def _log_density(z: Floats, moments: tuple[int, Floats, Floats, Floats], dof: float) -> tuple[Floats, Floats]:
-    """The log of the posterior density of z = atanh(rho), up to a constant, and the marginal variance at each z."""
-    pairs, plain, crossed, neighbours = moments
-    rho = np.tanh(z)[:, np.newaxis, np.newaxis]
-    gap = 1 - rho**2
-    # Each pair (i, j) adds (rho^2 (z_i^2 + z_j^2) - 2 rho z_i z_j)/(1 - rho^2) to the identity.
-    weighed = plain + (rho**2 * neighbours - rho * crossed) / gap
-    # Its Cholesky factor holds both: the root of the determinant of the columns, and, last, that of the squares that
-    # they leave. No |rho| < 1 makes it singular, as the columns are orthonormal and the residuals not zero.
-    root = np.diagonal(np.linalg.cholesky(weighed), axis1=1, axis2=2)
-    powers = np.append(np.ones(root.shape[1] - 1), dof)  # of the factors of the likelihood
-    # d rho = (1 - rho^2) dz, so Jeffreys' prior is sqrt(1 - rho^2) in z.
-    return 0.5 * (1 - pairs) * np.log(gap[:, 0, 0]) - np.log(root) @ powers, root[:, -1] ** 2 / dof
+    @classmethod
+    def of(cls, rows: Floats, follows: Booleans) -> Self:
+        """The moments of Z, whose columns are `rows` float64[p+1, n]."""
+        plain, crossed = gram(rows), rows[:, :-1] @ rows[:, 1:].T
+        breaks = np.flatnonzero(~follows)
+        before, after = rows[:, breaks], rows[:, breaks + 1]
+        crossed -= before @ after.T
+        ends = np.concatenate([rows[:, :1], before, after, rows[:, -1:]], axis=1)  # each has a neighbour less than two
+        products = np.array([plain, 2 * plain - ends @ ends.T, crossed + crossed.T])
+        return cls(len(follows) - len(breaks), products)
+
+    def log_density(self, z: Floats, dof: float) -> tuple[Floats, Floats]:
+        """The log of the posterior density of z = atanh(rho), up to a constant, and the marginal variance at each z."""
+        rho = np.tanh(z)
+        gap = 1 - rho**2
+        # Each pair (i, j) adds (rho^2 (z_i^2 + z_j^2) - 2 rho z_i z_j)/(1 - rho^2) to the identity.
+        factors = np.array([np.ones_like(rho), rho**2 / gap, -rho / gap])
+        size = self.products.shape[1]
+        weighed = (factors.T @ self.products.reshape(3, -1)).reshape(-1, size, size)
+        # Its Cholesky factor holds both: the root of the determinant of the columns, and, last, that of the squares
+        # that they leave. No |rho| < 1 makes it singular, as the columns are orthonormal and the residuals not zero.
+        root = np.diagonal(np.linalg.cholesky(weighed), axis1=1, axis2=2)
+        powers = np.ones(size)  # of the factors of the likelihood
+        powers[-1] = dof
+        # d rho = (1 - rho^2) dz, so Jeffreys' prior is sqrt(1 - rho^2) in z.
+        return 0.5 * (1 - self.pairs) * np.log(gap) - np.log(root) @ powers, root[:, -1] ** 2 / dof
 
 
 def quadratic_form(weights: Floats, rho: Floats) -> Floats:
@@ -169,8 +182,7 @@ def quadratic_form(weights: Floats, rho: Floats) -> Floats:
     n, largest = weights.shape[-1], float(rho.max())
     lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
     products = _lagged_products(weights, lags)
-    with np.errstate(divide="ignore"):
-        powers = np.exp(np.outer(np.arange(1, lags), np.log(rho)))
+    powers = np.exp(np.outer(np.arange(1, lags), np.log(np.maximum(rho, np.finfo(float).tiny))))
     form: Floats = products[..., :1] + 2 * products[..., 1:] @ powers
     return np.maximum(form, 0.0)
 
@@ -178,8 +190,11 @@ def quadratic_form(weights: Floats, rho: Floats) -> Floats:
 def _lagged_products(weights: Floats, lags: int) -> Floats:
     """float64[..., lags]: the sum of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
     n = weights.shape[-1]
-    if lags <= FEW_LAGS + n // FEW_LAGS_LENGTH:
-        return np.array([np.vecdot(weights[..., lag:], weights[..., : n - lag]) for lag in range(lags)]).T
+    if lags <= FEW_LAGS:
+        rows = weights.reshape(-1, n)
+        padded = np.concatenate([rows, np.zeros((len(rows), lags - 1))], axis=1)
+        found = [np.correlate(longer, row) for longer, row in zip(padded, rows, strict=True)]
+        return np.array(found).reshape(*weights.shape[:-1], lags)
     length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
     spectrum = np.fft.rfft(weights, length)
     products: Floats = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[..., :lags]
@@ -204,25 +219,32 @@ def _fast_length(least: int) -> int:
     )
 
 
-def _half_width(noise: Noise, scales: Floats, confidence: float) -> float:
-    """The half-width that holds `confidence` of the mixture, which lies between those of its least and largest scale.
+def _half_widths(noise: Noise, scales: Floats, confidences: Sequence[float]) -> list[float]:
+    """The half-widths that hold each of `confidences` of the mixture, which lie between those of its least and largest
+    scale.
 
-    By Newton's method in the log of the half-width, in which the probability is nearly a straight line.
+    By Halley's method in the log of the half-width, in which the probability is nearly a straight line.
     """
-    dof, weight, log_scales = noise.dof, noise.weight, np.log(scales)
-    single = math.log(float(stdtrit(dof, (1 + confidence) / 2)))
-    low, high = single + float(log_scales.min()), single + float(log_scales.max())
+    dof, weight, log_scales, wanted = noise.dof, noise.weight, np.log(scales), np.array(confidences)
+    single = np.log(stdtrit(dof, (1 + wanted) / 2))
+    low, high = single + log_scales.min(), single + log_scales.max()
     peak = 2 * math.exp(math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2)) / math.sqrt(dof * math.pi)
-    at = single + float(weight @ log_scales)
-    while high - low > PRECISION:
-        t = np.exp(at - log_scales)
-        missing = confidence - float(weight @ (2 * stdtr(dof, t) - 1))
-        step = missing / (peak * float(weight @ (t * (1 + t**2 / dof) ** (-(dof + 1) / 2))))
-        if step**2 <= PRECISION / 10:  # a step leaves at most a few times its square
-            return math.exp(at + step)
-        low, high = (at, high) if missing > 0 else (low, at)
-        at = at + step if low < at + step < high else (low + high) / 2
-    return math.exp((low + high) / 2)
+    at = single + weight @ log_scales
+    while True:
+        t = np.exp(at[:, np.newaxis] - log_scales)
+        squares = t**2 / dof
+        rising = peak * t * (1 + squares) ** (-(dof + 1) / 2)
+        bending = rising * (1 - (dof + 1) * squares / (1 + squares))
+        missing = wanted - (2 * stdtr(dof, t) - 1) @ weight
+        slope = rising @ weight
+        step = missing / (slope + missing * (bending @ weight) / (2 * slope))
+        low, high = np.where(missing > 0, at, low), np.where(missing > 0, high, at)
+        arrived = np.abs(step) ** 3 <= PRECISION / 10  # a step leaves at most a few times its cube
+        inside = (low < at + step) & (at + step < high)
+        at = np.where(arrived | inside, at + step, (low + high) / 2)
+        if np.all(arrived | (high - low <= PRECISION)):
+            found: list[float] = np.exp(at).tolist()
+            return found
 
 
 def _dof_of_ratio(ratio: float, confidence: float, most: float) -> float:

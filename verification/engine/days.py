@@ -18,24 +18,23 @@ FEWEST_DAYS = 14
 NEGLIGIBLE = 1e-8  # of the largest singular value: columns that are the same for every day
 
 
-def noise_of_days(fit: Fit, day: Integers) -> Noise | None:
+def noise_of_days(fit: Fit, starts: Integers) -> Noise | None:
     """The noise of the days' sums of a fit's residuals; None where the days are too few to tell it.
 
-    `day` int64[n] numbers the days of the intervals from 0, days without one left out.
+    `starts` int64[days] is the first interval of each day.
     """
-    count = int(day[-1]) + 1
+    count = len(starts)
     if count < FEWEST_DAYS:
         return None
-    columns = np.column_stack([np.bincount(day, column, count) for column in fit.basis.T])
-    left, sizes, _ = np.linalg.svd(columns, full_matrices=False)
+    left, sizes, _ = np.linalg.svd(sums_by_day(fit.basis.T, starts).T, full_matrices=False)
     basis: Floats = left[:, sizes > NEGLIGIBLE * sizes[0]]
     if count <= basis.shape[1] + 1:
         return None
-    sums = np.bincount(day, fit.residuals, count)
+    sums = sums_by_day(fit.residuals, starts)
     return noise_of(basis, sums - basis @ (basis.T @ sums), np.ones(count - 1, dtype=bool))
 
 
-def means_by_day(weights: Floats, day: Integers) -> Floats:
-    """float64[days]: what the intervals of each day weigh on average."""
-    means: Floats = np.bincount(day, weights) / np.bincount(day)
-    return means
+def sums_by_day(values: Floats, starts: Integers) -> Floats:
+    """float64[..., days]: the sums of `values` float64[..., n] over each day, whose first intervals are `starts`."""
+    sums: Floats = np.add.reduceat(values, starts, axis=-1)
+    return sums

@@ -20,7 +20,7 @@ from typing import Literal
 import numpy as np
 
 from verification.engine.autocorrelation import Noise, Spread, noise_of, spread, standard_error
-from verification.engine.days import means_by_day, noise_of_days
+from verification.engine.days import noise_of_days, sums_by_day
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
 from verification.plan.shape import WindowName
@@ -55,11 +55,12 @@ class Share:
         """The weights in order of time, beside the noise that they weigh: what a day weighs on average and how its
         intervals differ from that, where days tell the noise; else each interval as it is.
         """
-        day = self.window.day_index
-        if self.noise.days is None or day is None:
+        starts = self.window.day_starts
+        if self.noise.days is None or starts is None:
             return [(self.noise, self.window.in_calendar(self.weights))]
-        means = means_by_day(self.weights, day)
-        rest = self.weights - means[day]
+        lengths = np.diff(starts, append=len(self.weights))
+        means = sums_by_day(self.weights, starts) / lengths
+        rest = self.weights - np.repeat(means, lengths)
         rest[np.abs(rest) <= ROUNDING * np.max(np.abs(self.weights))] = 0.0
         return [(self.noise.days, means), (self.noise, self.window.in_calendar(rest))]
 
@@ -159,8 +160,8 @@ def _sum_of(parts: Sequence[Spread]) -> Spread:
 
 def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
     """The noise of a model on the window that it was fitted to; that of its days, too, where intervals are shorter."""
-    noise, day = noise_of_intervals(model, sample), sample.day_index
-    return noise if day is None else dataclasses.replace(noise, days=noise_of_days(model.fit, day))
+    noise, starts = noise_of_intervals(model, sample), sample.day_starts
+    return noise if starts is None else dataclasses.replace(noise, days=noise_of_days(model.fit, starts))
 
 
 def noise_of_intervals(model: BaselineModel, sample: Sample) -> Noise:

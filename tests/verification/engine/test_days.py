@@ -116,8 +116,8 @@ def test_a_day_without_an_interval_is_left_out():
     """Of shifts from Monday to Saturday, Monday's follow Saturday's."""
     worked = in_days(line(1, 140)[0], 2)
     worked = worked.take(worked.position // 2 % 7 != 6)
-    assert worked.day_index is not None
-    assert worked.day_index.tolist() == np.repeat(np.arange(60), 2).tolist()
+    assert worked.day_starts is not None
+    assert worked.day_starts.tolist() == list(range(0, 120, 2))
 
 
 def test_too_few_days_are_told_from_their_intervals():

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
+from scipy.linalg.lapack import dpotrf, dtrtri, dtrtrs
 from scipy.special import fdtrc, stdtr
 
 from verification.findings import Finding
@@ -44,9 +45,7 @@ class Fit:
     intercept: bool
     coefficients: Floats
     residuals: Floats
-    mean: float
-    total_squares: float
-    condition: float
+    y: Floats
     centre: Floats
     scale: Floats
     basis: Floats
@@ -65,6 +64,23 @@ class Fit:
         return len(self.coefficients) + self.searched
 
     @functools.cached_property
+    def mean(self) -> float:
+        """The mean of y."""
+        level = _level(self.y)
+        return level + float(np.mean(self.y - level))
+
+    @functools.cached_property
+    def total_squares(self) -> float:
+        """SST, about the mean, or about zero for a model without intercept."""
+        above = self.y - _level(self.y)
+        return float(np.sum((above - np.mean(above)) ** 2 if self.intercept else self.y**2))
+
+    @functools.cached_property
+    def condition(self) -> float:
+        """The condition number of the centred, scaled columns."""
+        return float(np.linalg.cond(self.triangle))
+
+    @functools.cached_property
     def squares(self) -> float:
         """SSE, the sum of the squared residuals."""
         return float(np.sum(self.residuals**2))
@@ -81,7 +97,7 @@ class Fit:
 
     @property
     def r_squared(self) -> float:
-        """1 - SSE/SST, SST about the mean, or about zero for a model without intercept; 0 where y does not vary."""
+        """1 - SSE/SST; 0 where y does not vary."""
         return 1 - self.squares / self.total_squares if self.total_squares > 0 else 0.0
 
     @property
@@ -168,23 +184,21 @@ class Fit:
         """
         rows, residuals = self.basis.T, self.residuals[kept]  # a row of a column's neighbours is picked soonest
         basis = (rows[:, kept] if isinstance(kept, slice) else np.take(rows, kept, axis=1)).T
-        products = gram(basis.T)
-        if self.condition > REFINED_FROM_CONDITION or len(y) <= self.p or np.linalg.eigvalsh(products)[0] < LEAST_LEFT:
+        if self.condition > REFINED_FROM_CONDITION or len(y) <= self.p:
             return None
-        moved = _back(products, basis.T @ residuals)
-        root = np.linalg.cholesky(products)
-        triangle = root.T @ self.triangle
+        root, failed = dpotrf(gram(basis.T), lower=True)
+        inverse, _ = dtrtri(root, lower=True)
+        if failed or np.max(np.sum(inverse**2, axis=0)) > 1 / LEAST_LEFT:
+            return None
+        moved = inverse.T @ (inverse @ (basis.T @ residuals))
         solution: Floats = self.solution + _back(self.triangle, moved)
-        mean = float(np.mean(y))
         return dataclasses.replace(
             self,
             coefficients=_coefficients(solution, self.centre, self.scale, intercept=self.intercept),
             residuals=without_rounding(residuals - basis @ moved, y),
-            mean=mean,
-            total_squares=float(np.sum((y - mean) ** 2 if self.intercept else y**2)),
-            condition=float(np.linalg.cond(triangle)),
-            basis=(np.linalg.inv(root) @ basis.T).T,
-            triangle=triangle,
+            y=y,
+            basis=(inverse @ basis.T).T,
+            triangle=root.T @ self.triangle,
             solution=solution,
         )
 
@@ -204,11 +218,11 @@ class Fit:
 
     def total_in_basis(self, columns: Floats) -> Floats:
         """float64[p]: the sum of what `rows_in_basis` gives for `columns` float64[m, k]."""
-        return _back(self.triangle.T, self._total(columns))
+        return _back(self.triangle, self._total(columns), transposed=True)
 
     def rows_in_basis(self, columns: Floats) -> Floats:
         """float64[m, p]: the rows that `columns` float64[m, k] would add to the basis; those of the fit are its own."""
-        rows: Floats = _back(self.triangle.T, self.design_matrix(columns).T).T
+        rows: Floats = _back(self.triangle, self.design_matrix(columns).T, transposed=True).T
         return rows
 
     def _total(self, columns: Floats) -> Floats:
@@ -253,15 +267,12 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
         sizes = np.max(np.abs(columns), axis=0, initial=0.0)
         sizes = np.append(1.0, sizes) if intercept else sizes
         coefficients[np.abs(coefficients) * sizes <= ZERO_RESIDUALS * _size(y)] = 0.0
-    mean = float(np.mean(above))
     return Fit(
         names=tuple(names),
         intercept=intercept,
         coefficients=coefficients,
         residuals=residuals,
-        mean=level + mean,
-        total_squares=float(np.sum((above - mean) ** 2 if intercept else y**2)),
-        condition=condition,
+        y=y,
         centre=centre,
         scale=scale,
         basis=basis,
@@ -322,7 +333,7 @@ def _solve(design: Floats, basis: Floats, triangle: Floats, y: Floats, condition
     for _ in range(REFINEMENT_STEPS):
         first = _residual(y, residuals, design, solution, low)
         second = -_dots(design, residuals)
-        orthogonal = _back(triangle.T, second)
+        orthogonal = _back(triangle, second, transposed=True)
         inside = basis.T @ first
         solution, error = _two_sum(solution, _back(triangle, inside - orthogonal))
         np.add(low, error, out=low)
@@ -330,9 +341,10 @@ def _solve(design: Floats, basis: Floats, triangle: Floats, y: Floats, condition
     return solution, residuals
 
 
-def _back(triangle: Floats, right: Floats) -> Floats:
-    """The solution of a square system."""
-    return np.asarray(np.linalg.solve(triangle, right), dtype=np.float64)
+def _back(triangle: Floats, right: Floats, *, transposed: bool = False) -> Floats:
+    """The solution of the system of an upper triangle, or of its transpose."""
+    solution: Floats = dtrtrs(triangle, right, trans=int(transposed))[0]
+    return solution
 
 
 def _residual(y: Floats, residuals: Floats, design: Floats, solution: Floats, low: Floats) -> Floats:

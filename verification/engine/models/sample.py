@@ -94,16 +94,16 @@ class Sample:
     def in_calendar(self, weights: Floats) -> Floats:
         """`weights` float64[m] laid out on the calendar from the first interval to the last, zeros in the gaps."""
         order = self._order
+        if order[-1] - order[0] + 1 == len(order):
+            return weights
         laid_out = np.zeros(int(order[-1] - order[0]) + 1)
         laid_out[order - order[0]] = weights
         return laid_out
 
     @functools.cached_property
-    def day_index(self) -> Integers | None:
-        """int64[m]: the number of each interval's day, from 0, days without an interval left out; None where intervals
-        are days or longer.
-        """
-        return None if self.day is None else np.concatenate([[0], np.cumsum(np.diff(self.day) != 0)])
+    def day_starts(self) -> Integers | None:
+        """int64[days]: the first interval of each day that has one; None where intervals are days or longer."""
+        return None if self.day is None else np.concatenate([[0], np.flatnonzero(np.diff(self.day)) + 1])
 
     def _rows(self, selection: Booleans | Integers | slice) -> Floats:
         if isinstance(selection, slice):

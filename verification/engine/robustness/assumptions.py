@@ -18,6 +18,7 @@ from scipy.special import ndtri
 
 from verification.engine.autocorrelation import ONE_SIGMA, Noise, noise_of, spread, standard_error, two_sided_p
 from verification.engine.case import Case
+from verification.engine.days import sums_by_day
 from verification.engine.models.family import LEVELS, BaselineModel
 from verification.engine.models.sample import Booleans, Floats, Integers, Sample
 from verification.engine.savings import Share
@@ -245,16 +246,15 @@ def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
     parts = np.split(table, np.cumsum([len(window) for window in windows])[:-1])
     summed = []
     for window, part in zip(windows, parts, strict=True):
-        day = window.day_index
-        sums = part if day is None else np.column_stack([np.bincount(day, column) for column in part.T])
-        summed.append(sums)
+        starts = window.day_starts
+        summed.append(part if starts is None else sums_by_day(part.T, starts).T)
     return np.vstack(summed)
 
 
 def _follows(windows: Sequence[Sample]) -> Booleans:
     """Which of those rows follow each other; those of different windows do not."""
     inside = (
-        window.follows if window.day_index is None else np.ones(int(window.day_index[-1]), dtype=bool)
+        window.follows if window.day_starts is None else np.ones(len(window.day_starts) - 1, dtype=bool)
         for window in windows
     )
     return np.concatenate([np.append(each, [False]) for each in inside])[:-1]
@@ -262,10 +262,10 @@ def _follows(windows: Sequence[Sample]) -> Booleans:
 
 def _laid_out(windows: Sequence[Sample], weights: Floats) -> list[Floats]:
     """Weights of those rows by window, in order of time."""
-    lengths = [len(window) if window.day_index is None else int(window.day_index[-1]) + 1 for window in windows]
+    lengths = [len(window if window.day_starts is None else window.day_starts) for window in windows]
     parts = np.split(weights, np.cumsum(lengths)[:-1])
     return [
-        window.in_calendar(part) if window.day_index is None else part
+        window.in_calendar(part) if window.day_starts is None else part
         for window, part in zip(windows, parts, strict=True)
     ]
 

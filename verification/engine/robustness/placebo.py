@@ -8,6 +8,7 @@ steady line shows at several; how many claims are too many is told by the dates'
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 from scipy.special import ndtri
@@ -95,12 +96,17 @@ def _correlation(noise: Noise, weights: Floats) -> Floats:
     return correlation
 
 
+@functools.cache
+def _draws(count: int) -> Floats:
+    return np.random.default_rng(SEED).standard_normal((DRAWS, count))
+
+
 def _chance(correlation: Floats, claims: int, confidence: float) -> float:
     """The chance of at least so many claims on a steady line: draws of correlated normal errors with a fixed seed."""
     if claims == 0:
         return 1.0
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    errors = np.random.default_rng(SEED).standard_normal((DRAWS, len(values))) @ root.T
+    errors = _draws(len(values)) @ root.T
     drawn = np.sum(np.abs(errors) > ndtri((1 + confidence) / 2), axis=1)
     return float(np.mean(drawn >= claims))
