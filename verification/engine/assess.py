@@ -147,7 +147,7 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
 
     return Turning(
         panel=panel(specs, case, answer, confidence, MIN_EFFECTIVE),
-        months=without_months(model, primary.noise, case),
+        months=without_months(model, primary.noise, case, primary.estimate),
         influence=most_influential(model, case),
         put_back=with_put_back(model, primary.noise, case),
         one_back=with_one(model, primary.noise, case, primary.estimate.delta),

@@ -97,6 +97,12 @@ class Estimate:
         """The change per unit of output."""
         return self.change / self.output
 
+    def moved(self, changes: Floats) -> Floats:
+        """What `delta` is where the data move it by `changes`; none where that leaves only rounding."""
+        deltas = self.delta + changes
+        deltas[np.abs(deltas) <= SAME_TOTALS * abs(self.before / self.output)] = 0.0
+        return deltas
+
     @property
     def relative(self) -> float:
         """The change as a share of what would have been; nan where that is nothing."""

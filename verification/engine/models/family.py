@@ -73,6 +73,14 @@ class BaselineModel:
         moved *= misses / (1 + np.sum(rows**2, axis=1))
         return moved
 
+    def moved_without_each(self, starts: Integers, sample: Sample) -> Floats:
+        """float64[parts]: how far the sum of the predictions for `sample` would move without each part of the fitted
+        intervals, the first of which are `starts`; nan where what is left would have to be fitted anew.
+        """
+        if self.spec.kind == "ratio":
+            return np.full(len(starts), np.nan)
+        return self.fit.moved_without_each(starts) @ self.fit.total_in_basis(self._columns(sample))
+
     def design_matrix(self, sample: Sample) -> Floats:
         """float64[m, p]: the rows whose product with the fit's solution is the prediction."""
         return self.fit.design_matrix(self._columns(sample))

@@ -202,6 +202,22 @@ class Fit:
             solution=solution,
         )
 
+    def moved_without_each(self, starts: NDArray[np.int64]) -> Floats:
+        """float64[parts, p]: how far the solution moves, in the basis, without each part of the observations, the first
+        of which are `starts`; nan where `of_part` would not have the fit to what is left.
+
+        Without the rows Q of the basis, whose residuals are e, it moves by -(I - Q'Q)^-1 Q'e.
+        """
+        parts = np.split(np.vstack([self.basis.T, self.residuals]), starts[1:], axis=1)
+        sums = np.array([part[:-1] @ part.T for part in parts])
+        left = np.eye(sums.shape[1]) - sums[:, :, :-1]
+        lengths = np.diff(starts, append=self.n)
+        unsure = np.linalg.eigvalsh(left)[:, 0] < LEAST_LEFT
+        unsure |= (self.n - lengths <= self.p) | (self.condition > REFINED_FROM_CONDITION)
+        left[unsure] = np.nan
+        moved: Floats = np.linalg.solve(left, -sums[:, :, -1:])[:, :, 0]
+        return moved
+
     def predict(self, columns: Floats) -> Floats:
         """The model's y for `columns` float64[m, k], computed about the centre, where it is most accurate."""
         predicted: Floats = self.design_matrix(columns) @ self.solution
