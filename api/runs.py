@@ -27,7 +27,7 @@ from ingest import read
 from verification import keys
 from verification.engine.result import Context, Result
 from verification.engine.verify import needed_points, verify
-from verification.evidence import archive, logentry
+from verification.evidence import archive, build, logentry
 from verification.evidence.deliveries import decode_all, steps_back
 from verification.evidence.keyring import DeviceKey, KeyRegister, LogKey
 from verification.evidence.package import (
@@ -239,6 +239,7 @@ def _method(result: Result) -> dict[str, Any]:
     packages = {name: importlib.metadata.version(name) for name in ENGINE_PACKAGES}
     return {
         "engine_version": result.engine_version,
+        build.KEY: build.sources_sha256(),
         "python": platform.python_version(),
         "packages": packages,
     }

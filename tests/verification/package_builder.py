@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from verification import batch, keys, strictjson
 from verification.engine import verify as engine
 from verification.engine.result import Context
-from verification.evidence import check, dsse, keyring, logentry, merkle, note, package, readings_table
+from verification.evidence import build, check, dsse, keyring, logentry, merkle, note, package, readings_table
 from verification.evidence.check_report import Axis, Outcome, Report
 from verification.evidence.deliveries import decode_all
 from verification.model import Point, PointKind, Rows
@@ -205,7 +205,10 @@ class World:
             batches=self.batches,
             result=self.result(),
             keys=self.register,
-            method={"engine_version": importlib.metadata.version("retroproof"), "lock_sha256": "cd" * 32},
+            method={
+                "engine_version": importlib.metadata.version("retroproof"),
+                build.KEY: build.sources_sha256(),
+            },
             quarantined=[{"device": DEVICE_ID, "epoch": EPOCH, "sequence": 99, "code": "bad_signature"}],
             readings_parquet=self._parquet() if self.parquet else None,
         )

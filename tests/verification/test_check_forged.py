@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ from package_builder import (
 
 from verification import batch, keys, strictjson
 from verification.engine.result import Context
-from verification.evidence import keyring, package, readings_table
+from verification.evidence import build, keyring, package, readings_table
 from verification.evidence.check import check
 from verification.evidence.check_report import Axis, Outcome, Report
 from verification.evidence.deliveries import decode_all
@@ -44,15 +45,22 @@ from verification.plan import EDGE_TOLERANCE_US, parse_plan
 VERIFIED, REFUTED, OPEN = Outcome.VERIFIED, Outcome.REFUTED, Outcome.CANNOT_VERIFY
 
 
-def with_result(path: str, value: object) -> Report:
-    """Check a package whose result has one field changed before it was signed."""
+def with_result(path: str, value: object, build_stated: dict[str, str] | None = None) -> Report:
+    """Check a package whose result has one field changed before it was signed; `build_stated` is what it says of the
+    engine's build, by default what the engine writes.
+    """
     content = strictjson.read(good_package()[package.RESULT])
     target: Any = content
     *parents, last = path.split(".")
     for name in parents:
         target = target[int(name) if name.isdigit() else name]
     target[int(last) if last.isdigit() else last] = value
-    return check(forged({package.RESULT: strictjson.encode(content)}), recompute=True)
+    files = {package.RESULT: strictjson.encode(content)}
+    if build_stated is not None:
+        method = strictjson.read(good_package()[package.METHOD])
+        del method[build.KEY]
+        files[package.METHOD] = strictjson.encode(method | build_stated)
+    return check(forged(files), recompute=True)
 
 
 def notes(report: Report, axis: Axis) -> list[str]:
@@ -227,6 +235,39 @@ def test_a_changed_figure_does_not_survive_recomputation() -> None:
     report = with_result("measures.0.rows.3.numerator", "1.000")
     assert codes(report, Axis.RECOMPUTATION) == ["RESULT_DIFFERS"]
     assert "measures differs" in report.text()
+
+
+@pytest.mark.parametrize(
+    ("stated", "code", "told"),
+    [
+        ({build.KEY: "ab" * 32}, ["OTHER_BUILD"], f"sources {'ab' * 32}; here {build.sources_sha256()}"),
+        ({}, ["BUILD_NOT_STATED"], "does not say which build"),
+        ({build.KEY: build.sources_sha256()}, [], ""),
+    ],
+    ids=["another build", "no build", "this build"],
+)
+def test_a_result_that_differs_names_the_build_that_made_it_and_stays_refuted(
+    stated: dict[str, str], code: list[str], told: str
+) -> None:
+    report = with_result("measures.0.rows.3.numerator", "1.000", stated)
+    assert codes(report, Axis.RECOMPUTATION) == ["RESULT_DIFFERS"]
+    assert notes(report, Axis.RECOMPUTATION) == code
+    assert (report.exit_code, told in report.text()) == (1, True)
+
+
+def test_the_digest_of_the_sources_tells_one_changed_byte_and_one_changed_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SOURCES", tmp_path)
+    found = [build.sources_sha256()]
+    for name, text in (("a.py", "1"), ("a.py", "2"), ("b.yaml", "2")):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        found.append(build.sources_sha256())
+    (tmp_path / "b.yaml").rename(tmp_path / "c.yaml")
+    found.append(build.sources_sha256())
+    assert len(set(found)) == len(found)
+    (tmp_path / "a.pyc").write_bytes(b"3")
+    assert build.sources_sha256() == found[-1]
 
 
 def test_a_result_of_another_engine_version_is_open_and_says_which_to_install() -> None:

@@ -215,6 +215,19 @@ MESSAGES = {
         "{file} is not what the engine makes of the signed batches; {field} differs",
         "{file} 与引擎根据已签名批次重算的结果不符；不同之处：{field}",
     ),
+    "OTHER_BUILD": Message(
+        _N,
+        "{file} names another build of engine {version} (sources {found}; here {known}): recompute with that build, or "
+        "have the run repeated with a released one",
+        "{file} 载明结果由引擎 {version} 的另一构建生成（源码摘要 {found}；本机 {known}）：请用该构建重算，"
+        "或用正式发布的版本重新核算",
+    ),
+    "BUILD_NOT_STATED": Message(
+        _N,
+        "{file} does not say which build of engine {version} made the result; if it was one before the release, have "
+        "the run repeated with the released one",
+        "{file} 未载明结果由引擎 {version} 的哪一构建生成；若为发布前的构建，请用正式发布的版本重新核算",
+    ),
     "RECOMPUTED": Message(
         _N,
         "{readings} {readings:reading|readings} from {batches} signed {batches:batch|batches} give {file} again to the "

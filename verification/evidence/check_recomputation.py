@@ -9,7 +9,7 @@ import importlib.metadata
 from collections.abc import Iterator
 
 from verification import strictjson
-from verification.evidence import package
+from verification.evidence import build, package
 from verification.evidence.check_evidence import Evidence
 from verification.evidence.check_report import Reason
 from verification.plan import plan_digest
@@ -40,6 +40,20 @@ def check_recomputation(evidence: Evidence) -> Iterator[Reason]:
         yield Reason("OTHER_ENGINE", package.RESULT, {"found": stated.engine_version, "known": here})
         return
     yield Reason("RESULT_DIFFERS", package.RESULT, {"field": _first_difference(evidence, again)})
+    yield from _other_build(evidence)
+
+
+def _other_build(evidence: Evidence) -> Iterator[Reason]:
+    """Whether another build of the same version is what the package says that it was made by. It excuses nothing: any
+    package could say so.
+    """
+    method = evidence.json(package.METHOD)
+    found, known = method.get(build.KEY), build.sources_sha256()
+    version = {"version": evidence.result.engine_version}
+    if found is None:
+        yield Reason("BUILD_NOT_STATED", package.METHOD, version)
+    elif found != known:
+        yield Reason("OTHER_BUILD", package.METHOD, {"found": str(found), "known": known, **version})
 
 
 def _first_difference(evidence: Evidence, again: bytes) -> str:
