@@ -148,9 +148,19 @@ def judge(stack: Stack, narrator: Narrator) -> dict[str, Any]:
     narrator.say(f"acceptance limit: at most {Decimal(limit['at_most']).normalize():f} {limit['unit']}")
     state = verdict["state"].replace("_", " ")
     narrator.say(click.style(f"verdict: {state} {verdict['text']['zh']}", bold=True))
-    for finding in run["findings"]:
-        narrator.say(f"{finding['severity']:<8}{finding['code']}: {finding['text']['en']}")
+    for line in finding_lines(run["findings"]):
+        narrator.say(line)
     return run
+
+
+def finding_lines(findings: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A line for each kind of finding, those with one code and remedy: the first, and how many more there are."""
+    kinds: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for finding in findings:
+        kinds.setdefault((finding["code"], finding["resolve"]["en"]), []).append(finding)
+    for (code, _), (first, *others) in kinds.items():
+        more = f" (and {len(others)} more of this kind 另有 {len(others)} 项同类发现)" if others else ""
+        yield f"{first['severity']:<8}{code}: {first['text']['en']}{more}"
 
 
 def compare_with_truth(line: Line, narrator: Narrator, run: dict[str, Any]) -> None:
