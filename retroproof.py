@@ -57,14 +57,20 @@ GUESTS = {
 }
 
 
+# What packages are called where one installs them, if a program imports them by another name.
+DISTRIBUTIONS = {"google": "protobuf", "multipart": "python-multipart", "paho": "paho-mqtt", "yaml": "pyyaml"}
+
+
 class MissingPackageError(click.ClickException):
     """A subcommand needs a package that is not installed; the message says which extra brings it."""
 
     exit_code = EXIT_UNAVAILABLE
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, module: str, extra: str) -> None:
         wanted = f"retroproof[{extra}]" if extra else "retroproof"
-        super().__init__(f"{package} is not installed. Install it with: pip install '{wanted}'")
+        package = module.partition(".")[0]
+        name = DISTRIBUTIONS.get(package, package)
+        super().__init__(f"{name} is not installed. Install it with: pip install '{wanted}'")
 
 
 class ReaderGoneError(click.ClickException):

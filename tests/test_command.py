@@ -85,6 +85,14 @@ def test_a_room_whose_packages_are_missing_names_the_extra(room, tmp_path, monke
     assert "pip install 'retroproof[edge]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [("google", "protobuf"), ("google.protobuf", "protobuf"), ("paho", "paho-mqtt"), ("cbor2", "cbor2")],
+)
+def test_a_missing_package_is_named_as_one_installs_it(module, package):
+    assert str(retroproof.MissingPackageError(module, "edge")).startswith(f"{package} is not installed")
+
+
 @pytest.mark.parametrize(("error", "code"), [(RetroProofError("mend it"), 64), (ZeroDivisionError("ours"), 70)])
 def test_a_failure_never_ends_with_the_code_of_a_verdict(error, code, monkeypatch, capsys):
     def fail(**_options: object) -> None:

@@ -146,6 +146,7 @@ def _until_decided(
     deadline_s = time.monotonic() + wait_s
     backoff = Backoff(1.0, POLL_S)
     number: int | None = None
+    told = ""  # each problem is told once, until there is another one or an answer in between
     while True:
         try:
             if number is None:
@@ -156,12 +157,15 @@ def _until_decided(
                 login = {"Authorization": f"Bearer {token}"}
                 status, said = platform.ask("GET", f"/ingest/v1/enrol/{number}", headers=login)
             backoff.reset()
+            told = ""
             if status == APPROVED:
                 return said
             problem = f"request {number} was not approved yet"
         except _Unreachable as err:
             problem = str(err)
-            report(f"{problem}; trying again")
+            if problem != told:
+                report(f"{problem}; trying again until {wait_s:g} s have passed")
+            told = problem
         if time.monotonic() >= deadline_s:
             raise ConfigError(f"{problem}. Nothing is lost: run the same command again, it goes on from here")
         time.sleep(min(backoff.next_s(), max(0.0, deadline_s - time.monotonic())))
