@@ -19,6 +19,8 @@ from verification.command_files import (
     FILE,
     READ_STEPS,
     UnusableFileError,
+    check_writable,
+    make_folder,
     progress,
     read_plan,
     read_readings,
@@ -81,6 +83,10 @@ def verify(
     from verification.report.text import render  # noqa: PLC0415
 
     filed, digest = read_plan(plan_file)
+    if json_file is not None:
+        check_writable(json_file)
+    if plot_folder is not None:
+        make_folder(plot_folder)
     judged, interim = _part(filed, until)
     plans = [judged, *(_parts(judged, rolling) if rolling is not None else [])]
     with progress(table_file, READ_STEPS + sum(map(steps_of, plans))) as advance:
@@ -129,9 +135,5 @@ def _parts(judged: Plan, length: int) -> list[Plan]:
 def _write_plots(folder: Path, result: Result, lang: Literal["en", "zh"]) -> None:
     from verification.report.plots import plot_files  # noqa: PLC0415
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise UnusableFileError(f"{folder}: cannot be made: {err.strerror or err}") from err
     for name, content in plot_files(result, lang):
         write_file(folder / name, content.encode())

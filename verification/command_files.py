@@ -9,6 +9,7 @@ import contextlib
 import functools
 import itertools
 import math
+import os
 import stat
 import sys
 from collections.abc import Iterator
@@ -121,6 +122,27 @@ def read_file(path: Path, limit: int) -> bytes:
             return file.read(limit + 1)
     except OSError as err:
         raise UnusableFileError(f"{path}: cannot be read: {err.strerror or err}") from err
+
+
+def check_writable(path: Path) -> None:
+    """Refuse a file that could not be written, before long work is done for it; a file that is there stays as it is."""
+    folder = path.parent
+    if path.is_dir():
+        raise UnusableFileError(f"{path}: cannot be written: it is a folder; name a file")
+    if not folder.is_dir():
+        raise UnusableFileError(f"{path}: cannot be written: there is no folder {folder}; make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise UnusableFileError(f"{path}: cannot be written: permission denied; choose another place")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that files can be put into, where it is not there yet."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise UnusableFileError(f"{path}: cannot be made: {err.strerror or err}") from err
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UnusableFileError(f"{path}: cannot be written into: permission denied; choose another place")
 
 
 def write_file(path: Path, content: bytes, *, new: bool = False) -> None:

@@ -84,6 +84,25 @@ def test_readings_collected_before_the_lock_are_told_by_the_order_of_collection_
     assert locked(-10) == {"DATED_BEFORE_LOCK"}
 
 
+def test_times_about_the_lock_are_told_to_the_second_unless_that_makes_them_the_same():
+    first = dt.datetime(2026, 7, 9, tzinfo=PLAN.zone)
+    later = first + dt.timedelta(days=1, microseconds=123_456)
+    shown = {"logged_at": "2026-07-10T00:00:00+08:00", "first_reading_at": "2026-07-09T00:00:00+08:00"}
+    for latest, code in ((None, "LOGGED_LATE"), (first, "DATED_BEFORE_LOCK")):
+        found = judge(plan_logged_at=later, baseline_logged_at=later, latest_collected_at=latest).findings
+        [of_plan, _] = [finding for finding in found if finding.code == code]
+        assert of_plan.data == {"item": "plan", **shown}
+        for language in ("en", "zh"):
+            assert ".123456" not in of_plan.text(language)
+            assert shown["logged_at"] in of_plan.text(language)
+    [close] = [
+        finding
+        for finding in judge(plan_logged_at=first + dt.timedelta(microseconds=1), baseline_logged_at=first).findings
+        if finding.code == "LOGGED_LATE"
+    ]
+    assert close.data["logged_at"] == "2026-07-09T00:00:00.000001+08:00"
+
+
 def test_readings_that_are_merely_dated_before_the_lock_leave_no_warning():
     assert Finding.of("DATED_BEFORE_LOCK", item="plan", logged_at="x", first_reading_at="y").severity == "info"
     assert Finding.of("COLLECTED_BEFORE_LOCK", collected_until="x", first_reading_at="y").severity == "warning"

@@ -159,12 +159,23 @@ def test_plots_are_files_with_a_page_of_their_own(table: Path, tmp_path: Path):
     assert "改造前后对比" in (folder / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_folder_that_cannot_be_made_exits_64(table: Path, tmp_path: Path):
-    in_the_way = tmp_path / "file"
-    in_the_way.touch()
-    done = retroproof("verify", PLAN_FILE, "--readings", table, "--plots", in_the_way)
-    assert done.returncode == 64
-    assert "cannot be made" in done.stderr
+@pytest.mark.parametrize(
+    ("option", "place", "told"),
+    [
+        ("--plots", "file", "cannot be made"),
+        ("--plots", "file/plots", "cannot be made"),
+        ("--json", "elsewhere/result.json", "there is no folder"),
+        ("--json", ".", "it is a folder; name a file"),
+    ],
+)
+def test_a_place_that_cannot_be_written_exits_64_before_the_table_is_read(
+    tmp_path: Path, option: str, place: str, told: str
+):
+    (tmp_path / "file").touch()
+    done = retroproof("verify", PLAN_FILE, "--readings", tmp_path / "no-table.csv", option, tmp_path / place)
+    assert (done.returncode, done.stdout) == (64, "")
+    assert told in done.stderr
+    assert "no-table.csv" not in done.stderr
 
 
 # How far long work has come.

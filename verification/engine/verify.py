@@ -176,16 +176,21 @@ def _escrow(plan: Plan, used: Mapping[str, Series], context: Context) -> list[Fi
         return []
     latest = context.latest_collected_at
     if latest is not None and latest > first + dt.timedelta(microseconds=EDGE_TOLERANCE_US):
-        collected_until = latest.astimezone(plan.zone).isoformat()
-        return [
-            Finding.of("COLLECTED_BEFORE_LOCK", collected_until=collected_until, first_reading_at=first.isoformat())
-        ]
+        shown = _stated(plan, collected_until=latest, first_reading_at=first)
+        return [Finding.of("COLLECTED_BEFORE_LOCK", **shown)]
     findings = []
     for item, logged_at in (("plan", context.plan_logged_at), ("baseline", context.baseline_logged_at)):
         if logged_at is not None and logged_at > first:
-            shown = {"logged_at": logged_at.astimezone(plan.zone).isoformat(), "first_reading_at": first.isoformat()}
+            shown = _stated(plan, logged_at=logged_at, first_reading_at=first)
             findings.append(Finding.of("LOGGED_LATE" if latest is None else "DATED_BEFORE_LOCK", item=item, **shown))
     return findings
+
+
+def _stated(plan: Plan, **times: dt.datetime) -> dict[str, str]:
+    """Times as findings state them: in the plan's time zone, to the second, but where that would make them the same."""
+    local = {name: time.astimezone(plan.zone) for name, time in times.items()}
+    shown = {name: time.isoformat(timespec="seconds") for name, time in local.items()}
+    return shown if len(set(shown.values())) == len(shown) else {name: time.isoformat() for name, time in local.items()}
 
 
 def _filed_before_the_baseline(plan: Plan, context: Context) -> bool:
