@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import msgspec
 import numpy as np
@@ -19,8 +19,8 @@ from verification.engine.result import Rows
 from verification.engine.rounding import counted, significant
 from verification.plan.shape import WindowName
 from verification.quality.window import WindowData
-from verification.series.calendar import SECOND_US, Calendar
-from verification.series.columns import Floats, Integers
+from verification.series.calendar import Calendar
+from verification.series.columns import Booleans, Floats, Integers
 
 FIGURE_DIGITS = 9  # of drivers and predictions
 MOST_DECIMALS = 18  # of a count of 64 bits
@@ -32,36 +32,47 @@ GROUP = 4  # digits that are looked up together
 DIGITS = (np.arange(10**GROUP)[:, np.newaxis] // [1000, 100, 10, 1] % 10 + ord("0")).astype(np.uint8)
 DIGIT_GROUPS = DIGITS.view(np.uint32)[:, 0]
 NULL = b"null"
-DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
+STAMP = np.dtype([("text", "S20"), ("end", "S2")])  # a time without an offset, and what follows it in a list: ",
+CHUNK = 1_000  # rows that are written together: more of them do not stay in the processor's cache
 
 Texts = NDArray[np.bytes_]
 
 
 def written_rows(windows: Mapping[WindowName, WindowData], predicted: Mapping[WindowName, Floats] | None) -> Rows:
     """The intervals of each window, for tables and charts."""
-    each = (_rows_of(data, None if predicted is None else predicted[name]) for name, data in windows.items())
-    return Rows(b"[" + b",".join(each) + b"]")
+    chunks = [b"["]
+    for name, data in windows.items():
+        chunks += _rows_of(data, None if predicted is None else predicted[name])
+    chunks[-1] = chunks[-1].removesuffix(b",") + b"]"
+    return Rows(b"".join(chunks))
 
 
-def _rows_of(data: WindowData, predicted: Floats | None) -> bytes:
-    """The rows of one window with commas between them: the fields of `IntervalRow`, in order of name."""
+def _rows_of(data: WindowData, predicted: Floats | None) -> Iterator[bytes]:
+    """The rows of one window, each with a comma behind it: the fields of `IntervalRow`, in order of name."""
     spec, known = data.spec, data.known
     numerator = counted_texts(data.numerator, spec.numerator.decimals)
     denominator = counted_texts(data.denominator, data.denominator_decimals) if spec.denominator else NULL
     drivers = [part for column in data.drivers.T for part in (b",", figure_texts(column))]
     fields: dict[str, Texts | bytes] = {
         "coverage_percent": _digits(data.coverage_percent),
-        "denominator": np.where(known, denominator, NULL),
+        "denominator": _where(known, denominator),
         "drivers": _beside(len(known), b"[", *drivers[1:], b"]"),
-        "numerator": np.where(known, numerator, NULL),
-        "predicted": np.where(known, NULL if predicted is None else figure_texts(predicted), NULL),
+        "numerator": _where(known, numerator),
+        "predicted": NULL if predicted is None else _where(known, figure_texts(predicted)),
         "start": start_texts(data.calendar),
         "used": np.where(data.used, b"true", b"false"),
         "window": f'"{data.label}"'.encode(),
     }
     parts = [part for name, texts in fields.items() for part in (f',"{name}":'.encode(), texts)]
-    lines = _beside(len(known), b"{", parts[0][1:], *parts[1:], b"},")
-    return lines.tobytes().replace(b"\0", b"").removesuffix(b",")
+    parts = [b"{", parts[0][1:], *parts[1:], b"},"]
+    for start in range(0, len(known), CHUNK):
+        some = [part if isinstance(part, bytes) else part[start : start + CHUNK] for part in parts]
+        yield _beside(min(CHUNK, len(known) - start), *some).tobytes().replace(b"\0", b"")
+
+
+def _where(known: Booleans, texts: Texts | bytes) -> Texts | bytes:
+    """`texts`, with null for those that are not known."""
+    return texts if known.all() else np.where(known, texts, NULL)
 
 
 def _beside(count: int, *parts: Texts | bytes) -> Texts:
@@ -110,7 +121,9 @@ def _decimal_texts(counts: Integers, decimals: Integers) -> Texts:
     """`counted` of each with its own number of decimals, which is 0 for all or for none."""
     most = int(decimals.max(initial=0))
     whole, fraction = np.divmod(np.abs(counts), WHOLE_POWERS[decimals])
-    shown: list[Texts | bytes] = [b'"', np.where(counts < 0, b"-", b""), _digits(whole)]
+    below = counts < 0
+    sign = [np.where(below, b"-", b"")] if below.any() else []
+    shown: list[Texts | bytes] = [b'"', *sign, _digits(whole)]
     if most:
         places = _digit_places(fraction * WHOLE_POWERS[most - decimals], most)
         for place in range(int(decimals.min()), most):
@@ -136,7 +149,8 @@ def _digit_places(values: Integers, width: int) -> NDArray[np.uint8]:
         rest = values // 10**GROUP
         places[:, group] = DIGIT_GROUPS[values - rest * 10**GROUP]
         values = rest
-    return np.ascontiguousarray(places.view(np.uint8)[:, GROUP * groups - width :])
+    characters: NDArray[np.uint8] = places.view(np.uint8)[:, GROUP * groups - width :]
+    return characters
 
 
 def _texts(places: NDArray[np.uint8]) -> Texts:
@@ -146,14 +160,13 @@ def _texts(places: NDArray[np.uint8]) -> Texts:
 
 def start_texts(calendar: Calendar) -> Texts:
     """When each interval begins as JSON, in the plan's time zone."""
-    day, second = np.divmod(calendar.local_us // SECOND_US, DAY_S)
-    dates = np.datetime_as_string(np.arange(day[0], day[-1] + 1).astype("datetime64[D]")).astype(np.bytes_)
-    hour, minute, second = (
-        _texts(_digit_places(part, 2)) for part in (second // HOUR_S, second // MINUTE_S % 60, second % MINUTE_S)
-    )
-    ahead_us, of = np.unique(calendar.local_us - calendar.edges_us[:-1], return_inverse=True)
-    offset = np.array([_offset_text(us) for us in ahead_us.tolist()])[of]
-    return _beside(len(calendar), b'"', dates[day - day[0]], b"T", hour, b":", minute, b":", second, offset, b'"')
+    local = msgspec.json.encode(calendar.local_us.astype("datetime64[us]").tolist())
+    stamps = np.frombuffer(local, dtype=STAMP, offset=1, count=len(calendar))["text"]
+    ahead_us = calendar.local_us - calendar.edges_us[:-1]
+    offsets = np.empty(len(calendar), dtype="S6")
+    for each_us in np.unique(ahead_us).tolist():
+        offsets[ahead_us == each_us] = _offset_text(each_us)
+    return _beside(len(calendar), stamps, offsets, b'"')
 
 
 def _offset_text(ahead_us: int) -> bytes:
