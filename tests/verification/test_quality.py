@@ -18,7 +18,7 @@ from verification.model import PointKind, RowFlag
 from verification.plan import Point, Window, parse_plan
 from verification.quality.copied import copied_from
 from verification.quality.points import only_checking_points
-from verification.quality.readings import check_readings, plausible, stuck
+from verification.quality.readings import _medians_of_five, check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Series
 
@@ -128,6 +128,21 @@ def test_a_single_reading_far_from_its_neighbours_is_a_spike(size: float, *, nam
     assert ("SPIKES" in spiked(size)) == named
 
 
+@pytest.mark.parametrize(("size", "named"), [(2.9, False), (3.1, True)])
+def test_where_neighbours_hardly_differ_the_range_of_all_the_others_spares_a_reading(size: float, *, named: bool):
+    """A sawtooth of a small step: the range of the middle half is 1, and three of it are far more than ten steps."""
+    value = np.abs(np.linspace(-2.0, 2.0, HOURS) % 2 - 1) * 2 + np.tile([0.0, 0.001], HOURS // 2)
+    value[100] += size
+    assert np.ptp(np.quantile(np.delete(value, 100), [0.25, 0.75])) == pytest.approx(1.0, abs=0.02)
+    assert ("SPIKES" in found(value)) == named
+
+
+@given(st.lists(st.floats(-1e18, 1e18), min_size=5))
+def test_the_median_of_each_five_is_a_median(values: list[float]):
+    fives = np.lib.stride_tricks.sliding_window_view(np.array(values), 5)
+    assert _medians_of_five(np.array(values)).tolist() == np.median(fives, axis=1).tolist()
+
+
 def test_a_level_that_stays_is_no_spike():
     assert "SPIKES" not in spiked(18.0, readings=100)
 
@@ -185,6 +200,12 @@ def test_a_rhythm_that_is_shifted_for_good_is_a_clock_step(step_s: int, *, named
     assert not named or findings["CLOCK_STEPS"] | {"count": 1, "seconds": step_s} == findings["CLOCK_STEPS"]
 
 
+def test_a_clock_is_weighed_as_soon_as_one_reading_is_not_to_the_microsecond():
+    times = np.append(TIMES[:-1] + np.arange(HOURS - 1) * 500_000, TIMES[-1] + HOURS * 500_000)
+    assert float(found(NOISY, times)["CLOCK_SKEW"]["seconds_a_day"]) == pytest.approx(12.0)
+    assert found(NOISY, TIMES) == found(NOISY, np.append(TIMES[:-1], TIMES[-1] + 1)) == {}
+
+
 def test_one_late_reading_is_no_clock_step():
     times = TIMES.copy()
     times[200] += 600_000_000
@@ -222,6 +243,13 @@ def test_a_level_that_is_a_factor_of_units_away_for_days_is_named(factor: float,
     findings = found(level(factor, days))
     assert ("UNIT_CHANGED" in findings) == named
     assert not named or float(findings["UNIT_CHANGED"]["factor"]) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(("factor", "named"), [(499.0, False), (501.0, False), (699.0, False), (701.0, True)])
+def test_no_level_is_spared_for_lying_close_to_the_others(factor: float, *, named: bool):
+    """Of a steady line no reading is further from another than the days of the other unit are."""
+    assert ("UNIT_CHANGED" in found(level(factor, 5, np.full(HOURS, 50.0)))) == named
+    assert ("UNIT_CHANGED" in found(level(1 / factor / 1.1, 5, np.full(HOURS, 50.0)))) == named
 
 
 def test_a_unit_is_told_from_the_level_of_its_own_window():

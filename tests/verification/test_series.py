@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from verification.series.columns import STATUS_BAD, STATUS_UNCERTAIN, Series, clean, empty_series, input_digest
+from verification.series.columns import (
+    STATUS_BAD,
+    STATUS_UNCERTAIN,
+    Series,
+    clean,
+    empty_series,
+    input_digest,
+    median,
+)
 
 READINGS = st.lists(
     st.tuples(
@@ -90,3 +98,14 @@ def test_the_digest_sees_every_column_and_the_point():
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="value"):
         Series.of([1, 2], [1.0])
+
+
+@given(st.lists(st.floats(-1e18, 1e18), min_size=1))
+def test_the_median_is_that_of_numpy_to_the_bit(values: list[float]):
+    assert median(np.array(values)) == np.median(values)
+
+
+@given(st.lists(st.integers(0, 9), max_size=9), st.integers(0, 9), st.integers(0, 9))
+def test_between_has_what_within_has_of_readings_in_order(times: list[int], first: int, last: int):
+    ordered = Series.of(sorted(times), np.arange(len(times)))
+    assert ordered.between((first, last)).value.tolist() == ordered.within([(first, last)]).value.tolist()

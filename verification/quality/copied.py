@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from verification.series.columns import Floats, Integers
+from verification.series.columns import Floats, Integers, median
 
 BLOCK_S = 86_400  # a copied day is the shortest that is told from chance
 MIN_BLOCK = 12  # readings; also the length of a block where a reading comes once a day or less often
@@ -56,7 +56,7 @@ def _runs(blocks: Integers, source: Integers, length: int) -> list[tuple[int, in
 def _codes(values: Floats) -> Integers:
     """Values as whole numbers that are equal where the values are, whatever their unit."""
     sizes = np.abs(values[values != 0])
-    scale = float(np.median(sizes)) if len(sizes) else 1.0
+    scale = median(sizes) if len(sizes) else 1.0
     with np.errstate(over="ignore", invalid="ignore"):
         codes: Integers = np.rint(np.clip(values / scale * RESOLUTION, -1e18, 1e18)).astype(np.int64)
     return codes

@@ -118,7 +118,7 @@ def point_windows(
         findings += found
         cleaned, found = plausible(name, plan, cleaned)
         findings += found
-        windows = [(calendar, cleaned.within([calendar.span_us])) for calendar in each]
+        windows = [(calendar, cleaned.between(calendar.span_us)) for calendar in each]
         findings += check_readings(name, plan.points[name], windows, only_checks=name in only_checking)
         for index, (calendar, series) in enumerate(windows):
             values[index][name], found = interval_values(plan, name, series, calendar)

@@ -9,7 +9,7 @@ import zoneinfo
 
 import numpy as np
 
-from verification.plan.edges import interval_edges_us
+from verification.plan.edges import EPOCH, MICROSECOND, instants_us, interval_edges_us
 from verification.plan.shape import EDGE_TOLERANCE_US, Interval, Plan, WindowName
 from verification.series.columns import Booleans, Integers
 
@@ -59,15 +59,15 @@ class Calendar:
     @functools.cached_property
     def local_us(self) -> Integers:
         """What the clock on the wall shows when each interval begins, int64[n]: microseconds since 1970-01-01 there."""
+        # The zone is asked for each midnight, and for each interval of a day on which the clock changes.
         starts_us = self.edges_us[:-1]
-        # The offset is looked up once a day, and for each interval of a day on which it changes.
-        days_us = np.append(np.arange(starts_us[0], starts_us[-1], DAY_US), starts_us[-1])
-        offsets_us = np.array([self._offset_us(int(day_us)) for day_us in days_us], dtype=np.int64)
-        day = np.searchsorted(days_us, starts_us, side="right") - 1
-        offset_us = offsets_us[day]
-        for index in np.flatnonzero(offsets_us[day] != offsets_us[np.minimum(day + 1, len(days_us) - 1)]):
-            offset_us[index] = self._offset_us(int(starts_us[index]))
-        local: Integers = starts_us + offset_us
+        days = np.arange(starts_us[0] // DAY_US - 1, starts_us[-1] // DAY_US + 3)
+        begins_us = np.array(instants_us(days.astype("datetime64[D]").astype("datetime64[us]").tolist(), self.zone))
+        ahead_us = days * DAY_US - begins_us
+        day = np.searchsorted(begins_us, starts_us, side="right") - 1
+        local: Integers = starts_us + ahead_us[day]
+        for index in np.flatnonzero(ahead_us[day] != ahead_us[day + 1]).tolist():
+            local[index] = (self.start(index).replace(tzinfo=None) - EPOCH) // MICROSECOND
         return local
 
     @functools.cached_property
@@ -104,8 +104,3 @@ class Calendar:
     def first(self, marked: Booleans) -> str:
         """The name of the first interval of those marked."""
         return self.name(int(np.argmax(marked)))
-
-    def _offset_us(self, time_us: int) -> int:
-        """What the clock on the wall is ahead of UTC."""
-        offset = dt.datetime.fromtimestamp(time_us // SECOND_US, self.zone).utcoffset()
-        return 0 if offset is None else round(offset.total_seconds()) * SECOND_US

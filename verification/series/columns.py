@@ -67,9 +67,9 @@ class Series:
         """The number of readings."""
         return len(self.time_us)
 
-    def take(self, selection: Booleans | Integers) -> Series:
-        """The readings at `selection`, a mask or indices; a mask that has all of them gives this very series."""
-        if selection.dtype == bool and selection.all():
+    def take(self, selection: Booleans | Integers | slice) -> Series:
+        """The readings at `selection`: a mask, indices or a slice; a mask that has all gives this very series."""
+        if not isinstance(selection, slice) and selection.dtype == bool and selection.all():
             return self
         return Series(self.time_us[selection], self.value[selection], self.status[selection], self.flags[selection])
 
@@ -79,6 +79,12 @@ class Series:
         for first_us, last_us in spans_us:
             inside |= (self.time_us >= first_us) & (self.time_us <= last_us)
         return self.take(inside)
+
+    def between(self, span_us: tuple[int, int]) -> Series:
+        """Of readings in order of time, those in the closed span."""
+        first_us, last_us = span_us
+        start, end = np.searchsorted(self.time_us, [first_us, last_us + 1])
+        return self.take(slice(start, end))
 
     def sorted(self) -> Series:
         """By time; readings at one time by value, status and flags, so that the order of arrival leaves no trace."""
@@ -94,8 +100,10 @@ def empty_series() -> Series:
 
 def deduplicate(series: Series) -> Series:
     """A sorted series without exact duplicates (same time, value and status); of those the live one stays."""
-    bits = series.value.view(np.int64)
-    repeats = (np.diff(series.time_us) == 0) & (np.diff(bits) == 0) & (series.status[1:] == series.status[:-1])
+    repeats = np.diff(series.time_us) == 0
+    if not repeats.any():
+        return series
+    repeats &= (np.diff(series.value.view(np.int64)) == 0) & (series.status[1:] == series.status[:-1])
     first = np.ones(len(series), dtype=bool)
     first[1:] = ~repeats
     return series.take(first)
@@ -131,6 +139,16 @@ def _alone(time_us: Integers) -> Booleans:
     return alone
 
 
+def median(values: Floats) -> float:
+    """The median of some finite values, to the bit that of numpy, whose two middle ones at once take it eight times as
+    long to find as one.
+    """
+    half = len(values) // 2
+    parted = np.partition(values, half)
+    upper = float(parted[half])
+    return upper if len(values) % 2 else (float(parted[:half].max()) + upper) / 2
+
+
 def input_digest(readings: Mapping[str, Series]) -> str:
     """SHA-256, in hexadecimal, over the readings used: it says which data a result stands on.
 
@@ -142,8 +160,7 @@ def input_digest(readings: Mapping[str, Series]) -> str:
         series = deduplicate(readings[point].sorted())
         name = point.encode()
         digest.update(len(name).to_bytes(4, "little") + name + len(series).to_bytes(8, "little"))
-        digest.update(series.time_us.astype("<i8").tobytes())
-        digest.update(series.value.astype("<f8").tobytes())
-        digest.update(series.status.astype("<u4").tobytes())
-        digest.update(series.flags.tobytes())
+        columns = (series.time_us, "<i8"), (series.value, "<f8"), (series.status, "<u4"), (series.flags, "u1")
+        for column, form in columns:
+            digest.update(np.ascontiguousarray(column, dtype=form).data)
     return digest.hexdigest()

@@ -14,7 +14,7 @@ import numpy as np
 from verification.findings import Finding
 from verification.plan.shape import EDGE_TOLERANCE_US, Meter
 from verification.series.calendar import Calendar
-from verification.series.columns import Booleans, Floats, Integers, Series
+from verification.series.columns import Booleans, Floats, Integers, Series, median
 
 HOUR_US = 3_600_000_000
 ROBUST_RATE_MARGIN = 10  # an undeclared maximum rate is taken as this many times the median rate of the running meter
@@ -139,7 +139,7 @@ def _robust_max_rate_per_hour(series: Series, cadence_us: int) -> float:
     rising = rise > 0
     if not rising.any():
         return 0.0
-    return float(ROBUST_RATE_MARGIN * np.median(rise[rising] * HOUR_US / np.maximum(step_us[rising], cadence_us)))
+    return ROBUST_RATE_MARGIN * median(rise[rising] * HOUR_US / np.maximum(step_us[rising], cadence_us))
 
 
 def _gaps(series: Series, at_edge: Integers, usable: Booleans, cadence_us: int) -> Integers:

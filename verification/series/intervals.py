@@ -43,18 +43,17 @@ def interval_values(plan: Plan, point: str, series: Series, calendar: Calendar) 
     """The values of `point` from its cleaned readings in the calendar's span."""
     about, n = plan.points[point], len(calendar)
     cadence_us = about.cadence_s * SECOND_US
-    inside = (series.time_us >= calendar.edges_us[0]) & (series.time_us < calendar.edges_us[-1])
-    inner = series.take(inside)
-    slot = np.searchsorted(calendar.edges_us, inner.time_us, side="right") - 1
+    first = np.searchsorted(series.time_us, calendar.edges_us)
+    inner, count = series.take(slice(first[0], first[-1])), np.diff(first)
+    slot = np.repeat(np.arange(n), count)
     hold_us = _hold_us(inner, slot, calendar, cadence_us)
     covered_us = np.bincount(slot, weights=hold_us, minlength=n).astype(np.int64)
-    count = np.bincount(slot, minlength=n)
     findings: list[Finding] = []
     match about.kind:
         case PointKind.COUNTER:
             value, findings = counter_totals(point, series, calendar, cadence_us, plan.meter_of(point))
         case PointKind.INTERVAL_TOTAL:
-            value, findings = _interval_totals(point, inner, slot, calendar, cadence_us)
+            value, findings = _interval_totals(point, inner, slot, count, calendar, cadence_us)
         case PointKind.EVENT:
             value, covered_us = _event_sums(inner, slot, calendar)
         case _:
@@ -91,11 +90,10 @@ def _time_weighted_means(
 
 
 def _interval_totals(
-    point: str, inner: Series, slot: Integers, calendar: Calendar, cadence_us: int
+    point: str, inner: Series, slot: Integers, count: Integers, calendar: Calendar, cadence_us: int
 ) -> tuple[Floats, list[Finding]]:
     """Sums of the totals that begin in each interval; one that misses at most half is scaled up, and says so."""
     n = len(calendar)
-    count = np.bincount(slot, minlength=n)
     expected = np.maximum(np.rint(calendar.length_us / cadence_us), 1)
     sums = np.bincount(slot, weights=inner.value, minlength=n)
     enough = count >= MIN_COVERAGE * expected
