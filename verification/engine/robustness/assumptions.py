@@ -10,8 +10,9 @@ in the metric's kernel unit. Not handled: what each means for the verdict (`judg
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from scipy.special import ndtri
@@ -20,7 +21,7 @@ from verification.engine.autocorrelation import ONE_SIGMA, Noise, noise_of, spre
 from verification.engine.case import Case
 from verification.engine.days import sums_by_day
 from verification.engine.models.family import LEVELS, BaselineModel
-from verification.engine.models.sample import Booleans, Floats, Integers, Sample
+from verification.engine.models.sample import Booleans, Floats, Sample
 from verification.engine.savings import Share
 from verification.findings import Finding
 from verification.plan.shape import WindowName
@@ -37,16 +38,21 @@ LEAST_OF_SEASON = 0.5  # of the reporting period's length: so much of its season
 @dataclasses.dataclass(frozen=True)
 class Drift:
     """What a course that is not the retrofit's (a steady drift, a season) comes to from the baseline's mean to the
-    reporting period's, and the change without it, each with its standard uncertainty and degrees of freedom; `p` of the
-    course.
+    reporting period's, and the change without it, each with its standard uncertainty; the degrees of freedom and the
+    `p` of the course. `erring` weighs the change, whose uncertainty is asked for only where the course is sure.
     """
 
     shift: float
     u_shift: float
     delta: float
-    u_delta: float
     dof: float
     p: float
+    erring: Callable[[], float]
+
+    @functools.cached_property
+    def u_delta(self) -> float:
+        """The standard uncertainty of the change without the course."""
+        return self.erring()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,17 +96,18 @@ class Assumptions:
 
 def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[Floats]) -> Assumptions:
     """What the data say; `days` float64[m] is when each interval of a window begins, by window in order of time."""
-    same_season = _same_season(days)
-    length, weather = window_length(days, 0), set(model.spec.drivers) & set(case.temperatures)
-    uncovered = not (same_season or weather or length >= WHOLE_YEAR_DAYS)
+    lengths = [window_length(days, each) for each in range(len(days))]
+    same_season = _same_season(days, lengths)
+    weather = set(model.spec.drivers) & set(case.temperatures)
+    uncovered = not (same_season or weather or lengths[0] >= WHOLE_YEAR_DAYS)
     found = Assumptions(
         drift=None,
         one_sided={},
         season=None,
         curvature=None,
         dilution=[],
-        baseline_days=round(length) if uncovered else None,
-        days_apart=_opposed(days) if uncovered else None,
+        baseline_days=round(lengths[0]) if uncovered else None,
+        days_apart=_opposed(days, lengths) if uncovered else None,
         choice=None,
     )
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
@@ -110,10 +117,10 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
         found,
         drift=None if same_season else step.beside(days),
         one_sided={} if same_season else one_sided(step, days),
-        season=season(step, days),
+        season=season(step, days, lengths),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
-        choice=choice(model, noise, case, length),
+        choice=choice(model, noise, case, lengths[0]),
     )
 
 
@@ -126,21 +133,21 @@ def window_length(days: Sequence[Floats], window: int) -> float:
     return float(np.ptp(begins) + np.median(np.diff(own)))
 
 
-def _same_season(days: Sequence[Floats]) -> bool:
+def _same_season(days: Sequence[Floats], lengths: Sequence[float]) -> bool:
     """Whether baseline and reporting period, shorter than a year, lie whole years apart: a trend in both is then the
     season's, and cancels.
     """
-    short = min(window_length(days, each) for each in (0, -1)) < WHOLE_YEAR_DAYS
+    short = min(lengths[0], lengths[-1]) < WHOLE_YEAR_DAYS
     apart, years = _apart(days)
     return short and years > 0 and apart < SAME_SEASON_DAYS
 
 
-def _opposed(days: Sequence[Floats]) -> int | None:
+def _opposed(days: Sequence[Floats], lengths: Sequence[float]) -> int | None:
     """How many days apart in the year the middles of two windows lie, where both are shorter than a year and the
     seasons are nearly opposite.
     """
     apart, _ = _apart(days)
-    short = max(window_length(days, each) for each in (0, -1)) < WHOLE_YEAR_DAYS
+    short = max(lengths[0], lengths[-1]) < WHOLE_YEAR_DAYS
     return round(apart) if short and apart > YEAR_DAYS / 2 - SAME_SEASON_DAYS else None
 
 
@@ -162,15 +169,15 @@ def one_sided(step: _Step, days: Sequence[Floats]) -> dict[WindowName, Drift]:
     return {window: each for window, each in found.items() if each is not None}
 
 
-def season(step: _Step, days: Sequence[Floats]) -> Drift | None:
+def season(step: _Step, days: Sequence[Floats], lengths: Sequence[float]) -> Drift | None:
     """What sets the reporting period's season apart from the rest of the baseline; None where the reporting period has
     every season, or the baseline holds too little of its.
     """
-    if window_length(days, -1) >= WHOLE_YEAR_DAYS or step.case.intermediate is not None:
+    if lengths[-1] >= WHOLE_YEAR_DAYS or step.case.intermediate is not None:
         return None
     begin, length = float(days[-1][0]), float(np.ptp(days[-1]))
     inside = [((each - begin) % YEAR_DAYS <= length).astype(np.float64) for each in days]
-    held = float(np.mean(inside[0])) * window_length(days, 0)
+    held = float(np.mean(inside[0])) * lengths[0]
     if held < LEAST_OF_SEASON * length or inside[0].all():
         return None
     return step.beside([inside[0], np.ones(len(days[-1]))])
@@ -179,12 +186,12 @@ def season(step: _Step, days: Sequence[Floats]) -> Drift | None:
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Step:
     """What a course is weighed beside, n rows: what the model misses, the step to the reporting period, and an
-    orthonormal basis of the model's own columns; by whole days where intervals are shorter. `number` and `weight`
-    float64[m] are the window and the weight of each interval.
+    orthonormal basis of the model's own columns; by whole days where intervals are shorter. `per` is one over the mean
+    of the denominators, `weight` float64[m] what each interval weighs by its own.
     """
 
     case: Case
-    number: Integers
+    per: float
     weight: Floats
     missed: Floats
     step: Floats
@@ -197,58 +204,55 @@ class _Step:
         w = np.concatenate([window.w for window in windows])
         number = np.repeat(np.arange(len(windows)), [len(window) for window in windows])
         if model.spec.kind in LEVELS:  # what is left of a ratio has the constant for its column
-            columns, weight = np.ones((len(w), 1)), np.ones(len(w))
+            columns, weight = np.ones((1, len(w))), np.ones(len(w))
         else:
-            columns, weight = np.vstack([model.design_matrix(window) for window in windows]), w / np.mean(w)
+            columns, weight = np.concatenate([model.design_matrix(window) for window in windows]).T, w / np.mean(w)
         if case.intermediate is not None:  # it has a level of its own
-            columns = np.column_stack([columns, (number == 1) * weight])
+            columns = np.vstack([columns, (number == 1) * weight])
         missed = np.concatenate([model.misses(window) for window in windows])
         step = (number == len(windows) - 1) * weight
-        table = _by_day(windows, np.column_stack([missed, step, columns]))
-        left, sizes, _ = np.linalg.svd(table[:, 2:], full_matrices=False)
-        return cls(case, number, weight, table[:, 0], table[:, 1], left[:, sizes > NEGLIGIBLE * sizes[0]])
+        table = _by_day(windows, np.vstack([missed, step, columns]))
+        left, sizes, _ = np.linalg.svd(table[2:].T, full_matrices=False)
+        return cls(case, 1 / float(np.mean(w)), weight, table[0], table[1], left[:, sizes > NEGLIGIBLE * sizes[0]])
 
     def beside(self, course: Sequence[Floats]) -> Drift | None:
         """What a `course` (float64[m] by window) moves beside the steps between the windows; None where the drivers
         leave nothing of it to be seen. What is told is the step from the baseline to the reporting period.
         """
-        windows, others, number = [*self.case.windows.values()], self.others, self.number
+        windows, others, per = [*self.case.windows.values()], self.others, self.per
         time = np.concatenate(course)
-        if not np.ptp(time):  # a trend of a single interval
+        width = float(np.ptp(time))
+        if not width:  # a trend of a single interval
             return None
-        time = (time - np.mean(time)) / np.ptp(time)
-        distance = float(np.mean(time[number == number[-1]]) - np.mean(time[number == 0]))
-        table = np.column_stack([self.step, _by_day(windows, (time * self.weight)[:, np.newaxis])])
+        distance = float(np.mean(course[-1]) - np.mean(course[0])) / width
+        time = (time - np.mean(time)) / width
+        table = np.column_stack([self.step, _by_day(windows, time * self.weight)])
         own = table - others @ (others.T @ table)
         basis, triangle = np.linalg.qr(own)
         if np.min(np.abs(np.diag(triangle))) <= NEGLIGIBLE * np.linalg.norm(table):
             return None
-        rows = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
+        of_level, of_slope = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
         basis = np.column_stack([others, basis])
         noise = noise_of(basis, self.missed - basis @ (basis.T @ self.missed), _follows(windows))
-        (level, slope), (of_level, of_slope) = (
-            rows @ self.missed,
-            [spread(noise, _laid_out(windows, row), ONE_SIGMA) for row in rows],
-        )
-        per = 1 / float(np.mean(np.concatenate([window.w for window in windows])))
+        slope, error = float(of_slope @ self.missed), spread(noise, _laid_out(windows, of_slope), ONE_SIGMA)
         return Drift(
-            shift=float(slope) * distance * per,
-            u_shift=of_slope.u * distance * per,
-            delta=float(level) * per - self.case.adjustment,
-            u_delta=of_level.u * per,
-            dof=of_slope.dof,
-            p=float(two_sided_p(np.array([slope]), np.array([of_slope.u]), of_slope.dof)[0]),
+            shift=slope * distance * per,
+            u_shift=error.u * distance * per,
+            delta=float(of_level @ self.missed) * per - self.case.adjustment,
+            dof=error.dof,
+            p=float(two_sided_p(np.array([slope]), np.array([error.u]), error.dof)[0]),
+            erring=lambda: spread(noise, _laid_out(windows, of_level), ONE_SIGMA).u * per,
         )
 
 
-def _by_day(windows: Sequence[Sample], table: Floats) -> Floats:
-    """The rows of the windows, summed over each day where intervals are shorter than a day."""
-    parts = np.split(table, np.cumsum([len(window) for window in windows])[:-1])
-    summed = []
-    for window, part in zip(windows, parts, strict=True):
-        starts = window.day_starts
-        summed.append(part if starts is None else sums_by_day(part.T, starts).T)
-    return np.vstack(summed)
+def _by_day(windows: Sequence[Sample], rows: Floats) -> Floats:
+    """Rows float64[..., m] of the windows, summed over each day where intervals are shorter than a day."""
+    parts = np.split(rows, np.cumsum([len(window) for window in windows])[:-1], axis=-1)
+    days = [
+        part if window.day_starts is None else sums_by_day(part, window.day_starts)
+        for window, part in zip(windows, parts, strict=True)
+    ]
+    return np.concatenate(days, axis=-1)
 
 
 def _follows(windows: Sequence[Sample]) -> Booleans:
