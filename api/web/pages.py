@@ -25,6 +25,7 @@ from api.runs import package_name
 from api.tokens import Principal
 from api.web.measures import by_severity, measure_views, target_in_words, three_digits
 from api.web.numbers import bytes_size, moment, zone_of
+from api.web.operations import OPERATIONS_ZH
 from api.web.texts import choose, words
 from verification.engine.rounding import short
 from verification.findings import alike_together
@@ -146,6 +147,7 @@ def api_description(request: Request, description: dict[str, Any]) -> HTMLRespon
             "method": method,
             "path": path,
             "description": operation.get("description", ""),
+            "description_zh": OPERATIONS_ZH[f"{method.upper()} {path}"],
             "roles": operation.get(ROLES_KEY, []),
             "parameters": [(item["name"], item["in"]) for item in operation.get("parameters", [])],
             "body": next(iter(operation.get("requestBody", {}).get("content", {})), None),

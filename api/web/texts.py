@@ -248,7 +248,7 @@ TEXTS: dict[str, Text] = {
     # API description
     "docs_lead": Text(
         "Every call needs an access token: Authorization: Bearer <token>. Errors have a code and say what to do next.",
-        "每次调用都需要访问令牌：Authorization: Bearer <token>。错误带有代码并说明如何处理。接口说明为英文。",
+        "每次调用都需要访问令牌：Authorization: Bearer <token>。错误带有代码并说明如何处理（英文）。",
     ),
     "docs_roles": Text("Allowed", "允许角色"),
     "docs_machine": Text("Machine-readable description (OpenAPI)", "机器可读描述（OpenAPI）"),

@@ -10,6 +10,7 @@ from api.config import Settings
 from api.database import connect
 from api.middleware import MAX_BODY_BYTES
 from api.tokens import Role
+from api.web.operations import OPERATIONS_ZH
 from tests.api.conftest import Served, file_plan, new_project
 from tests.api.plant import PROJECT
 from tests.api.test_access import ask
@@ -118,6 +119,14 @@ def test_the_description_names_every_call_with_its_roles_and_its_page_loads_noth
     with served.client() as client:
         description = client.get("/api/v1/openapi.json").json()
         page = client.get("/docs").text
+        chinese = client.get("/docs?lang=zh").text
+    calls = {f"{method.upper()} {path}" for path, methods in description["paths"].items() for method in methods}
+    assert calls == set(OPERATIONS_ZH)
+    for text in OPERATIONS_ZH.values():
+        assert all(paragraph in chinese for paragraph in text.split("\n\n"))
+        assert text.split("\n\n")[0] not in page
+    assert "Every run of the project, the newest first." in page
+    assert "Every run of the project, the newest first." not in chinese
     assert description["paths"]["/api/v1/projects/{project_id}/runs"]["post"]["x-roles"] == ["expert"]
     for path, methods in description["paths"].items():
         assert path in page
