@@ -6,16 +6,15 @@ box, which has neither numpy nor FastAPI installed, can still run `retroproof ed
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 import traceback
-from collections.abc import Mapping
 from typing import IO, Any, NamedTuple
 
 import click
 
 from verification.errors import RetroProofError
+from verification.lazy import LazyGroup, command_at
 
 # Codes of sysexits.h. 1 to 3 are verdicts of `verify` and `check`, so nothing else may end with one of them there.
 EXIT_USAGE = 64  # EX_USAGE: a wrong option, or a file that a person must mend
@@ -28,34 +27,28 @@ EXIT_READER_GONE = 141  # what a shell reports after SIGPIPE
 class Subcommand(NamedTuple):
     """Where a subcommand lives, the extra that installs what it needs, and its one-line help."""
 
-    module: str
-    attribute: str
+    place: str  # module:attribute
     extra: str
     help: str
 
 
 SUBCOMMANDS = {
-    "api": Subcommand("api.cli", "api", "api", "Serve the API and the web pages; make access tokens."),
-    "check": Subcommand("verification.cli", "check", "", "Check an evidence package, offline."),
-    "db": Subcommand("ingest.db_cli", "db", "ingest", "Create, migrate, inspect and read the database."),
-    "demo": Subcommand("deploy.cli", "demo", "all", "Tell the whole story once, on this machine, on real servers."),
-    "doctor": Subcommand("deploy.cli", "doctor", "", "Say what this machine has, what is missing and what mends it."),
-    "edge": Subcommand("edge_agent.cli", "edge", "edge", "Run and inspect the edge agent on the plant network."),
-    "ingest": Subcommand("ingest.cli", "ingest", "ingest", "Enrol devices; take signed batches into the database."),
-    "plan": Subcommand("verification.cli", "plan", "", "Check a plan, begin one, list the metrics."),
-    "pki": Subcommand("deploy.pki.cli", "pki", "", "Make the certificates of brokers, servers and devices."),
-    "selftest": Subcommand("verification.cli", "selftest", "analysis", "Compute known answers on this machine."),
-    "simulate": Subcommand("simulators.cli", "simulate", "sim", "Run a simulated plant with a known true effect."),
-    "up": Subcommand("deploy.cli", "up", "all", "Run the whole stack with a live simulated plant until Ctrl-C."),
-    "verify": Subcommand("verification.cli", "verify", "analysis", "Judge a plan against a table of readings."),
+    "api": Subcommand("api.cli:api", "api", "Serve the API and the web pages; make access tokens."),
+    "check": Subcommand("verification.cli:check", "", "Check an evidence package, offline."),
+    "db": Subcommand("ingest.db_cli:db", "ingest", "Create, migrate, inspect and read the database."),
+    "demo": Subcommand("deploy.cli:demo", "all", "Tell the whole story once, on this machine, on real servers."),
+    "doctor": Subcommand("deploy.cli:doctor", "", "Say what this machine has, what is missing and what mends it."),
+    "edge": Subcommand("edge_agent.cli:edge", "edge", "Run and inspect the edge agent on the plant network."),
+    "ingest": Subcommand("ingest.cli:ingest", "ingest", "Enrol devices; take signed batches into the database."),
+    "plan": Subcommand("verification.cli:plan", "", "Check a plan, begin one, list the metrics."),
+    "pki": Subcommand("deploy.pki.cli:pki", "", "Make the certificates of brokers, servers and devices."),
+    "selftest": Subcommand("verification.cli:selftest", "analysis", "Compute known answers on this machine."),
+    "simulate": Subcommand("simulators.cli:simulate", "sim", "Run a simulated plant with a known true effect."),
+    "up": Subcommand("deploy.cli:up", "all", "Run the whole stack with a live simulated plant until Ctrl-C."),
+    "verify": Subcommand("verification.cli:verify", "analysis", "Judge a plan against a table of readings."),
 }
 # A subcommand of another room's group: the plants know nothing of the platform that `truth` runs them against.
-GUESTS = {
-    "simulate": {
-        "truth": Subcommand("deploy.truth.cli", "truth", "all", "Run every scenario end to end against its truth.")
-    }
-}
-
+GUESTS = {"simulate": {"truth": "deploy.truth.cli:truth"}}
 
 # What packages are called where one installs them, if a program imports them by another name.
 DISTRIBUTIONS = {"google": "protobuf", "multipart": "python-multipart", "paho": "paho-mqtt", "yaml": "pyyaml"}
@@ -86,28 +79,8 @@ class ReaderGoneError(click.ClickException):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-class _Host(click.Group):
-    """A room's group, and beside its own subcommands those of another room, loaded only when asked for."""
-
-    def __init__(self, own: click.Group, guests: Mapping[str, Subcommand]) -> None:
-        super().__init__(own.name, commands=own.commands, help=own.help)
-        self._guests = guests
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The group's own and its guests, in alphabetical order."""
-        return sorted([*super().list_commands(ctx), *self._guests])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """A subcommand of its own, or the guest of this name."""
-        guest = self._guests.get(cmd_name)
-        if guest is None:
-            return super().get_command(ctx, cmd_name)
-        command: click.Command = getattr(importlib.import_module(guest.module), guest.attribute)
-        return command
-
-
-class LazyGroup(click.Group):
-    """A click group that imports the module of a subcommand only when that subcommand is asked for."""
+class _Rooms(click.Group):
+    """The rooms' commands. Their help is known here, so that no room is imported to list them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """Every subcommand, in alphabetical order."""
@@ -119,12 +92,13 @@ class LazyGroup(click.Group):
         if sub is None:
             return None
         try:
-            module = importlib.import_module(sub.module)
+            command = command_at(sub.place)
         except ModuleNotFoundError as err:
-            raise MissingPackageError(err.name or sub.module, sub.extra) from err
-        command: click.Command = getattr(module, sub.attribute)
+            raise MissingPackageError(err.name or sub.place, sub.extra) from err
         guests = GUESTS.get(cmd_name)
-        return _Host(command, guests) if guests and isinstance(command, click.Group) else command
+        if guests and isinstance(command, click.Group):
+            return LazyGroup(command.name, elsewhere=guests, commands=command.commands, help=command.help)
+        return command
 
     def invoke(self, ctx: click.Context) -> object:
         """Run it; a package that a subcommand misses only when it works is named in the same way. Where the output is
@@ -134,7 +108,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except ModuleNotFoundError as err:
             sub = SUBCOMMANDS[str(ctx.invoked_subcommand)]
-            raise MissingPackageError(err.name or sub.module, sub.extra) from err
+            raise MissingPackageError(err.name or sub.place, sub.extra) from err
         except BrokenPipeError as err:
             raise ReaderGoneError from err
 
@@ -144,7 +118,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, SUBCOMMANDS[name].help) for name in sorted(SUBCOMMANDS)])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Rooms, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="retroproof")
 def cli() -> None:
     """RetroProof (改造实证): meters a line before and after a retrofit, and proves what the retrofit did."""

@@ -6,7 +6,6 @@ small box.
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import os
@@ -24,6 +23,7 @@ from edge_agent.clock import now_us
 from edge_agent.status import AgentStatus, PointStatus, SourceStatus
 from edge_agent.table import figure, printable, size, table
 from verification.errors import ConfigError, RetroProofError
+from verification.lazy import LazyGroup
 
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 LOG_LEVELS = ("debug", "info", "warning", "error")
@@ -47,18 +47,8 @@ class _Refusal(click.ClickException):
     exit_code = EXIT_USAGE
 
 
-class _Edge(click.Group):
-    """Every command ends a refusal in the same way; those of ELSEWHERE are loaded when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *ELSEWHERE])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in ELSEWHERE:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = ELSEWHERE[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+class _Edge(LazyGroup):
+    """Every command ends a refusal in the same way."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -67,7 +57,7 @@ class _Edge(click.Group):
             raise _Refusal("\n".join(map(printable, str(err).splitlines()))) from err
 
 
-@click.group(cls=_Edge)
+@click.group(cls=_Edge, elsewhere=ELSEWHERE)
 def edge() -> None:
     """Run and inspect the edge agent on the plant network."""
     # The library reports with tracebacks what the commands and the sources report in a line.

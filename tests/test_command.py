@@ -77,7 +77,7 @@ def test_a_room_whose_packages_are_missing_names_the_extra(room, tmp_path, monke
     monkeypatch.delitem(sys.modules, "room_without_packages", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(
-        retroproof.SUBCOMMANDS, "room", retroproof.Subcommand("room_without_packages", "room", "edge", "A room.")
+        retroproof.SUBCOMMANDS, "room", retroproof.Subcommand("room_without_packages:room", "edge", "A room.")
     )
     with pytest.raises(SystemExit) as stopped:
         retroproof.main(["room"])
