@@ -322,6 +322,18 @@ def test_a_copy_is_found_wherever_it_is_and_noise_is_not_one(seed: int, length: 
     assert np.count_nonzero(origin >= 0) == length
 
 
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(900, 96), (3600, 24), (86_400, 12)]), st.data())
+def test_the_shortest_copy_is_found_at_any_place_and_none_that_is_shorter(seed: int, block: tuple[int, int], data):
+    cadence_s, length = block
+    start, at = data.draw(st.integers(0, 300 - length)), data.draw(st.integers(300, 600 - length))
+    value = np.random.default_rng(seed).normal(0, 1, 600)
+    value[at : at + length - 1] = value[start : start + length - 1]
+    assert (copied_from(value, cadence_s) == -1).all()
+    value[at + length - 1] = value[start + length - 1]
+    assert np.flatnonzero(copied_from(value, cadence_s) >= 0).tolist() == list(range(at, at + length))
+
+
 # How readings came, and what cannot be.
 
 

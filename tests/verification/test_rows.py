@@ -53,7 +53,7 @@ def test_what_is_not_known_is_null_and_the_bytes_are_canonical():
     ]  # fmt: skip
     assert rows[1:] == list(rows)[1:]
     assert rows != rows[1:]
-    assert bytes(rows.written()) == msgspec.json.encode(rows[:], order="sorted")
+    assert b"".join(rows.pieces) == msgspec.json.encode(rows[:], order="sorted")
 
 
 def test_rows_without_drivers_denominator_or_prediction():

@@ -104,17 +104,13 @@ class IntervalRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=Fa
 class Rows(Sequence[IntervalRow]):
     """Rows as the engine writes them, in canonical JSON: they are read only where somebody asks for them."""
 
-    def __init__(self, json: bytes) -> None:
-        """Keep the bytes of a list of rows."""
-        self._json = json
+    def __init__(self, pieces: Sequence[bytes]) -> None:
+        """Keep what makes up a list of rows when it stands together."""
+        self.pieces = pieces
 
     @functools.cached_property
     def _read(self) -> list[IntervalRow]:
-        return msgspec.json.decode(self._json, type=list[IntervalRow])
-
-    def written(self) -> msgspec.Raw:
-        """The bytes, for an encoder to put in their place."""
-        return msgspec.Raw(self._json)
+        return msgspec.json.decode(b"".join(self.pieces), type=list[IntervalRow])
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -444,8 +440,9 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         first, *others = rest.split(NO_ROWS)
         pieces = [first]
         for measure, other in zip(self.measures, others, strict=True):
-            rows = msgspec.json.encode(measure.rows, order="sorted", enc_hook=Rows.written)
-            pieces += [NO_ROWS.removesuffix(b"[]"), rows, other]
+            rows = measure.rows
+            written = rows.pieces if isinstance(rows, Rows) else [msgspec.json.encode(rows, order="sorted")]
+            pieces += [NO_ROWS.removesuffix(b"[]"), *written, other]
         return b"".join(pieces)
 
 

@@ -40,11 +40,11 @@ Texts = NDArray[np.bytes_]
 
 def written_rows(windows: Mapping[WindowName, WindowData], predicted: Mapping[WindowName, Floats] | None) -> Rows:
     """The intervals of each window, for tables and charts."""
-    chunks = [b"["]
+    pieces = [b"["]
     for name, data in windows.items():
-        chunks += _rows_of(data, None if predicted is None else predicted[name])
-    chunks[-1] = chunks[-1].removesuffix(b",") + b"]"
-    return Rows(b"".join(chunks))
+        pieces += _rows_of(data, None if predicted is None else predicted[name])
+    pieces[-1] = pieces[-1].removesuffix(b",") + b"]"
+    return Rows(pieces)
 
 
 def _rows_of(data: WindowData, predicted: Floats | None) -> Iterator[bytes]:
@@ -60,7 +60,7 @@ def _rows_of(data: WindowData, predicted: Floats | None) -> Iterator[bytes]:
         "numerator": _where(known, numerator),
         "predicted": NULL if predicted is None else _where(known, figure_texts(predicted)),
         "start": start_texts(data.calendar),
-        "used": np.where(data.used, b"true", b"false"),
+        "used": b"true" if data.used.all() else np.where(data.used, b"true", b"false"),
         "window": f'"{data.label}"'.encode(),
     }
     parts = [part for name, texts in fields.items() for part in (f',"{name}":'.encode(), texts)]
