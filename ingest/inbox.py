@@ -140,8 +140,12 @@ class Inbox:
         if item is None:
             log.warning("not a question for a chain: topic=%s bytes=%s", message.topic, len(message.payload))
             answer(Reply("undecodable"))
-        elif not self._intake.offer(item):
-            log.warning("queue full: a message of QoS %s from %s dropped", message.qos, device)
+        elif not self._intake.offer(item, bounded=message.qos > 0):
+            log.warning(
+                "queue full: a message of QoS %s from %s dropped; its agent sends it again", message.qos, device
+            )
+            # Without this it would keep its place among those that the broker may send, and 256 make a deaf worker.
+            answer(Reply("dropped"))
 
     def _acknowledge(self, connection: int, mid: int, qos: int, _reply: Reply) -> None:
         """Tell the broker that it may forget a message. The reply itself went out as an acknowledgement before."""

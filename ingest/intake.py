@@ -1,8 +1,8 @@
 """The one bounded queue between the transports and the worker: what arrived, and how its sender is answered.
 
 MQTT and HTTP both put what they receive here; the worker takes it in groups. Each transport bounds what it has here
-(the broker by the receive maximum, HTTP by its door), and the queue's own bound is above the sum of these. An `offer`
-that is refused all the same means that somebody breaks the rules; what it held must come again.
+(the broker by the receive maximum, HTTP by its door), and the queue's own bound is above the sum of these. Messages of
+QoS 0, which nothing bounds, get what those leave. What an `offer` refuses must come again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ingest.admission import Arrival
 from verification import sync
 
 MAX_ITEMS = 640
+MAX_ITEMS_UNBOUNDED = 256  # while more wait, nothing is taken from a transport that does not bound itself
 # A transaction's bounds. Large groups spare commits; to the server a row costs as much in groups of 20 thousand as of
 # 640 thousand, once its point has readings. A batch states what it inflates to, so that no group is larger for not
 # having been read. The last batch of a group may go past a bound.
@@ -71,10 +72,10 @@ class Intake:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def offer(self, item: Item) -> bool:
-        """Whether there was room."""
+    def offer(self, item: Item, *, bounded: bool = True) -> bool:
+        """Whether there was room. bounded: the transport has a bound of its own on what it has here."""
         with self._changed:
-            if len(self._waiting) >= self._max_items:
+            if len(self._waiting) >= (self._max_items if bounded else MAX_ITEMS_UNBOUNDED):
                 return False
             self._waiting.append(item)
             self._changed.notify_all()

@@ -29,8 +29,7 @@ class Door:
         """The body; a longer one is refused while it comes in. Raises ProblemError when there is no room."""
         if self._health.lacking:
             raise ProblemError(BUSY, f"not connected to: {', '.join(self._health.lacking)}")
-        if self._inside >= MAX_INSIDE:
-            raise ProblemError(BUSY, f"{MAX_INSIDE} requests are under way")
+        self._check_room()
         body = bytearray()
         async for piece in request.stream():
             body += piece
@@ -45,8 +44,9 @@ class Door:
 
         def answer(reply: Reply) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits any more
-                loop.call_soon_threadsafe(_resolve, replied, reply)
+                loop.call_soon_threadsafe(self._resolve, replied, reply)
 
+        self._check_room()
         try:
             item = make(answer)
         except FormatError as err:
@@ -58,10 +58,13 @@ class Door:
             return await asyncio.wait_for(replied, ANSWER_WAIT_S)
         except TimeoutError as err:
             raise ProblemError(BUSY, f"not committed within {ANSWER_WAIT_S:.0f} s") from err
-        finally:
-            self._inside -= 1
 
+    def _check_room(self) -> None:
+        if self._inside >= MAX_INSIDE:
+            raise ProblemError(BUSY, f"{MAX_INSIDE} requests are under way")
 
-def _resolve(future: asyncio.Future[Reply], reply: Reply) -> None:
-    if not future.done():
-        future.set_result(reply)
+    def _resolve(self, future: asyncio.Future[Reply], reply: Reply) -> None:
+        """The worker is done with an item, which left the queue, whether or not its sender still waits."""
+        self._inside -= 1
+        if not future.done():
+            future.set_result(reply)

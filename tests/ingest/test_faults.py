@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from deploy.local.process import Supervisor
 from deploy.local.servers import Servers
 from ingest.admission import MAX_CLOCK_LEAD_US
 from ingest.clock import STEP_US, SteadyClock
+from ingest.config import load_config
 from ingest.database import connect
+from ingest.health import Health
 from ingest.inbox import MAX_UNACKNOWLEDGED
+from ingest.intake import MAX_ITEMS, Asked, Intake
 from ingest.migrate import migrate
+from ingest.service import Worker
 from tests.bench.load import ROWS, seal_batches
-from tests.ingest.builders import Device, compared, until
+from tests.ingest.builders import DEADLINE_S, Device, compared, until
 from tests.ingest.site import Site, stored
 from tests.support.proxy import Proxy
 
@@ -140,6 +145,55 @@ def test_a_worker_that_cannot_write_holds_no_more_than_it_may(database, new_site
             assert 0 < held <= MAX_UNACKNOWLEDGED
             assert httpx.get(f"{address}/healthz").status_code == 200
         site.until_settled(agent, sent, through=len(sent) - 1)
+    assert stored(site, device) == sent
+
+
+def test_what_devices_send_at_qos_0_leaves_room_for_what_the_broker_waits_to_hear_of(
+    database, new_site: Callable[..., Site]
+):
+    """A batch that is dropped comes again, but only when its agent has waited long enough."""
+    with connect(database) as conn:
+        migrate(conn)
+    site, device, loud = new_site(database), Device("faults-room"), Device("faults-loud", seed=2)
+    site.start_worker()
+    with site.agent(device) as agent, site.agent(loud) as flood:
+        sent = device.chain(MAX_UNACKNOWLEDGED + 20)
+        with connect(database) as other, other.transaction():
+            other.execute("LOCK TABLE telemetry.device IN ACCESS EXCLUSIVE MODE")
+            for n in range(2 * MAX_ITEMS):
+                flood.client.publish(f"plant/{loud.name}/batch", b"%d" % n, qos=0).wait_for_publish(DEADLINE_S)
+            until(lambda: site.said("queue full") > 0)
+            for data in sent:
+                agent.send(data)
+        site.until_settled(agent, sent[:1], through=len(sent) - 1)
+    assert stored(site, device) == sent
+
+
+def test_a_worker_that_had_to_drop_batches_hears_them_when_they_come_again(
+    database, new_site: Callable[..., Site], caplog
+):
+    with connect(database) as conn:
+        migrate(conn)
+    site, device, stop = new_site(database), Device("faults-dropped"), threading.Event()
+    health, intake = Health(), Intake(max_items=MAX_UNACKNOWLEDGED)
+    worker = threading.Thread(target=Worker(load_config(site.config), stop, intake, health).run, daemon=True)
+    worker.start()
+    until(lambda: health.broker)
+    with site.agent(device) as agent:
+        sent = device.chain(2 * MAX_UNACKNOWLEDGED)
+        with connect(database) as other, other.transaction():
+            other.execute("LOCK TABLE telemetry.device IN ACCESS EXCLUSIVE MODE")
+            asked = Asked("nobody", (0,), None, lambda _: None)
+            intake.offer(asked)
+            until(lambda: len(intake) == 0)  # it is in the worker's hand, and all that follows waits
+            while intake.offer(asked):
+                pass
+            for data in sent:
+                agent.send(data)
+            until(lambda: caplog.text.count("queue full") >= MAX_UNACKNOWLEDGED)
+        site.until_settled(agent, sent, through=len(sent) - 1)
+    stop.set()
+    worker.join(DEADLINE_S)
     assert stored(site, device) == sent
 
 

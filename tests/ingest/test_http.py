@@ -16,6 +16,7 @@ from ingest import read, rebuild, register
 from ingest.config import IngestConfig, Listen
 from ingest.database import connect
 from ingest.health import Health
+from ingest.http import door
 from ingest.http.serve import serving
 from ingest.intake import Asked, Intake
 from ingest.service import Worker
@@ -204,6 +205,24 @@ def test_a_full_queue_holds_the_sender_back(migrated, db, device):
         waiting.join()
         until(lambda: len(intake) == 0)
         served.settle(sent)
+
+
+def test_what_waits_behind_a_slow_database_stays_within_its_bound(migrated, db, device, monkeypatch):
+    """A sender that gave up may come again, but what it left in the queue still counts."""
+    monkeypatch.setattr(door, "MAX_INSIDE", 3)
+    monkeypatch.setattr(door, "ANSWER_WAIT_S", 0.1)
+    with served_by(migrated) as served:
+        until(lambda: not served.health.lacking)
+        sent = device.chain(2)
+        with connect(migrated) as conn, conn.transaction():
+            conn.execute("LOCK TABLE telemetry.device IN ACCESS EXCLUSIVE MODE")
+            assert problem(served.hand_in(sent[0]), 503) == "busy"
+            until(lambda: waiting_for_a_lock(db) == 1)
+            for _ in range(5):
+                assert problem(served.hand_in(sent[1]), 503) == "busy"
+            assert len(served.intake) == 2
+        monkeypatch.setattr(door, "ANSWER_WAIT_S", DEADLINE_S)
+        until(lambda: served.hand_in(sent[1]).status_code == 200)
 
 
 def waiting_for_a_lock(conn) -> int:
