@@ -18,10 +18,8 @@ from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.robustness.change_points import (
-    best_partitions,
+    Partitions,
     change_points,
-    optimal_partition,
-    segment_gains,
 )
 from verification.engine.robustness.judge import judge, placebo_findings
 from verification.engine.robustness.left_out import Influence, WithoutMonth, most_influential, without_months
@@ -245,15 +243,15 @@ def test_change_points_are_those_of_ruptures(seed: int):
     rng = np.random.default_rng(seed)
     series = rng.normal(size=150) + np.repeat(rng.normal(0, 2, 5), 30)
     expected = ruptures.Pelt("l2", min_size=3, jump=1).fit(series).predict(8.0)
-    gains = segment_gains(series)
-    assert [*optimal_partition(gains, 8.0), 150] == expected
-    for changes in itertools.islice(best_partitions(gains), 6):
+    partitions = Partitions.of(series)
+    assert [*partitions.optimal(8.0), 150] == expected
+    for changes in itertools.islice(partitions.by_number(), 6):
         dynamic = ruptures.Dynp("l2", min_size=3, jump=1).fit(series)
         assert [*changes, 150] == dynamic.predict(len(changes))
 
 
 def test_a_series_is_parted_as_often_as_its_segments_allow():
-    assert list(best_partitions(segment_gains(np.arange(9.0))))[1:] == [[3, 6]]
+    assert list(Partitions.of(np.arange(9.0)).by_number())[1:] == [[3, 6]]
 
 
 def test_autocorrelated_noise_is_no_shift_of_level():
@@ -262,7 +260,7 @@ def test_autocorrelated_noise_is_no_shift_of_level():
     for seed in range(50):
         noise = ar1(np.random.default_rng(seed), 365, 0.8, 1.0)
         scaled += bool(change_points(noise, together(365)))
-        plain += bool(optimal_partition(segment_gains(noise), 2 * np.log(365)))
+        plain += bool(Partitions.of(noise).optimal(2 * np.log(365)))
     assert plain >= 45
     assert scaled <= 1
 

@@ -1,5 +1,6 @@
-"""Change points of a series: where its level shifts, by penalised least squares (optimal
-partitioning, Jackson et al. 2005; PELT is the same minimum with candidates pruned, which so few blocks do not repay).
+"""Change points of a series: where its level shifts, by penalised least squares. The exact minimum is that of optimal
+partitioning (Jackson et al. 2005), found among the best partitions with each number of changes (segment neighbourhood
+search, Auger and Lawrence 1989), which the noise is told by as well.
 
 A penalty of 2 ln(n) sigma^2 holds for one series of independent noise. Autocorrelated noise wanders, and shifts of
 level would be found everywhere (AR(0.8): fifty times in fifty), so the penalty is scaled by n/n'. Both sigma^2 and n'
@@ -11,9 +12,11 @@ needs a cause, an owner and a signature.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -40,21 +43,21 @@ def change_points(series: Floats, follows: Booleans) -> list[int]:
     blocks = series[: n - n % size].reshape(-1, size).mean(axis=1) if size > 1 else series
     if len(blocks) < 2 * SMALLEST_SEGMENT:
         return []
-    gains = segment_gains(blocks)
-    noise = _noise_about_levels(series, follows, gains, size)
+    partitions = Partitions.of(blocks)
+    noise = _noise_about_levels(series, follows, partitions, size)
     variance = max(float(noise.weight @ noise.variance), _rounding(series)) / size
     inflation = max(1.0, n / max(noise.effective, 1.0))
     penalty = PENALTY * math.log(len(blocks)) * variance * inflation
-    return [index * size for index in optimal_partition(gains, penalty)]
+    return [index * size for index in partitions.optimal(penalty)]
 
 
-def _noise_about_levels(series: Floats, follows: Booleans, gains: Floats, size: int) -> Noise:
-    """The noise about as many levels, two or more, as its likelihood bears out; `gains` are those of blocks of `size`
-    values.
+def _noise_about_levels(series: Floats, follows: Booleans, partitions: Partitions, size: int) -> Noise:
+    """The noise about as many levels, two or more, as its likelihood bears out; `partitions` are those of blocks of
+    `size` values.
     """
-    n, worth, least = len(series), LEVEL_PENALTY * math.log(len(gains) - 1), len(series) * _rounding(series)
+    n, worth, least = len(series), LEVEL_PENALTY * math.log(len(series) // size), len(series) * _rounding(series)
     smallest, likeliest, waited = math.inf, (np.array([n]), series), 0
-    for changes in best_partitions(gains):
+    for changes in partitions.by_number():
         starts = [0, *(index * size for index in changes)]
         lengths = np.diff([*starts, n])
         residuals = series - np.repeat(np.add.reduceat(series, starts) / lengths, lengths)
@@ -90,7 +93,71 @@ def _rounding(series: Floats) -> float:
     return max(ROUNDING * squares, SMALLEST_NORMAL)
 
 
-def segment_gains(series: Floats) -> Floats:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Partitions:
+    """The partitions of a series of least squares about segment means, made as they are asked for.
+
+    `gains` float64[n+1, n+1] is by how much the mean of a segment lessens the squares; `lessened` and `starts` are, by
+    the number of changes, by how much the best partition of the values before each end does, float64[n+1] (-inf where
+    there is none), and, from one change on, where its last segment begins, int64[n+1].
+    """
+
+    gains: Floats
+    lessened: list[Floats]
+    starts: list[NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, series: Floats) -> Self:
+        """The partitions of `series` float64[n]."""
+        gains = _segment_gains(series)
+        return cls(gains, [gains[:, 0]], [])
+
+    def by_number(self) -> Iterator[list[int]]:
+        """The changes of the best partition with one change, with two, and so on."""
+        for before in itertools.count():
+            start = int(np.argmax(totals := self.gains[-1] + self._best(before)))
+            if totals[start] == -np.inf:
+                return
+            yield [*self._traced(before, start), start]
+
+    def optimal(self, penalty: float) -> list[int]:
+        """The changes of the exact minimum of the sum of squares plus `penalty` for each change.
+
+        A partition that does not outweigh its changes before any end begins none that does: with fewer in its place the
+        whole would be no worse.
+        """
+        changes = found = 0
+        reached = self._best(0)
+        while True:
+            changes += 1
+            worth = self._best(changes) - penalty * changes
+            if not (worth > reached).any():
+                return self._traced(found, len(reached) - 1)
+            if worth[-1] > reached[-1]:
+                found = changes
+            reached = np.maximum(reached, worth)
+
+    def _traced(self, changes: int, end: int) -> list[int]:
+        """The changes of the best partition of the values before `end`."""
+        found = []
+        for starts in reversed(self.starts[:changes]):
+            end = int(starts[end])
+            found.append(end)
+        return found[::-1]
+
+    def _best(self, changes: int) -> Floats:
+        """By how much the best partitions with so many changes lessen the squares."""
+        while len(self.lessened) <= changes:
+            before, n = self.lessened[-1], len(self.gains)
+            blocks = itertools.pairwise([*range(0, n, ENDS_AT_ONCE), n])
+            # Of a last segment from each start to each end, and the best ones before it.
+            totals = (self.gains[first:end, :end] + before[:end] for first, end in blocks)
+            self.starts.append(start := np.concatenate([each.argmax(axis=1) for each in totals]))
+            self.lessened.append(self.gains[np.arange(n), start] + before[start])
+        return self.lessened[changes]
+
+
+def _segment_gains(series: Floats) -> Floats:
     """float64[n+1, n+1]: by how much the mean of the segment from `start` to before `end` lessens the squares, at
     [end, start]; -inf where that is no segment.
 
@@ -107,48 +174,3 @@ def segment_gains(series: Floats) -> Floats:
     gains /= divisor
     gains += allowed
     return gains
-
-
-def best_partitions(gains: Floats) -> Iterator[list[int]]:
-    """The changes of the partition of least squares about segment means with one change, with two, and so on."""
-    n = len(gains)
-    best, starts = gains[:, 0], list[NDArray[np.int64]]()
-    parts = [(gains[first:end, :end], end) for first, end in itertools.pairwise([*range(0, n, ENDS_AT_ONCE), n])]
-    while True:
-        # Of a last segment from each start to each end, and the best ones before it.
-        totals = (part + best[:end] for part, end in parts)
-        starts.append(start := np.concatenate([each.argmax(axis=1) for each in totals]))
-        best = gains[np.arange(n), start] + best[start]
-        if best[-1] == -np.inf:
-            return
-        yield _traced(starts)
-
-
-def _traced(starts: Sequence[NDArray[np.int64]]) -> list[int]:
-    """The changes, from the start of the last segment before each end: of two segments, of three, and so on."""
-    found, end = [], -1
-    for start in reversed(starts):
-        end = int(start[end])
-        found.append(end)
-    return found[::-1]
-
-
-def optimal_partition(gains: Floats, penalty: float) -> list[int]:
-    """The changes of the exact minimum of the sum of squares about segment means plus `penalty` for each change."""
-    n = len(gains) - 1
-    best = np.full(n + 1, np.inf)
-    best[0] = -penalty
-    last = np.zeros(n + 1, dtype=np.int64)
-    for end in range(1, n + 1):
-        total = best[:end] - gains[end, :end]
-        last[end] = start = int(total.argmin())
-        best[end] = total[start] + penalty
-    return _changes(last, n)
-
-
-def _changes(last: NDArray[np.int64], n: int) -> list[int]:
-    found, end = [], n
-    while last[end] > 0:
-        end = int(last[end])
-        found.append(end)
-    return sorted(found)
