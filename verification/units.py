@@ -36,6 +36,8 @@ _DEFINITIONS = (
     "piece = [pieces] = pieces = pcs",
     "shift = [shifts] = shifts",
     "wan_yuan = 10000 * CNY",  # 万元, in which Chinese statistics count output value
+    # Statistics divide what a calendar year brought by its people: a window of a year has 365 days, seldom 366.
+    "year = 8760 * hour = a = yr",
     # Standard coal is a yardstick of its own: how much of it a kWh is worth depends on the coefficient that is chosen.
     "kgce = [standard_coal]",
     "tce = 1000 * kgce",
@@ -86,11 +88,15 @@ def _built_registry() -> pint.UnitRegistry[float]:
     # cubic metre.
     exponents = re.compile(r"\b([mcdk]?m)([23])\b")
     kilotonnes = re.compile(r"\bkt\b")  # pint takes it for the knot, but no line has a speed at sea
+    # The calorie of the steam tables, in which heat is sold and fuels are rated, not pint's of thermochemistry.
+    calories = re.compile(r"\b([kMG]?)cal\b")
     registry: pint.UnitRegistry[float] = pint.UnitRegistry(
+        on_redefinition="ignore",
         preprocessors=[
             lambda text: exponents.sub(r"\1**\2", text),
             lambda text: kilotonnes.sub("kilotonne", text),
-        ]
+            lambda text: calories.sub(r"\1cal_it", text),
+        ],
     )
     for definition in _DEFINITIONS:
         registry.define(definition)

@@ -106,3 +106,15 @@ def test_a_concentration_is_stated_at_the_excess_air_of_the_standard(
     points = {"so2": ("mg/m3", [100.0] * 60), "oxygen": ("%", [measured] * 60)}
     result = only(verified(tmp_path, points, measure, kinds=dict.fromkeys(points, "gauge")))
     assert float(result.effect.level) == pytest.approx(100 * factor, abs=5e-5)
+
+
+def test_a_year_s_value_by_its_people_is_the_labour_productivity_of_the_statistics(tmp_path: Path):
+    """全员劳动生产率: 100 million yuan of value added by 500 people on average are 200,000 yuan a head and year."""
+    points = {"value": ("CNY", [1e8 / 365] * 730), "staff": ("head", [500.0] * 730)}
+    measure = """    metric: labour_productivity_value
+    unit: wan_yuan/(head*year)
+    inputs: {value_added: value, staff: staff}
+    model: {kind: ratio}
+    target: {of: level, at_least: 20, unit: wan_yuan/(head*year)}"""
+    result = only(verified(tmp_path, points, measure, kinds={"staff": "gauge"}))
+    assert (result.effect.level, result.verdict.state) == ("20.0000", "met")

@@ -34,6 +34,12 @@ from verification.units import (
         ("mg/m3", "g/m3", 0.001),
         ("mm3", "m3", 1e-9),
         ("yuan", "CNY", 1),
+        ("kcal", "kJ", 4.1868),  # GB/T 2589: 7000 of these are 29 307 kJ, a kgce
+        ("Gcal/t", "GJ/t", 4.1868),
+        ("toe", "Gcal", 10),
+        ("toe", "kWh", 11_630),
+        ("kWh", "kcal", 3600 / 4.1868),
+        ("year", "h", 8760),
         ("%", "1", 0.01),
     ],
 )
