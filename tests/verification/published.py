@@ -22,14 +22,17 @@ def verified(
     *,
     baseline: int | None = None,
     kinds: Mapping[str, str] = MappingProxyType({}),
+    a_day: int = 1,
+    after: dt.timedelta = dt.timedelta(),
 ) -> Result:
-    """The result of daily `points` (unit, values), totals where `kinds` says nothing else: half of the days are the
-    baseline, or as many as it says.
+    """The result of `points` (unit, values), totals where `kinds` says nothing else, with so many readings `a_day`,
+    each so long `after` its time: half of the days are the baseline, or as many as it says.
     """
-    days = len(next(iter(points.values()))[1])
+    step = dt.timedelta(days=1) / a_day
+    days = len(next(iter(points.values()))[1]) // a_day
     middle, end = (START + dt.timedelta(days=count) for count in (baseline or days // 2, days))
     about = "\n".join(
-        f"  {name}: {{kind: {kinds.get(name, 'interval_total')}, unit: '{unit}', cadence_s: 86400}}"
+        f"  {name}: {{kind: {kinds.get(name, 'interval_total')}, unit: '{unit}', cadence_s: {step.seconds or 86400}}}"
         for name, (unit, _) in points.items()
     )
     plan = folder / "plan.yaml"
@@ -52,9 +55,10 @@ measures:
     )
     table = folder / "readings.csv"
     rows = [f"time,{','.join(points)}"]
-    for day in range(days):
-        cells = (repr(values[day]) for _, values in points.values())
-        rows.append(f"{START + dt.timedelta(days=day)}T00:00:00+08:00,{','.join(cells)}")
+    first = dt.datetime.combine(START, dt.time()) + after
+    for index in range(days * a_day):
+        cells = (repr(values[index]) for _, values in points.values())
+        rows.append(f"{(first + index * step).isoformat()}+08:00,{','.join(cells)}")
     table.write_text("\n".join(rows), encoding="utf-8")
     out = folder / "result.json"
     with pytest.raises(SystemExit):

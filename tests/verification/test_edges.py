@@ -100,6 +100,19 @@ def test_an_interval_knows_its_day(hour: int, day: int):
     assert calendar.day_of[hour] == day
 
 
+def test_the_hours_of_intervals_are_those_of_the_clock_and_the_last_one_is_what_remains():
+    berlin = Calendar.of(plan_of("day", "2026-03-28", "2026-03-31", "Europe/Berlin"), "baseline")
+    hours_of_days = berlin.by_hour()
+    assert hours_of_days is not None
+    assert np.bincount(berlin.holding(hours_of_days)).tolist() == [24, 23, 24]
+    assert set(hours_of_days.length_us.tolist()) == {HOUR_US}
+    shifts = [Shift("early", "06:00"), Shift("late", "14:30")]
+    hours_of_shifts = Calendar.of(plan_of("shift", "2026-03-01", "2026-03-02", shifts=shifts), "baseline").by_hour()
+    assert hours_of_shifts is not None
+    assert (hours_of_shifts.length_us / HOUR_US).tolist() == [*[1.0] * 8, 0.5, *[1.0] * 15, 0.5]
+    assert Calendar.of(plan_of("hour", "2026-03-01", "2026-03-02"), "baseline").by_hour() is None
+
+
 def test_an_instant_outside_counts_to_the_nearest_interval():
     calendar = Calendar.of(plan_of("hour", "2026-03-01", "2026-03-02"), "baseline")
     assert calendar.name_at(0) == "2026-03-01T00:00+08:00"

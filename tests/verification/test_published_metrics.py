@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import random
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from tests.verification.lines import only
 from tests.verification.published import verified
+from verification.engine.result import MeasureResult
 
 
 def test_a_saving_per_unit_of_product_is_that_of_gb_t_13234(tmp_path: Path):
@@ -118,3 +121,56 @@ def test_a_year_s_value_by_its_people_is_the_labour_productivity_of_the_statisti
     target: {of: level, at_least: 20, unit: wan_yuan/(head*year)}"""
     result = only(verified(tmp_path, points, measure, kinds={"staff": "gauge"}))
     assert (result.effect.level, result.verdict.state) == ("20.0000", "met")
+
+
+NOISE = random.Random(75)
+HOURS = [index % 24 for index in range(60 * 24)]
+AFTER = slice(30 * 24, None)
+SO2 = [100.0 + 10 * hour + NOISE.uniform(0, 9) for hour in HOURS]
+OXYGEN = [(6.0 if hour < 12 else 18.0) + NOISE.uniform(0, 1) for hour in HOURS]
+FLOW = [50_000.0 + 1000 * hour + NOISE.uniform(0, 900) for hour in HOURS]
+AT_OXYGEN = """    metric: emission_concentration_at_oxygen
+    unit: mg/m3
+    inputs: {concentration: so2, oxygen: oxygen}
+    parameters: {oxygen_reference: 6}
+    model: {kind: mean}
+    target: {of: level, at_most: 2000, unit: mg/m3}"""
+
+
+def of_flue_gas(folder: Path, measure: str, *, after: dt.timedelta = dt.timedelta()) -> MeasureResult:
+    """The result of 60 days of hourly readings: fires by day, and much air by night."""
+    points = {"so2": ("mg/m3", SO2), "oxygen": ("%", OXYGEN), "gas": ("m3", FLOW), "output": ("t", [10.0] * len(HOURS))}
+    kinds = dict.fromkeys(("so2", "oxygen"), "gauge")
+    return only(verified(folder, points, measure, kinds=kinds, a_day=24, after=after))
+
+
+def test_a_day_s_concentration_is_the_mean_of_its_hours_each_at_the_reference_oxygen(tmp_path: Path):
+    """HJ 75-2017: an hour's concentration is converted with the oxygen of that hour, and a day's is the mean of them.
+    The day's means alone would give (6 + 18) / 2 = 12 % of oxygen and little more than half of it.
+    """
+    result = of_flue_gas(tmp_path, AT_OXYGEN)
+    converted = [c * 15 / (21 - o) for c, o in zip(SO2[AFTER], OXYGEN[AFTER], strict=True)]
+    assert float(result.effect.level) == pytest.approx(sum(converted) / len(converted), abs=5e-5)
+    assert "MEANS_COMBINED" not in {finding.code for finding in result.findings}
+
+
+def test_a_day_s_emission_is_the_sum_of_its_hours(tmp_path: Path):
+    """HJ 75-2017: an hour's emission is its concentration times its flue gas, and a day's is the sum of them."""
+    measure = """    metric: emission_per_ton
+    unit: kg/t
+    inputs: {concentration: so2, flow: gas, output: output}
+    model: {kind: ratio}
+    target: {of: level, at_most: 100, unit: kg/t}"""
+    result = of_flue_gas(tmp_path, measure)
+    emitted = [c * q / 1e6 for c, q in zip(SO2[AFTER], FLOW[AFTER], strict=True)]  # kg
+    assert float(result.effect.level) == pytest.approx(sum(emitted) / (10 * len(emitted)), abs=5e-7)
+
+
+def test_readings_that_tell_no_hour_are_taken_by_the_day_with_a_warning(tmp_path: Path):
+    """A quarter of an hour before each full hour, so that none of them says what most of an hour was."""
+    result = of_flue_gas(tmp_path, AT_OXYGEN, after=dt.timedelta(minutes=45))
+    assert result.effect.level is not None
+    found = [finding.data for finding in result.findings if finding.code == "MEANS_COMBINED"]
+    assert [each["window"] for each in found] == ["baseline", "reporting"]
+    assert [each["count"] for each in found] == [30, 30]
+    assert found[0]["term"] == "at_oxygen(concentration, oxygen, oxygen_reference)"

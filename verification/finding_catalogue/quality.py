@@ -115,6 +115,16 @@ ENTRIES = {
         "Take longer intervals, or a metric of the plan's own whose numerator_unit or denominator_unit is smaller.",
         "采用更长的时段，或在方案中自定义指标，选用更小的 numerator_unit 或 denominator_unit。",
     ),
+    "MEANS_COMBINED": Entry(
+        "warning", None,
+        "In {count} {count:interval|intervals} of the {window} window, first {first}, {term} is computed of means and "
+        "totals of the whole interval, since its points are not known by the hour. Where both sides change within an "
+        "interval, that is not what it is on average.",
+        "{window}内有 {count} 个时段（首个为 {first}）因测点无逐时数据，{term} 按整段的均值和合计计算；"
+        "若两侧在时段内都有变化，结果不等于其平均值。",
+        "Give readings at least every hour, on the hour where they are that rare, as HJ 75 computes by the hour.",
+        "请提供至少每小时一次的读数（每小时仅一次时应在整点），HJ 75 要求按小时计算。",
+    ),
     "FORMULA_UNDEFINED": Entry(
         "warning", None,
         "In {count} {count:interval|intervals} of the {window} window, first {first}, the formula of {measure} has no "

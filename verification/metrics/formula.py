@@ -39,13 +39,18 @@ class Intervals:
 
 @dataclasses.dataclass(frozen=True)
 class Quantity:
-    """A term that has been checked. `evaluate` gives its value on intervals, in `unit`; `points` are what it reads."""
+    """A term that has been checked. `evaluate` gives its value on intervals, in `unit`; `points` are what it reads.
+
+    `bent` is the first part of it, as text, that multiplies or divides what readings say by what readings say: of an
+    interval's means and totals it is not the mean or total of what it is of every moment.
+    """
 
     text: str
     unit: UnitLike
     extent: Extent
     points: frozenset[str]
     evaluate: Callable[[Intervals], Any]
+    bent: str = ""
 
     def to(self, unit: str) -> Quantity:
         """The same quantity in another unit. Raises FormulaError, naming the term, where that is of another kind."""
@@ -156,7 +161,8 @@ def _sum(text: str, left: Quantity, right: Quantity, *, sign: float) -> Quantity
         )
     extent = left.extent if left.extent != "number" else right.extent
     first, second = left.evaluate, _scaled(right.evaluate, factor)
-    return Quantity(text, left.unit, extent, left.points | right.points, lambda on: first(on) + second(on))
+    points, bent = left.points | right.points, left.bent or right.bent
+    return Quantity(text, left.unit, extent, points, lambda on: first(on) + second(on), bent)
 
 
 def _product(text: str, left: Quantity, right: Quantity, *, divide: bool) -> Quantity:
@@ -164,17 +170,18 @@ def _product(text: str, left: Quantity, right: Quantity, *, divide: bool) -> Qua
     extents = (left.extent, right.extent)
     first, second = left.evaluate, right.evaluate
     points = left.points | right.points
+    bent = left.bent or right.bent or (text if left.points and right.points else "")
     if divide:
         if right.extent == "number" and second(_NOTHING) == 0:
             raise FormulaError(f"{text}: divides by {right.text}, which is 0")
         extent: Extent = _QUOTIENT[extents]
-        return Quantity(text, left.unit / right.unit, extent, points, lambda on: first(on) / second(on))
+        return Quantity(text, left.unit / right.unit, extent, points, lambda on: first(on) / second(on), bent)
     if extents == ("total", "total"):
         raise FormulaError(
             f"{text}: {left.text} and {right.text} are both totals of an interval; their product is none"
         )
     extent = "total" if "total" in extents else "mean" if "mean" in extents else "number"
-    return Quantity(text, left.unit * right.unit, extent, points, lambda on: first(on) * second(on))
+    return Quantity(text, left.unit * right.unit, extent, points, lambda on: first(on) * second(on), bent)
 
 
 _QUOTIENT: dict[tuple[Extent, Extent], Extent] = {
@@ -201,7 +208,8 @@ def _hours(text: str, arguments: Sequence[Quantity]) -> Quantity:
     rate = arguments[0]
     if rate.extent == "total":
         raise FormulaError(f"{text}: {rate.text} is a total already; hours() is for a gauge, a state or a number")
-    return Quantity(text, rate.unit * parse_unit("h"), "total", rate.points, lambda on: rate.evaluate(on) * on.hours)
+    unit = rate.unit * parse_unit("h")
+    return Quantity(text, unit, "total", rate.points, lambda on: rate.evaluate(on) * on.hours, rate.bent)
 
 
 def _count(text: str, arguments: Sequence[Quantity]) -> Quantity:
@@ -235,7 +243,8 @@ def _at_oxygen(text: str, arguments: Sequence[Quantity]) -> Quantity:
         return concentration.evaluate(on) * factor
 
     points = concentration.points | oxygen.points | reference.points
-    return Quantity(text, concentration.unit, "mean", points, evaluate)
+    bent = concentration.bent or (text if oxygen.points else "")
+    return Quantity(text, concentration.unit, "mean", points, evaluate, bent)
 
 
 FUNCTIONS: dict[str, Callable[[str, Sequence[Quantity]], Quantity]] = {

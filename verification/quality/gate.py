@@ -22,8 +22,8 @@ from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
 from verification.quality.points import PointWindow
 from verification.quality.window import WindowData
-from verification.series.calendar import BY_DATE, Calendar
-from verification.series.columns import Booleans, Integers
+from verification.series.calendar import BY_DATE, WITHIN_AN_HOUR, Calendar
+from verification.series.columns import Booleans, Floats, Integers
 from verification.series.intervals import IntervalValues
 
 MIN_INTERVALS_PERCENT = 90  # CalTRACK and China's online energy monitoring: at most 10 % missing
@@ -95,13 +95,12 @@ def _is_absent(values: IntervalValues) -> bool:
 
 def _counted(window: PointWindow, part: Part) -> tuple[Integers, Booleans, list[Finding]]:
     """A part by interval as whole numbers of its last decimal place, and where it is known."""
-    value = window.evaluate(part.formula)
+    value, findings = _value(window, part)
     scaled = np.rint(np.nan_to_num(value) * 10.0**part.decimals)
     too_large = np.abs(scaled) > MAX_COUNT
     counted: Integers = np.where(too_large, 0.0, scaled).astype(np.int64)
     known = np.isfinite(value) & ~too_large
     of = {"point": part.formula.text, "window": window.calendar.label}
-    findings = []
     if too_large.any():
         first = window.calendar.first(too_large)
         findings.append(Finding.of("VALUES_TOO_LARGE", count=int(too_large.sum()), first=first, **of))
@@ -111,6 +110,22 @@ def _counted(window: PointWindow, part: Part) -> tuple[Integers, Booleans, list[
         step = f"{10.0**-part.decimals:.{part.decimals}f} {part.unit}"
         findings.append(Finding.of("TOTALS_ROUNDED", step=step, percent=f"{100 * share / size:.3g}", **of))
     return counted, known, findings
+
+
+def _value(window: PointWindow, part: Part) -> tuple[Floats, list[Finding]]:
+    """A part by interval, float64[n], and where it had to be computed of the means and totals of whole intervals
+    although it is bent.
+    """
+    value, calendar = window.evaluate(part.formula), window.calendar
+    if not part.formula.bent or calendar.interval in WITHIN_AN_HOUR:
+        return value, []
+    hourly = window.by_the_hour(part.formula)
+    coarse = np.isfinite(value) & ~np.isfinite(hourly)
+    value = np.where(np.isfinite(hourly), hourly, value)
+    if not coarse.any():
+        return value, []
+    where = {"window": calendar.label, "first": calendar.first(coarse)}
+    return value, [Finding.of("MEANS_COMBINED", term=part.formula.bent, count=int(coarse.sum()), **where)]
 
 
 def _impossible(

@@ -20,7 +20,7 @@ from verification.progress import Advance, untold
 from verification.quality.readings import check_readings, plausible, stuck
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Series, clean, empty_series
-from verification.series.intervals import IntervalValues, interval_values
+from verification.series.intervals import MIN_COVERAGE, IntervalValues, interval_values
 
 HOUR_US = 3_600_000_000
 NO_CONSTANTS: Mapping[str, float] = {}
@@ -28,11 +28,14 @@ NO_CONSTANTS: Mapping[str, float] = {}
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PointWindow:
-    """Every needed point by interval, in one window. `stuck`: intervals in which a gauge hangs, bool[n] by name."""
+    """Every needed point by interval, in one window. `stuck`: intervals in which a gauge hangs, bool[n] by name.
+    `hours` are the points of bent formulas by the hour, where intervals are longer.
+    """
 
     calendar: Calendar
     points: Mapping[str, IntervalValues]
     stuck: Mapping[str, Booleans]
+    hours: PointWindow | None = None
 
     def evaluate(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
         """The formula's value by interval, float64[n]; nan where one of its points is unknown or it has no value.
@@ -44,6 +47,22 @@ class PointWindow:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value: Floats = np.broadcast_to(np.asarray(formula.evaluate(on), dtype=np.float64), len(self.calendar))
         return np.where(np.isfinite(value), value, np.nan)
+
+    def by_the_hour(self, formula: Quantity) -> Floats:
+        """The mean or total of what a bent formula is in each hour (HJ 75), by interval, float64[n]; nan where less
+        than half of an interval is known so, all of them where intervals are no longer than that.
+        """
+        n, hours = len(self.calendar), self.hours
+        if not formula.bent or hours is None:
+            return np.full(n, np.nan)
+        value, length = hours.evaluate(formula), hours.calendar.length_us
+        slot, known = self.calendar.holding(hours.calendar), np.isfinite(value)
+        covered = np.bincount(slot, weights=length * known, minlength=n)
+        weight = 1 if formula.extent == "total" else length
+        summed = np.bincount(slot, weights=np.where(known, value * weight, 0.0), minlength=n)
+        whole = self.calendar.length_us if formula.extent == "total" else 1
+        enough = covered >= MIN_COVERAGE * self.calendar.length_us
+        return np.where(enough, summed * whole / np.maximum(covered, 1), np.nan)
 
     @functools.cached_property
     def _intervals(self) -> Intervals:
@@ -85,6 +104,13 @@ def _check_points(plan: Plan) -> frozenset[str]:
     return frozenset(bill.point for bill in plan.bills).union(*(plan_formula(plan, side).points for side in sides))
 
 
+def bent_points(plan: Plan) -> frozenset[str]:
+    """The points of the metrics' formulas that means of long intervals would not do for."""
+    specs = measure_specs(plan)
+    formulas = [part.formula for spec in specs for part in (spec.numerator, spec.denominator) if part is not None]
+    return frozenset().union(*(formula.points for formula in formulas if formula.bent))
+
+
 def calendars(plan: Plan) -> list[Calendar]:
     """The intervals of each window, in order of time."""
     return [Calendar.of(plan, label) for label in plan.windows]
@@ -112,7 +138,9 @@ def point_windows(
     values: list[dict[str, IntervalValues]] = [{} for _ in each]
     hangs: list[dict[str, Booleans]] = [{} for _ in each]
     findings: list[Finding] = []
-    only_checking = only_checking_points(plan)
+    only_checking, bent = only_checking_points(plan), bent_points(plan)
+    hours = [calendar.by_hour() if bent else None for calendar in each]
+    hourly: list[dict[str, IntervalValues]] = [{} for _ in each]
     for name in sorted(used):
         cleaned, found = clean(name, used[name])
         findings += found
@@ -124,9 +152,15 @@ def point_windows(
             values[index][name], found = interval_values(plan, name, series, calendar)
             findings += found
             hangs[index][name] = _by_interval(stuck(plan.points[name], series), series, calendar)
+            within = hours[index]
+            if within is not None and name in bent:
+                hourly[index][name], _ = interval_values(plan, name, series, within)
         advance()
-    together = zip(each, values, hangs, strict=True)
-    return {calendar.label: PointWindow(calendar, value, hang) for calendar, value, hang in together}, findings
+    windows_by_name = {}
+    for calendar, value, hang, within, by_hour in zip(each, values, hangs, hours, hourly, strict=True):
+        finer = None if within is None else PointWindow(within, by_hour, {})
+        windows_by_name[calendar.label] = PointWindow(calendar, value, hang, finer)
+    return windows_by_name, findings
 
 
 def _by_interval(marked: Booleans, series: Series, calendar: Calendar) -> Booleans:

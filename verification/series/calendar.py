@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
+import itertools
 import zoneinfo
 
 import numpy as np
@@ -15,6 +16,7 @@ from verification.series.columns import Booleans, Integers
 
 SECOND_US, HOUR_US, DAY_US = 1_000_000, 3_600_000_000, 86_400_000_000
 BY_DATE: frozenset[Interval] = frozenset(["day", "week", "month"])  # these are named by the date on which they begin
+WITHIN_AN_HOUR: frozenset[Interval] = frozenset(["15min", "hour"])
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -31,6 +33,20 @@ class Calendar:
         """The intervals of the window `label`; a day of a clock change has 23 or 25 hours."""
         edges = interval_edges_us(plan, plan.windows[label])
         return cls(label, plan.interval, plan.zone, np.array(edges, dtype=np.int64))
+
+    def by_hour(self) -> Calendar | None:
+        """The hours of the intervals, the last of each shorter where they are no whole number; None where intervals
+        are no longer than that.
+        """
+        if self.interval in WITHIN_AN_HOUR:
+            return None
+        hours = [np.arange(first, last, HOUR_US) for first, last in itertools.pairwise(self.edges_us.tolist())]
+        return dataclasses.replace(self, interval="hour", edges_us=np.concatenate([*hours, self.edges_us[-1:]]))
+
+    def holding(self, other: Calendar) -> Integers:
+        """The number of the interval in which each interval of `other` begins, int64[m]."""
+        slots: Integers = np.searchsorted(self.edges_us, other.edges_us[:-1], side="right") - 1
+        return slots
 
     def __len__(self) -> int:
         """The number of intervals."""
