@@ -57,10 +57,9 @@ def ar1_gls(model: BaselineModel, noise: Noise, case: Case, confidence: float) -
 
 
 def _whitened(columns: Floats, follows: Booleans, rho: float) -> Floats:
-    whitened = columns.copy()
-    whitened[1:][follows] -= rho * columns[:-1][follows]
-    first = np.concatenate([[True], ~follows])
-    whitened[first] *= math.sqrt(1 - rho**2)
+    whitened = columns.copy(order="K")  # by the column, as it lies in memory
+    whitened[1:] -= (rho * follows)[:, np.newaxis] * columns[:-1]
+    whitened[np.flatnonzero(np.append(True, ~follows))] *= math.sqrt(1 - rho**2)
     return whitened
 
 

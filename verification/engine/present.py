@@ -214,15 +214,16 @@ def _coefficients(spec: MeasureSpec, weighed: Weighed) -> Iterator[Coefficient]:
     fit = model.fit
     names = ("intercept", *fit.names) if fit.intercept else fit.names
     inflation = (math.nan, *fit.vif) if fit.intercept else (math.nan,) * len(names)
+    errors, t_values, p_values = fit.standard_errors, fit.t_values, fit.p_values
     units = _coefficient_units(spec, model)
     for index, (name, unit) in enumerate(zip(names, units, strict=True)):
         yield Coefficient(
             name=name,
             unit=unit,
             value=significant(float(fit.coefficients[index]), FIGURE_DIGITS),
-            standard_error=significant(float(fit.standard_errors[index]), FIGURE_DIGITS),
-            t=significant(float(fit.t_values[index]), TEST_DIGITS) if abs(fit.t_values[index]) < LARGEST_T else None,
-            p_value=fixed(float(fit.p_values[index]), 6),
+            standard_error=significant(float(errors[index]), FIGURE_DIGITS),
+            t=significant(float(t_values[index]), TEST_DIGITS) if abs(t_values[index]) < LARGEST_T else None,
+            p_value=fixed(float(p_values[index]), 6),
             p_value_autocorrelated=fixed(float(weighed.term_p_values[index]), 6),
             vif=_fixed(float(inflation[index]), 3),
         )

@@ -5,6 +5,7 @@ the methods.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -98,7 +99,7 @@ class Step6:
         """Where the distance from the model shifts, in each window."""
         return [
             ChangePoint(start=self._data(window).calendar.start(position), window=window, shift=self._figure(shift))
-            for window, position, shift in self._shifts()
+            for window, position, shift in self._shifts
         ]
 
     def sensitivity(self) -> list[SensitivityRow]:
@@ -209,16 +210,19 @@ class Step6:
         ends = {self._passes((delta + sign * half_width) * self._scale) for sign in (-1, 1)}
         return "inconclusive" if len(ends) > 1 else "met" if ends.pop() else "not_met"
 
-    def _shifts(self) -> Iterator[tuple[WindowName, int, float]]:
+    @functools.cached_property
+    def _shifts(self) -> list[tuple[WindowName, int, float]]:
         """Window, interval and size [kernel unit] of each shift of level."""
         found, case, model = self.analysis.robustness, self.analysis.case, self.analysis.primary.model
+        shifts = []
         for window, indices in found.changes.items():
             sample = case.window(window)
-            misses = model.misses(sample)
+            misses, output = model.misses(sample), float(np.mean(sample.w))
             edges: Sequence[int] = [0, *indices, len(misses)]
             for before, at, after in zip(edges[:-2], edges[1:-1], edges[2:], strict=True):
                 shift = float(np.mean(misses[at:after]) - np.mean(misses[before:at]))
-                yield window, int(sample.position[at]), shift / float(np.mean(sample.w))
+                shifts.append((window, int(sample.position[at]), shift / output))
+        return shifts
 
     def _level_findings(self, effect: Effect) -> Iterator[Finding]:
         """What was left out of the reporting period and turns a verdict on its level: that is metered, so that no model
@@ -237,7 +241,7 @@ class Step6:
                 yield Finding.of("EXCLUSION_FLIPS_LEVEL", reason=each.reason, level=shown, unit=self.spec.unit)
 
     def _change_findings(self) -> Iterator[Finding]:
-        for window, position, shift in self._shifts():
+        for window, position, shift in self._shifts:
             if abs(shift) <= self.analysis.budget.expanded:
                 continue  # the interval of the change bears as much already
             shown = significant(shift * self.spec.unit_scale, SHOWN_DIGITS)
