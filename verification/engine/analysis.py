@@ -36,7 +36,7 @@ from verification.engine.windows import (
     output_driver,
     put_back,
     sample_of,
-    standard_sample,
+    standard_of,
     temperatures,
     usable_alternatives,
     with_factor,
@@ -141,7 +141,7 @@ def analyse(
     model = primary.model
     weighed = Weighed.of(case.fitted_name, model, primary.noise, case.fitted)
     predicted = {name: _predicted(model, data, columns[name]) for name, data in windows.data.items()}
-    findings += [*_support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
+    findings += [*support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
     for name, data in windows.data.items():
         findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
     if primary.noise.days is None and (starts := case.fitted.day_starts) is not None:
@@ -185,13 +185,11 @@ def _case(
         temperatures=[name for name in temperatures(spec) if name in usable or name in model_spec(spec).drivers],
         put_back=put_back(windows.data, columns, usable),
     )
-    standard = spec.measure.standard
-    conditions = standard_sample(spec, standard, case.baseline) if not isinstance(standard, str) else standard
     unknown = [Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in alternatives if name not in usable]
-    return dataclasses.replace(case, standard=conditions), unknown
+    return dataclasses.replace(case, standard=standard_of(spec, case.baseline)), unknown
 
 
-def _support(model: BaselineModel, case: Case) -> list[Finding]:
+def support(model: BaselineModel, case: Case) -> list[Finding]:
     """Whether each model that answers has met the conditions that it answers for: a normalised change has two, a chain
     two that one model answers for.
     """

@@ -16,6 +16,7 @@ from verification.engine.savings import Estimate, avoided, backcast, chained, no
 from verification.findings import Finding
 from verification.plan.shape import Method, WindowName
 
+Standard = Literal["both", "baseline", "reporting"] | Sample  # what a normalised change is stated for
 ALL_EVENTS = "events"  # the reason of what was left out for any event, of every window
 
 
@@ -53,7 +54,7 @@ class Case:
     adjustment: float = 0.0
     output: str | None = None
     temperatures: Sequence[str] = ()
-    standard: Literal["both", "baseline", "reporting"] | Sample = "both"
+    standard: Standard = "both"
     put_back: Sequence[PutBack] = ()
     own_noise: frozenset[WindowName] = frozenset()
     intermediate: Sample | None = None

@@ -1,9 +1,10 @@
 """What a line, its meters and its windows can prove, before anyone builds.
 
 From the baseline's own noise: a change D is proven where it is so far from the limit that its interval clears the limit
-with the wanted power, `|D - limit| >= (k + t(power)) * u_c` (methods: F_min). The reporting period is taken to see the
-loads of the baseline again, or as many times larger as is said, and the intermediate window of a chain to go from the
-one to the other; meters err as the plan's register says. Pure numerics, in the metric's kernel unit.
+with the wanted power, `|D - limit| >= (k + t(power)) * u_c` (methods: F_min). The reporting period is taken to repeat
+the baseline's intervals and what they miss the model by, at the same loads or as many times larger as is said, and the
+intermediate window of a chain to go from the one to the other; meters err as the plan's register says. The plan's own
+method answers for them. Pure numerics, in the metric's kernel unit.
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
+from verification.engine.assess import Primary, primary_answer
 from verification.engine.autocorrelation import Noise
 from verification.engine.budget import Budget, Continuity, Contribution, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, refit
 from verification.engine.models.sample import Floats, Sample
-from verification.engine.savings import Estimate, avoided, backcast, chained
 from verification.findings import Finding
-from verification.plan.shape import Method
 
 MAX_INTERVALS = 3660  # ten years by day
 CLASSES_PERCENT = (2.0, 1.5, 1.0, 0.5, 0.2, 0.1)  # as meters are sold (IEC 62053, OIML R 76 scales apart)
@@ -40,28 +40,30 @@ class PlannedMeter:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Planner:
-    """A fitted window, to be asked what it could prove: the baseline, or of a chain its `intermediate` window.
+    """A fitted window, to be asked what it could prove: the baseline, or of a chain its intermediate window.
 
-    `output` names the driver that is the denominator, which will be `times` as large in the reporting period.
+    `start` is what is to be compared, whose reporting period is yet to come; its output will be `times` as large there.
     """
 
     model: BaselineModel
     noise: Noise
-    baseline: Sample
+    start: Case
     meters: Sequence[PlannedMeter]
     confidence: float
     power: float
-    output: str | None
-    intermediate: Sample | None = None
     times: float = 1.0
 
     def budget(self, change: float, intervals: int) -> Budget:
-        """The uncertainty budget of a true `change`, over a reporting period of so many intervals."""
-        case = self.case(change, intervals)
-        error = self._answer(self.model, case).spread(self.confidence)
+        """The uncertainty budget of a true `change`, over a reporting period of so many intervals; without end where
+        these are too few for an answer.
+        """
+        primary = self.answer(change, intervals)
+        if isinstance(primary, Finding):
+            return combine([Contribution("model", "A", np.inf, np.inf)], self.confidence)
+        case, error = self.case(change, intervals), primary.estimate.spread(self.confidence)
         rows = [Contribution("model", "A", error.u, error.dof)]
         for meter in self.meters:
-            effect = meter_effect(meter.continuity, functools.partial(self._erring, case, meter))
+            effect = meter_effect(meter.continuity, functools.partial(self._erring, case, primary, meter))
             rows.append(Contribution(f"meter:{meter.name}", "B", float(effect.u[0]), np.inf))
         return combine(rows, self.confidence)
 
@@ -118,33 +120,47 @@ class Planner:
         return None
 
     def case(self, change: float, intervals: int) -> Case:
-        """The windows with a reporting period of so many intervals that lies on the model, `change` per denominator
-        away.
-        """
-        met = with_output(repeated(self.baseline, intervals), self.output, self.times)
-        reporting = dataclasses.replace(met, y=self.model.predict(met) + change * met.w)
-        method: Method = "avoided" if self.intermediate is None else "chaining"
-        return Case(self.baseline, reporting, method, output=self.output, intermediate=self.intermediate)
+        """What will be compared, with a reporting period of so many intervals, a true `change` per denominator away."""
+        reporting = expected(self.model, self.start, intervals, self.times)
+        return dataclasses.replace(
+            self.start, reporting=dataclasses.replace(reporting, y=reporting.y + change * reporting.w)
+        )
 
-    def _answer(self, model: BaselineModel, case: Case) -> Estimate:
-        """The change, with the fitted window's noise for all: that to come is not known, for a level, too."""
-        second = avoided(model, self.noise, case.fitted, case.reporting)
-        if self.intermediate is None:
-            return second
-        return chained(backcast(model, self.noise, case.baseline, case.fitted), second)
+    def answer(self, change: float, intervals: int) -> Primary | Finding:
+        """What the verification of that will say, or why it will have no answer."""
+        case = self.case(change, intervals)
+        if case.fitted_name == "reporting":
+            return primary_answer(self.model.spec, case)
+        estimate = case.answer(self.model, self.noise)
+        return estimate if isinstance(estimate, Finding) else Primary(self.model, self.noise, estimate)
 
-    def _erring(self, case: Case, meter: PlannedMeter, *errors: float) -> Floats:
+    def _erring(self, case: Case, primary: Primary, meter: PlannedMeter, *errors: float) -> Floats:
         """The change as it would come out with the meter's error in each window, in order of time."""
         erring = case
         for (name, window), error in zip(case.windows.items(), errors, strict=True):
             erring = erring.with_window(name, self._read(window, meter, error))
-        model = refit(self.model, erring.fitted)
-        return np.array([np.nan if isinstance(model, Finding) else self._answer(model, erring).delta])
+        model = refit(primary.model, erring.fitted)
+        estimate = model if isinstance(model, Finding) else erring.answer(model, primary.noise)
+        return np.array([np.nan if isinstance(estimate, Finding) else estimate.delta])
 
     def _read(self, sample: Sample, meter: PlannedMeter, error: float) -> Sample:
         if meter.reads_numerator:
             return dataclasses.replace(sample, y=sample.y * (1 + error))
-        return with_output(sample, self.output, 1 + error)
+        return with_output(sample, self.start.output, 1 + error)
+
+
+def expected(model: BaselineModel, start: Case, intervals: int, times: float | Floats) -> Sample:
+    """So many intervals as they may be expected: those of the baseline and what they miss the model by, at `times` the
+    output.
+    """
+    same = repeated(start.baseline, intervals)
+    met = with_output(same, start.output, times)
+    return dataclasses.replace(met, y=model.predict(met) + same.y - model.predict(same))
+
+
+def linking_window(model: BaselineModel, start: Case, intervals: int, times: float) -> Sample:
+    """The intermediate window of a chain, whose output goes evenly from the baseline's to `times` as much."""
+    return expected(model, start, intervals, np.linspace(1.0, times, intervals))
 
 
 def repeated(window: Sample, intervals: int) -> Sample:
@@ -159,12 +175,3 @@ def with_output(sample: Sample, output: str | None, times: float | Floats) -> Sa
     if output in sample.names:
         drivers[:, sample.names.index(output)] *= times
     return dataclasses.replace(sample, w=sample.w * times, drivers=drivers)
-
-
-def linking_window(model: BaselineModel, baseline: Sample, intervals: int, output: str | None, times: float) -> Sample:
-    """The intermediate window of a chain as it may be expected: the baseline's intervals and what they miss its model
-    by, at an output that goes evenly from the baseline's to `times` as much.
-    """
-    same = repeated(baseline, intervals)
-    met = with_output(same, output, np.linspace(1.0, times, intervals))
-    return dataclasses.replace(met, y=model.predict(met) + same.y - model.predict(same))

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
+import math
 from collections.abc import Mapping
 from decimal import Decimal
 
+from verification.engine.analysis import support
 from verification.engine.assess import primary_answer
 from verification.engine.case import Case
 from verification.engine.meters import meters_in_use
-from verification.engine.model_checks import Met, check_support
 from verification.engine.models.family import fit_model
 from verification.engine.models.sample import Sample
 from verification.engine.planner import PlannedMeter, Planner, linking_window
 from verification.engine.rounding import short, significant
 from verification.engine.threads import one_thread
-from verification.engine.windows import columns_of, model_spec, output_driver, sample_of
+from verification.engine.windows import columns_of, model_spec, output_driver, sample_of, standard_of
 from verification.findings import Finding, of_baseline
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Plan, WindowName
@@ -82,7 +82,6 @@ def powers(
         planner, of_output = _planner(plan, spec, sample_of(data, columns_of(data, before)), power, output_change)
         findings += of_output
         if planner is not None:
-            findings += _support(planner, _planned(plan)["reporting"])
             found.append(_power(plan, spec, planner, change))
     return found, findings
 
@@ -97,7 +96,8 @@ def _planner(
 ) -> tuple[Planner | None, list[Finding]]:
     """What can be asked, or why no model stands; and what is said of the output to come."""
     model, output = model_spec(spec), output_driver(spec)
-    case, findings = Case(baseline, baseline, output=output), []
+    start = Case(baseline, baseline, spec.measure.method, output=output, standard=standard_of(spec, baseline))
+    findings = []
     if output_change is not None and output is None:
         findings.append(Finding.of("NO_OUTPUT_TO_CHANGE", measure=spec.name))
     times = 1.0 if output is None else 1 + (output_change or 0.0) / 100
@@ -107,32 +107,28 @@ def _planner(
             return None, [*findings, fitted]
         if output_change is None:
             findings.append(Finding.of("CHAIN_LOADS_ALIKE", measure=spec.name))
-        link = linking_window(fitted, baseline, _planned(plan)["intermediate"], output, times)
-        case = dataclasses.replace(case, method="chaining", intermediate=link)
-    primary = primary_answer(model, case)
+        link = linking_window(fitted, start, _planned(plan)["intermediate"], times)
+        start = dataclasses.replace(start, intermediate=link)
+    primary = primary_answer(model, start)
     if isinstance(primary, Finding):
         return None, [*findings, primary]
     meters, _ = meters_in_use(plan, spec)
     numerator = spec.numerator.formula.points
-    return Planner(
+    planner = Planner(
         model=primary.model,
         noise=primary.noise,
-        baseline=baseline,
+        start=start,
         meters=[PlannedMeter(each.name, bool(each.points & numerator), each.continuity) for each in meters],
         confidence=plan.confidence,
         power=power,
-        output=output,
-        intermediate=case.intermediate,
         times=times,
-    ), findings
-
-
-def _support(planner: Planner, planned: int) -> list[Finding]:
-    """Whether conditions that the fitted window does not reach will forbid a conclusion."""
-    case = planner.case(0.0, planned)
-    fitted = Met(case.fitted, case.fitted_name)
-    found = (check_support(planner.model, fitted, Met(each.sample, each.window)) for each in case.projections)
-    return [finding for finding in itertools.chain.from_iterable(found) if finding.blocks]
+    )
+    planned = _planned(plan)["reporting"]
+    answer = planner.answer(0.0, planned)
+    if isinstance(answer, Finding):
+        return None, [*findings, answer]
+    unsupported = [finding for finding in support(answer.model, planner.case(0.0, planned)) if finding.blocks]
+    return planner, [*findings, *unsupported]
 
 
 def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None) -> Power:
@@ -141,7 +137,8 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
     smallest = planner.smallest_change(planned, sign)
     budget = planner.budget(smallest, planned)
     variance = budget.combined**2
-    level = planner.baseline.total_y / planner.baseline.total_w
+    baseline = planner.start.baseline
+    level = baseline.total_y / baseline.total_w
     asked = change
     if asked is None and spec.measure.claim is not None:
         asked = spec.measure.claim.value * scale_factor(spec.measure.claim.unit, spec.unit)
@@ -152,7 +149,7 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
         name=spec.name,
         unit=spec.unit,
         of=target.of,
-        fitted="baseline" if planner.intermediate is None else "intermediate",
+        fitted="baseline" if planner.start.intermediate is None else "intermediate",
         n=planner.model.fit.n,
         effective=f"{planner.noise.effective:.1f}",
         rho=f"{planner.noise.rho_mean:.2f}",
@@ -160,9 +157,13 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
         smallest=significant(smallest * scale, DIGITS),
         smallest_percent=significant(100 * smallest / level, DIGITS) if level else "–",
         shares=tuple((row.source, f"{100 * row.u**2 / variance if variance else 0:.0f}") for row in budget.rows),
-        table=tuple((n, significant(planner.smallest_change(n, sign) * scale, DIGITS)) for n in TABLE),
+        table=tuple((n, _stated(planner.smallest_change(n, sign) * scale)) for n in TABLE),
         change=None if asked is None else short(Decimal(str(asked))),
         limit=short(Decimal(str(limit))),
         needed=planner.intervals_needed(*question) if question else None,
         class_percent=planner.class_needed(*question, planned) if question else None,
     )
+
+
+def _stated(change: float) -> str:
+    return significant(change, DIGITS) if math.isfinite(change) else "–"

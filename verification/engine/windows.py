@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
-from verification.engine.case import ALL_EVENTS, PutBack
+from verification.engine.case import ALL_EVENTS, PutBack, Standard
 from verification.engine.models.family import ModelSpec
 from verification.engine.models.sample import Sample, side_by_side
 from verification.plan.measure import OUTPUT, MeasureSpec
@@ -141,8 +141,13 @@ def put_back(
     return found
 
 
-def standard_sample(spec: MeasureSpec, standard: StandardConditions, like: Sample) -> Sample:
-    """Intervals in standard conditions, with the drivers of `like`."""
+def standard_of(spec: MeasureSpec, like: Sample) -> Standard:
+    """What a normalised change of the measure is stated for: windows by name, or intervals with the drivers of `like`
+    in the conditions that the plan states.
+    """
+    standard = spec.measure.standard
+    if not isinstance(standard, StandardConditions):
+        return standard
     n = standard.intervals
     drivers = np.tile([standard.drivers[name] for name in like.names], (n, 1))
     output = next((driver.name for driver in spec.drivers if driver.is_denominator), OUTPUT)

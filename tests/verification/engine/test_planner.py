@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from tests.verification.engine.samples import INTERCEPT, NOISE_SD, SLOPE, line, sample
-from tests.verification.lines import PLAN_FILE, hengkang_plan
+from tests.verification.lines import PLAN_FILE, changed, hengkang_plan, short_plan
 from tests.verification.lines import line as readings_of
 from verification.engine.assess import Primary, primary_answer
 from verification.engine.autocorrelation import Noise, expanded
@@ -23,8 +24,8 @@ from verification.engine.models.sample import Sample
 from verification.engine.planner import PlannedMeter, Planner, linking_window
 from verification.engine.power import powers
 from verification.fields import Text
-from verification.plan import Model, Target
-from verification.plan.shape import InlineMetric
+from verification.plan import Model, Target, Window
+from verification.plan.shape import InlineMetric, StandardConditions
 from verification.plan_command import plan
 
 OLS = ModelSpec("ols", ("output",))
@@ -36,7 +37,8 @@ def planner(seed: int = 1, days: int = 120, meters=NO_METERS, **changes) -> Plan
     primary = primary_answer(OLS, Case(baseline, baseline, output="output"))
     assert isinstance(primary, Primary)
     settings = {"confidence": 0.95, "power": 0.8, **changes}
-    return Planner(primary.model, primary.noise, baseline, meters, output="output", **settings)
+    start = Case(baseline, baseline, output="output")
+    return Planner(primary.model, primary.noise, start, meters, **settings)
 
 
 def meters(percent: float, *, same: bool) -> tuple[PlannedMeter, ...]:
@@ -47,12 +49,15 @@ def meters(percent: float, *, same: bool) -> tuple[PlannedMeter, ...]:
 
 
 def test_the_smallest_change_by_hand():
-    """White unit noise about a mean of 16 intervals, and 9 more: u = sqrt(1/16 + 1/9), k and t of 15 degrees."""
-    window = sample(np.arange(16.0), np.ones(16))
-    model = fit_model(ModelSpec("mean"), window)
-    white = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 16.0, 15.0)
-    asked = Planner(model, white, window, NO_METERS, 0.95, 0.8, None)
-    expected = (student.ppf(0.975, 15) + student.ppf(0.8, 15)) * math.sqrt(1 / 16 + 1 / 9)
+    """White unit noise about a line over w = 1 to 16, of which the first nine come again: q = (9, 45),
+    X'X = ((16, 136), (136, 1496)), u^2 = (9 + q'(X'X)^-1 q)/45^2, k and t of 14 degrees.
+    """
+    window = sample(np.arange(16.0) % 3, np.arange(1.0, 17.0))
+    model = fit_model(OLS, window)
+    white = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 16.0, 14.0)
+    asked = Planner(model, white, Case(window, window, output="output"), NO_METERS, 0.95, 0.8)
+    of_line = (9**2 * 1496 - 2 * 9 * 45 * 136 + 45**2 * 16) / (16 * 1496 - 136**2)
+    expected = (student.ppf(0.975, 14) + student.ppf(0.8, 14)) * math.sqrt(9 + of_line) / 45
     assert asked.smallest_change(9, -1.0) == pytest.approx(-expected, rel=1e-6)
     assert asked.smallest_change(9, 1.0) == pytest.approx(expected, rel=1e-6)
 
@@ -90,6 +95,48 @@ def test_a_change_that_is_just_provable_is_proven_as_often_as_promised():
     assert 0.7 <= proven / 150 <= 0.9
 
 
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [("ols", "avoided"), ("ols", "backcast"), ("ols", "normalised"), ("ratio", "avoided"), ("mean", "avoided")],
+)
+def test_the_planned_uncertainty_is_that_of_verifications_by_the_plan_s_own_method(kind: str, method: str):
+    """Twenty days after 120: whatever is fitted to them, or gives its own noise, is less certain for being short."""
+    spec, ratios = ModelSpec(kind, ("output",) if kind == "ols" else ()), []
+    for seed in range(80):
+        baseline, reporting = line(seed, 120)
+        start = Case(baseline, reporting.take(slice(0, 20)), method, output="output")
+        stated, fitted = (
+            primary_answer(spec, start),
+            primary_answer(spec, dataclasses.replace(start, reporting=baseline)),
+        )
+        if isinstance(stated, Primary) and isinstance(fitted, Primary):
+            planned = Planner(fitted.model, fitted.noise, start, NO_METERS, 0.95, 0.8).budget(-260.0, 20)
+            ratios.append(planned.expanded / expanded(stated.estimate.spread(0.95), 0.95))
+    assert len(ratios) > 60
+    assert 0.88 <= float(np.median(ratios)) <= 1.14
+
+
+def test_a_reporting_period_too_short_for_its_own_model_is_not_planned():
+    asked = short_plan(60, method="backcast")
+    found, findings = powers(asked, readings_of(asked), change=None, power=0.8)
+    assert [one.planned for one in found] == [60]
+    reporting = Window(asked.reporting.start, asked.reporting.start + dt.timedelta(days=5))
+    found, findings = powers(changed(asked, reporting=reporting), readings_of(asked), change=None, power=0.8)
+    assert found == []
+    assert "TOO_FEW_EFFECTIVE" in {finding.code for finding in findings if finding.blocks}
+
+
+def test_standard_conditions_far_from_both_windows_cost_certainty():
+    """Loads of 656 and SD 26; at 720 t both slopes count by 64 t each, where at the mean they do not count at all."""
+    asked = short_plan(60, method="normalised")
+    smallest = {}
+    for tons in (656.0, 720.0):
+        there = changed(asked, standard=StandardConditions({"metal_tapped": tons}))
+        [found], _ = powers(there, readings_of(there), change=None, power=0.8)
+        smallest[tons] = abs(float(found.smallest))
+    assert smallest[720.0] > 1.5 * smallest[656.0]
+
+
 def chained_windows(seed: int, saved: float) -> tuple[Sample, Sample, Sample]:
     """90 days of baseline, of a window in which the output rises evenly, and of a reporting period with a fifth more,
     which saves `saved` per ton.
@@ -106,10 +153,11 @@ def chained_windows(seed: int, saved: float) -> tuple[Sample, Sample, Sample]:
 def chain_planner(baseline: Sample, meters=NO_METERS, *, times: float = 1.2, days: int = 90) -> Planner:
     model = fit_model(OLS, baseline)
     assert isinstance(model, BaselineModel)
-    link = linking_window(model, baseline, days, "output", times)
-    primary = primary_answer(OLS, Case(baseline, baseline, "chaining", output="output", intermediate=link))
+    start = Case(baseline, baseline, "chaining", output="output")
+    start = dataclasses.replace(start, intermediate=linking_window(model, start, days, times))
+    primary = primary_answer(OLS, start)
     assert isinstance(primary, Primary)
-    return Planner(primary.model, primary.noise, baseline, meters, 0.95, 0.8, "output", link, times)
+    return Planner(primary.model, primary.noise, start, meters, 0.95, 0.8, times)
 
 
 def test_a_chain_proves_what_its_simulated_verifications_prove():
