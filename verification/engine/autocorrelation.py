@@ -125,9 +125,8 @@ def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread
     """
     if not noise.variance.any():
         return Spread(0.0, noise.dof)
-    positive = np.maximum(noise.rho, 0.0)
-    forms = [quadratic_form(each, positive) for each in weights if each.any()]
-    scales = np.sqrt(noise.variance * np.sum(forms, axis=0))
+    counting = [each for each in weights if each.any()]
+    scales = np.sqrt(noise.variance * quadratic_form(counting, np.maximum(noise.rho, 0.0))) if counting else np.zeros(1)
     if not scales.any():  # no interval of it counts: of a relative change from something to nothing, the baseline's
         return Spread(0.0, noise.dof)
     inner, outer = _half_widths(noise, scales, (ONE_SIGMA, confidence))
@@ -175,14 +174,14 @@ class _Moments(NamedTuple):
         return 0.5 * (1 - self.pairs) * np.log(gap) - np.log(root) @ powers, root[:, -1] ** 2 / dof
 
 
-def quadratic_form(weights: Floats, rho: Floats) -> Floats:
-    """a'R a for each row a of `weights` float64[..., n] and each rho, R the AR(1) correlation matrix: the sum over lags
-    of rho^lag times the autocorrelation of a.
+def quadratic_form(weights: Sequence[Floats], rho: Floats) -> Floats:
+    """float64[..., rho]: a'R a for the rows a of `weights` float64[..., n], whose windows are independent and add up, R
+    the AR(1) correlation matrix of each rho: the sum over lags of rho^lag times the autocorrelation of a.
     """
-    n, largest = weights.shape[-1], float(rho.max())
+    n, largest = max(each.shape[-1] for each in weights), float(rho.max())
     lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
-    products = _lagged_products(weights, lags)
-    powers = np.exp(np.outer(np.arange(1, lags), np.log(np.maximum(rho, np.finfo(float).tiny))))
+    products: Floats = np.sum([_lagged_products(each, lags) for each in weights], axis=0)
+    powers = np.exp(np.arange(1, lags)[:, np.newaxis] * np.log(np.maximum(rho, np.finfo(float).tiny)))
     form: Floats = products[..., :1] + 2 * products[..., 1:] @ powers
     return np.maximum(form, 0.0)
 
@@ -191,9 +190,8 @@ def _lagged_products(weights: Floats, lags: int) -> Floats:
     """float64[..., lags]: the sum of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
     n = weights.shape[-1]
     if lags <= FEW_LAGS:
-        rows = weights.reshape(-1, n)
-        padded = np.concatenate([rows, np.zeros((len(rows), lags - 1))], axis=1)
-        found = [np.correlate(longer, row) for longer, row in zip(padded, rows, strict=True)]
+        rows, later = weights.reshape(-1, n), np.zeros(lags - 1)
+        found = [np.correlate(np.concatenate([row, later]), row) for row in rows]
         return np.array(found).reshape(*weights.shape[:-1], lags)
     length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
     spectrum = np.fft.rfft(weights, length)
@@ -290,7 +288,7 @@ def standard_error(noise: Noise, weights: Floats) -> float:
 
 def standard_errors(noise: Noise, weights: Floats) -> Floats:
     """`standard_error` of each row of `weights` float64[..., n]."""
-    errors: Floats = np.sqrt(quadratic_form(weights, np.maximum(noise.rho, 0.0)) @ (noise.weight * noise.variance))
+    errors: Floats = np.sqrt(quadratic_form([weights], np.maximum(noise.rho, 0.0)) @ (noise.weight * noise.variance))
     return errors
 
 

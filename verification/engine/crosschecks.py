@@ -50,7 +50,7 @@ def ar1_gls(model: BaselineModel, noise: Noise, case: Case, confidence: float) -
     total = ahead.sum(axis=0)
     parameters = innovation * float(np.sum(np.linalg.solve(triangle.T, total) ** 2))
     ones = projected.in_calendar(np.ones(len(projected)))
-    metered = innovation / (1 - rho**2) * float(quadratic_form(ones, np.array([rho]))[0])
+    metered = innovation / (1 - rho**2) * float(quadratic_form([ones], np.array([rho]))[0])
     delta = (projected.total_y - float(total @ solution)) / projected.total_w - case.adjustment
     expanded = coverage_factor(confidence, noise.dof) * math.sqrt(parameters + metered) / projected.total_w
     return Check("ar1_gls", "change", delta, expanded)
