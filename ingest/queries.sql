@@ -74,11 +74,14 @@ FROM unnest(
 RETURNING device, epoch, sequence, id;
 
 -- name: insert_points
+-- Those that are new. Two of one identity in the index and yet not the same are an error, not one point.
 INSERT INTO telemetry.point (device, name, address, unit, kind, meter)
-SELECT %(device)s, new.* FROM unnest(
+SELECT %(device)s::text, new.* FROM unnest(
     %(name)s::text[], %(address)s::text[], %(unit)s::text[], %(kind)s::text[], %(meter)s::text[]
 ) AS new (name, address, unit, kind, meter)
-ON CONFLICT DO NOTHING;
+EXCEPT
+SELECT p.device, p.name, p.address, p.unit, p.kind, p.meter FROM telemetry.point AS p WHERE p.device = %(device)s
+ORDER BY 2, 3, 4, 5, 6;
 
 -- name: insert_catalogue
 INSERT INTO telemetry.catalogue (device, epoch, idx, point_id)

@@ -39,7 +39,7 @@ MAX_DETAIL_CHARS = 500
 _UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _COPY_READINGS = f"COPY telemetry.reading ({', '.join(row_format.READING_COLUMNS)}) FROM STDIN (FORMAT binary)".encode()
 # What the database says to a value it will not take, now or ever; and to too many locks for one transaction.
-_VALUE_REFUSED = (psycopg.DataError, psycopg.errors.CheckViolation)
+_VALUE_REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 _GROUP_REFUSED = (*_VALUE_REFUSED, psycopg.errors.OutOfMemory)
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from ingest.writer import MAX_QUARANTINED_OF_TOPIC, write_group
 from tests.ingest.builders import POINTS, START_US, Device, compared, now_us, rows, until
 from verification import batch
 from verification.ack import NOTHING_SETTLED, Refusal
-from verification.model import MAX_TIME_US, NULL_TIME_US, Rows
+from verification.model import MAX_TIME_US, NULL_TIME_US, Point, PointKind, Rows
 
 
 def codes(outcome) -> list[str]:
@@ -188,6 +188,28 @@ def test_a_value_that_the_database_refuses_does_not_stall_the_worker(db, device,
     outcome = deliver(device.seal(batch.Catalogue(POINTS)), device.seal(refused), device.seal(fine))
     assert codes(outcome) == ["accepted", "storage_refused", "accepted"]
     assert db.execute("SELECT reason FROM telemetry.gap").fetchall() == [("outage",)]
+
+
+def test_points_that_the_register_cannot_tell_apart_cost_their_own_device_only(db, device):
+    """Two texts of one MD5, as anyone may look them up (M. Stevens, 2024); the register tells texts apart by it."""
+    twins = [f"TEXTCOLLBYfGiJUETHQ4h{c}cKSMd5zYpgqf1YRDhkmxHkhPWptrkoyz28wnI9V0aHeAuaKnak" for c in "AE"]
+    evil = Device("evil", seed=2)
+    register.enroll(db, evil.name, evil.public_key, "hengkang")
+    catalogue = evil.seal(batch.Catalogue(tuple(Point(name, "", "kWh", PointKind.COUNTER) for name in twins)))
+    arrivals = [Arrival.of("evil", catalogue), Arrival.of("evil", evil.seal(rows()))]
+    arrivals += [Arrival.of(device.name, data) for data in device.chain(2)]
+    outcome = write_group(db, arrivals, received_at_us=now_us())
+    found = {(one.arrival.topic_device, str(one.code)) for one in outcome.decisions}
+    assert found == {("evil", "storage_refused"), ("evil", "unknown_point"), (device.name, "accepted")}
+    (said,) = db.execute("SELECT detail FROM telemetry.quarantine WHERE code = 'storage_refused'").fetchone()
+    assert "point_identity" in said
+
+
+def test_a_point_that_is_named_twice_is_one_point(db, device, deliver):
+    outcome = deliver(device.seal(batch.Catalogue((*POINTS, POINTS[0]))), device.seal(rows(9, points=3)))
+    assert codes(outcome) == ["accepted"] * 2
+    assert count(db, "point") == 2
+    assert len(read.load_window(db, device.name, ["ac_energy"])["ac_energy"]) == 6
 
 
 def test_a_group_that_fails_leaves_nothing(db, device):
