@@ -85,7 +85,7 @@ class Device:
 
     keys: Mapping[bytes, Key]
     newest_epoch: int = -1
-    revoked_at_us: int | None = None
+    revoked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +186,7 @@ def admit(state: State, arrival: Arrival, *, received_at_us: int) -> Decision:
         code = Code(arrival.error.code) if arrival.error else Code.UNDECODABLE
         return Decision(arrival, code, str(arrival.error))
     try:
-        _prove(state, arrival, arrival.batch, received_at_us)
+        _prove(state, arrival, arrival.batch)
     except _Refused as no:
         return Decision(arrival, no.code, str(no))
     try:
@@ -238,7 +238,7 @@ def advance(state: State, decision: Decision) -> State:
     )
 
 
-def _prove(state: State, arrival: Arrival, batch: Batch, received_at_us: int) -> None:
+def _prove(state: State, arrival: Arrival, batch: Batch) -> None:
     """Steps 2 to 7: an enrolled device sent this batch, and its place in the chain is free."""
     header = batch.header
     # Step 2: the broker let this device in, so it may speak for itself only.
@@ -247,7 +247,7 @@ def _prove(state: State, arrival: Arrival, batch: Batch, received_at_us: int) ->
     device = state.devices.get(header.device)
     if device is None:  # step 3
         raise _Refused(Code.UNKNOWN_DEVICE, f"{header.device!r} is not enrolled; see: retroproof ingest enroll --help")
-    if device.revoked_at_us is not None and device.revoked_at_us <= received_at_us:
+    if device.revoked:  # no matter what our clock says: the register and its lock say that it was before
         raise _Refused(Code.REVOKED_DEVICE, f"{header.device!r} was revoked before this arrived")
     held = state.entries.get(arrival.order)
     if held is not None and held.sha256 == batch.sha256:  # step 4: seen before, and proven then

@@ -59,7 +59,7 @@ def _read_devices(conn: Connection, names: list[str]) -> dict[str, Device]:
     device_keys = read_keys(conn, [name for name, _ in rows])
     enrolled = {"devices": [name for name, _ in rows]}
     newest: dict[str, int] = dict(conn.execute(statement("newest_epochs"), enrolled).fetchall())
-    return {name: Device(device_keys.get(name, {}), newest[name], revoked_at_us) for name, revoked_at_us in rows}
+    return {name: Device(device_keys.get(name, {}), newest[name], revoked) for name, revoked in rows}
 
 
 def read_keys(conn: Connection, names: list[str]) -> dict[str, dict[bytes, Key]]:

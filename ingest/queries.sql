@@ -3,7 +3,7 @@
 -- name: lock_devices
 -- Held to the end of the transaction: whoever writes for a device is alone with it. Ordered, so that two workers whose
 -- groups share devices wait for each other instead of deadlocking.
-SELECT d.id, (extract(epoch FROM d.revoked_at) * 1000000)::bigint
+SELECT d.id, d.revoked_at IS NOT NULL
 FROM telemetry.device AS d
 WHERE d.id = ANY(%(devices)s)
 ORDER BY d.id

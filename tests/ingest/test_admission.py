@@ -149,11 +149,8 @@ def test_an_unknown_device_is_refused(device):
     assert unsettled(State({}, {}, {}), device.seal(batch.Catalogue(POINTS))) is Code.UNKNOWN_DEVICE
 
 
-def test_a_revoked_device_is_refused_from_the_moment_of_its_revocation(device):
-    data = device.seal(batch.Catalogue(POINTS))
-    state = enrolled(device, revoked_at_us=NOW_US)
-    assert unsettled(state, data) is Code.REVOKED_DEVICE
-    assert judge(state, data, received_at_us=NOW_US - 1)[1].code is Code.ACCEPTED
+def test_a_revoked_device_is_refused(device):
+    assert unsettled(enrolled(device, revoked=True), device.seal(batch.Catalogue(POINTS))) is Code.REVOKED_DEVICE
 
 
 def test_a_key_that_the_device_does_not_have_is_unknown(device):

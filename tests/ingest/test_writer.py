@@ -143,6 +143,12 @@ def test_a_batch_refused_before_enrolment_is_taken_after_it(db, deliver):
     assert codes(deliver(data, topic_device="late")) == ["accepted"]
 
 
+def test_a_revoked_device_is_refused_at_once_by_a_worker_whose_clock_is_behind(db, device, deliver):
+    deliver(device.seal(batch.Catalogue(POINTS)))
+    register.revoke_device(db, device.name)
+    assert codes(deliver(device.seal(rows()), received_at_us=now_us() - 3_600_000_000)) == ["revoked_device"]
+
+
 def test_what_settles_nothing_is_kept_within_a_bound_and_repeats_are_counted(db, device, deliver):
     junk = [f"junk {number}".encode() for number in range(MAX_QUARANTINED_OF_TOPIC + 5)]
     for _ in range(2):
