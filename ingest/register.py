@@ -55,16 +55,21 @@ def revoke_device(conn: Connection, device: str) -> None:
 
 
 def retire_key(conn: Connection, device: str, key_id: str) -> None:
-    """End the validity of one key now: what it signed before still counts. Raises IngestError if there is none."""
+    """End the validity of one key now: what it signed before still counts. Raises IngestError if there is none.
+
+    Under the lock of the device, or a change of key that is being written would set another end and name a successor.
+    """
     try:
         wanted = bytes.fromhex(key_id)
     except ValueError as err:
         raise IngestError(f"{key_id!r} is not a key id: 16 hex digits") from err
-    done = conn.execute(
-        "UPDATE telemetry.device_key SET valid_to = greatest(now(), valid_from)"
-        " WHERE device = %s AND key_id = %s AND valid_to IS NULL",
-        (device, wanted),
-    )
+    with conn.transaction():
+        conn.execute("SELECT FROM telemetry.device WHERE id = %s FOR NO KEY UPDATE", (device,))
+        done = conn.execute(
+            "UPDATE telemetry.device_key SET valid_to = greatest(now(), valid_from)"
+            " WHERE device = %s AND key_id = %s AND valid_to IS NULL",
+            (device, wanted),
+        )
     if done.rowcount == 0:
         raise IngestError(f"{device} has no key {key_id} in use")
 

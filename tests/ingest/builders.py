@@ -10,6 +10,7 @@ from dataclasses import replace
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingest import rebuild
+from ingest.database import Connection
 from verification import batch, keys
 from verification.model import Point, PointKind, Rows
 
@@ -32,6 +33,14 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < end, "not so before the deadline"
         time.sleep(0.02)
+
+
+def waiting_for_a_lock(conn: Connection) -> int:
+    """How many sessions of this database wait for a lock."""
+    found = conn.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    return found.fetchone()[0]
 
 
 def compared(url: str) -> tuple[int, int, str | None]:

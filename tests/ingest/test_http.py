@@ -20,7 +20,17 @@ from ingest.http import door
 from ingest.http.serve import serving
 from ingest.intake import Asked, Intake
 from ingest.service import Worker
-from tests.ingest.builders import DEADLINE_S, POINTS, START_US, Device, compared, now_us, rows, until
+from tests.ingest.builders import (
+    DEADLINE_S,
+    POINTS,
+    START_US,
+    Device,
+    compared,
+    now_us,
+    rows,
+    until,
+    waiting_for_a_lock,
+)
 from verification import ack, keys, sync
 from verification.batch import MAX_BATCH_BYTES, Catalogue
 
@@ -223,13 +233,6 @@ def test_what_waits_behind_a_slow_database_stays_within_its_bound(migrated, db, 
             assert len(served.intake) == 2
         monkeypatch.setattr(door, "ANSWER_WAIT_S", DEADLINE_S)
         until(lambda: served.hand_in(sent[1]).status_code == 200)
-
-
-def waiting_for_a_lock(conn) -> int:
-    found = conn.execute(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    )
-    return found.fetchone()[0]
 
 
 def test_the_figures_count_what_was_committed_and_are_not_for_the_plants(served, device):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,11 @@ from edge_agent.spool import Spool
 from edge_agent.spool_model import KeyChangeDelayedError, Limits
 from edge_agent.spool_recovery import open_spool
 from ingest import register
-from tests.ingest.builders import POINTS, Device, now_us, rows
+from ingest.admission import Arrival
+from ingest.database import connect
+from ingest.errors import IngestError
+from ingest.ledger import read_snapshot
+from tests.ingest.builders import POINTS, Device, now_us, rows, until, waiting_for_a_lock
 from verification import ack, batch, keys
 from verification.batch import Catalogue, KeyChange
 
@@ -259,3 +264,27 @@ def test_an_acknowledgement_that_settles_the_change_frees_the_way(box, deliver):
     deliver(first.data, change.data)
     box.spool.settle(ack.Ack("potline-1", change.epoch, change.sequence, change.sha256))
     assert [item.sequence for item in box.spool.pending((-1, -1), 100)] == [2]
+
+
+def test_a_key_that_an_operator_ends_meanwhile_is_not_brought_back_by_a_change(migrated, db, device, deliver):
+    """The order is that of the device's lock: the change came first, so there is no such key to end any more."""
+    deliver(device.seal(Catalogue(POINTS)))
+    change = change_of(device, Ed25519PrivateKey.generate())
+    ended: list[str] = []
+
+    def end_it() -> None:
+        with connect(migrated) as conn:
+            try:
+                register.retire_key(conn, device.name, keys.key_id(device.key).hex())
+            except IngestError as err:
+                ended.append(str(err))
+
+    operator = threading.Thread(target=end_it)
+    with db.transaction():
+        read_snapshot(db, [Arrival.of(device.name, change)])  # as the worker does before it decides
+        operator.start()
+        with connect(migrated) as other:
+            until(lambda: not operator.is_alive() or waiting_for_a_lock(other) == 1)
+        assert codes(deliver(change)) == ["accepted"]
+    operator.join()
+    assert ended == [f"{device.name} has no key {keys.key_id(device.key).hex()} in use"]
