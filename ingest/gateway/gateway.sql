@@ -7,6 +7,9 @@ ON CONFLICT DO NOTHING;
 -- name: gateway
 SELECT enterprise, grade, revoked_at FROM telemetry.device WHERE id = %(device)s;
 
+-- name: revoked_gateways
+SELECT id FROM telemetry.device WHERE id = ANY(%(devices)s) AND revoked_at IS NOT NULL;
+
 -- name: gateway_points
 SELECT p.name, p.id
 FROM unnest(

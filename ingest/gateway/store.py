@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
 
 from ingest.database import Connection, statement
 from ingest.errors import IngestError
 from ingest.gateway.config import GatewayFile, described
 from ingest.gateway.messages import Kept
+
+log = logging.getLogger(__name__)
 
 PointIds = Mapping[tuple[str, str], int]  # by gateway and point name
 MAX_DETAIL_CHARS = 500
@@ -37,9 +40,14 @@ def register(conn: Connection, gateways: Mapping[str, GatewayFile]) -> PointIds:
 
 
 def store(conn: Connection, kept: Kept, ids: PointIds, received_at: dt.datetime) -> int:
-    """Commit it all in one transaction; returns how many readings were new. A repeated message adds nothing."""
-    readings = kept.readings
+    """Commit it all in one transaction; returns how many readings were new. A repeated message adds nothing.
+
+    What a gateway says that was revoked meanwhile is left out, with a word in the log.
+    """
     with conn.transaction():
+        revoked = _revoked(conn, kept)
+        readings = [one for one in kept.readings if one.gateway not in revoked]
+        events = [one for one in kept.events if one.gateway not in revoked]
         done = conn.execute(
             statement("insert_transport_readings"),
             {
@@ -51,15 +59,22 @@ def store(conn: Connection, kept: Kept, ids: PointIds, received_at: dt.datetime)
                 "flags": [int(one.flags) for one in readings],
             },
         )
-        if kept.events:
+        if events:
             conn.execute(
                 statement("insert_transport_events"),
                 {
                     "at": received_at,
-                    "device": [one.gateway for one in kept.events],
-                    "unit": [one.unit for one in kept.events],
-                    "event": [one.event for one in kept.events],
-                    "detail": [one.detail[:MAX_DETAIL_CHARS] for one in kept.events],
+                    "device": [one.gateway for one in events],
+                    "unit": [one.unit for one in events],
+                    "event": [one.event for one in events],
+                    "detail": [one.detail[:MAX_DETAIL_CHARS] for one in events],
                 },
             )
+    for name in sorted(revoked):
+        log.warning("not taken: %s was revoked; take it out of the file", name)
     return done.rowcount
+
+
+def _revoked(conn: Connection, kept: Kept) -> set[str]:
+    names = {one.gateway for one in kept.readings} | {one.gateway for one in kept.events}
+    return {name for (name,) in conn.execute(statement("revoked_gateways"), {"devices": sorted(names)})}

@@ -27,7 +27,7 @@ from ingest.gateway.host import MAX_GROUP, MAX_UNACKNOWLEDGED, MAX_WAITING
 from ingest.gateway.messages import TransportFlag
 from ingest.gateway.store import register as register_gateways
 from ingest.migrate import migrate
-from tests.ingest.builders import DEADLINE_S, Device, until
+from tests.ingest.builders import DEADLINE_S, Device, until, waiting_for_a_lock
 from tests.ingest.test_ingest_command import run
 from tests.support.peers import Peer
 from verification.errors import RetroProofError
@@ -102,8 +102,7 @@ class Hall:
 
     def writes(self) -> bool:
         """Whether the host waits for a lock in the database, with a group in hand."""
-        found = self.conn.execute("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return found.fetchone() is not None
+        return waiting_for_a_lock(self.conn) > 0
 
     def values(self, point: str) -> list[float]:
         return gateway_read.load_window(self.conn, self.name, [point])[point].value.tolist()
@@ -280,6 +279,16 @@ def test_what_came_before_a_cut_is_read_before_it(hall, node):
         until(lambda: hall.said("ready") > 1)
     until(lambda: hall.events(hall.name).count("birth") == 2)
     assert hall.values("energy")[:2] == [1.0, 2.0]
+
+
+def test_a_gateway_that_is_revoked_is_not_heard_any_more(hall):
+    hall.start()
+    hall.publish("heat", b"1")
+    until(lambda: hall.values("heat") == [1.0])
+    register.revoke_device(hall.conn, hall.name)
+    hall.publish("heat", b"2", b"3")
+    until(lambda: hall.said(f"not taken: {hall.name} was revoked") > 0)
+    assert hall.values("heat") == [1.0]
 
 
 def test_transport_readings_are_never_among_the_signed_ones(hall, database):
