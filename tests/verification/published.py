@@ -24,15 +24,18 @@ def verified(
     kinds: Mapping[str, str] = MappingProxyType({}),
     a_day: int = 1,
     after: dt.timedelta = dt.timedelta(),
+    meters: Mapping[str, str] = MappingProxyType({}),
 ) -> Result:
     """The result of `points` (unit, values), totals where `kinds` says nothing else, with so many readings `a_day`,
-    each so long `after` its time: half of the days are the baseline, or as many as it says.
+    each so long `after` its time, by the `meters` of its register: half of the days are the baseline, or as many as it
+    says.
     """
     step = dt.timedelta(days=1) / a_day
     days = len(next(iter(points.values()))[1]) // a_day
     middle, end = (START + dt.timedelta(days=count) for count in (baseline or days // 2, days))
     about = "\n".join(
-        f"  {name}: {{kind: {kinds.get(name, 'interval_total')}, unit: '{unit}', cadence_s: {step.seconds or 86400}}}"
+        f"  {name}: {{kind: {kinds.get(name, 'interval_total')}, unit: '{unit}', cadence_s: {step.seconds or 86400}"
+        f"{f', meter: {meters[name]}' if name in meters else ''}}}"
         for name, (unit, _) in points.items()
     )
     plan = folder / "plan.yaml"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -137,11 +139,17 @@ AT_OXYGEN = """    metric: emission_concentration_at_oxygen
     target: {of: level, at_most: 2000, unit: mg/m3}"""
 
 
-def of_flue_gas(folder: Path, measure: str, *, after: dt.timedelta = dt.timedelta()) -> MeasureResult:
+def of_flue_gas(
+    folder: Path,
+    measure: str,
+    *,
+    after: dt.timedelta = dt.timedelta(),
+    meters: Mapping[str, str] = MappingProxyType({}),
+) -> MeasureResult:
     """The result of 60 days of hourly readings: fires by day, and much air by night."""
     points = {"so2": ("mg/m3", SO2), "oxygen": ("%", OXYGEN), "gas": ("m3", FLOW), "output": ("t", [10.0] * len(HOURS))}
     kinds = dict.fromkeys(("so2", "oxygen"), "gauge")
-    return only(verified(folder, points, measure, kinds=kinds, a_day=24, after=after))
+    return only(verified(folder, points, measure, kinds=kinds, a_day=24, after=after, meters=meters))
 
 
 def test_a_day_s_concentration_is_the_mean_of_its_hours_each_at_the_reference_oxygen(tmp_path: Path):
@@ -174,3 +182,17 @@ def test_readings_that_tell_no_hour_are_taken_by_the_day_with_a_warning(tmp_path
     assert [each["window"] for each in found] == ["baseline", "reporting"]
     assert [each["count"] for each in found] == [30, 30]
     assert found[0]["term"] == "at_oxygen(concentration, oxygen, oxygen_reference)"
+
+
+def test_a_meter_that_errs_errs_in_the_hours(tmp_path: Path):
+    """An analyser of class 2: 2 % of the level over the root of 3, where it was changed in between."""
+    plan = (
+        AT_OXYGEN
+        + """
+meters:
+  ANALYSER: {class_percent: 2, unit: mg/m3, changes: [{date: 2026-01-31, kind: replaced}]}"""
+    )
+    result = of_flue_gas(tmp_path, plan, meters={"so2": "ANALYSER"})
+    [row] = [row for row in result.budget if row.source == "meter:ANALYSER"]
+    before, after = (float(result.effect.level) - shift for shift in (float(result.effect.delta), 0.0))
+    assert float(row.standard_uncertainty) == pytest.approx(0.02 / math.sqrt(3) * math.hypot(before, after), rel=1e-6)

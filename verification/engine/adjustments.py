@@ -113,7 +113,7 @@ def _told_by_formula(
 
 def _sum(formula: Quantity, window: PointWindow, counted: Booleans, constants: Mapping[str, float]) -> float:
     """A formula of constants alone counts once; any other is summed over the intervals."""
-    values = window.evaluate(formula, constants)
+    values = window.taken_together(formula, constants)
     return float(values[0]) if formula.extent == "number" else float(values[counted].sum())
 
 

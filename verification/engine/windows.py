@@ -76,16 +76,17 @@ def with_factor(window: PointWindow, points: frozenset[str], factor: float) -> P
         name: dataclasses.replace(values, value=values.value * factor) if name in points else values
         for name, values in window.points.items()
     }
-    return dataclasses.replace(window, points=scaled)
+    hours = None if window.hours is None else with_factor(window.hours, points, factor)
+    return dataclasses.replace(window, points=scaled, hours=hours)
 
 
 def columns_with(data: WindowData, scaled: PointWindow, points: frozenset[str]) -> Columns:
     """The window's columns where `points` have other values, those of `scaled`; not rounded."""
     spec = data.spec
-    y = scaled.evaluate(spec.numerator.formula) if spec.numerator.formula.points & points else data.y
+    y = scaled.taken_together(spec.numerator.formula) if spec.numerator.formula.points & points else data.y
     w = data.w
     if spec.denominator is not None and spec.denominator.formula.points & points:
-        w = scaled.evaluate(spec.denominator.formula)
+        w = scaled.taken_together(spec.denominator.formula)
     drivers = data.drivers
     if any(driver.formula.points & points for driver in spec.drivers):
         drivers = side_by_side(

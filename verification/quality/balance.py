@@ -51,7 +51,7 @@ def check_balances(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
 
 def _check_balance(plan: Plan, balance: Balance, window: PointWindow) -> list[Finding]:
     left, right = plan_formula(plan, balance.left), plan_formula(plan, balance.right)
-    first, second = window.evaluate(left), window.evaluate(right.to(left.unit_text))
+    first, second = window.taken_together(left), window.taken_together(right.to(left.unit_text))
     known = np.isfinite(first) & np.isfinite(second)
     where = {"balance": balance.id, "window": window.calendar.label}
     if known.sum() * 100 < COMPARED_PERCENT * len(known):

@@ -116,12 +116,10 @@ def _value(window: PointWindow, part: Part) -> tuple[Floats, list[Finding]]:
     """A part by interval, float64[n], and where it had to be computed of the means and totals of whole intervals
     although it is bent.
     """
-    value, calendar = window.evaluate(part.formula), window.calendar
+    value, calendar = window.taken_together(part.formula), window.calendar
     if not part.formula.bent or calendar.interval in WITHIN_AN_HOUR:
         return value, []
-    hourly = window.by_the_hour(part.formula)
-    coarse = np.isfinite(value) & ~np.isfinite(hourly)
-    value = np.where(np.isfinite(hourly), hourly, value)
+    coarse = np.isfinite(value) & ~np.isfinite(window.by_the_hour(part.formula))
     if not coarse.any():
         return value, []
     where = {"window": calendar.label, "first": calendar.first(coarse)}
@@ -193,7 +191,7 @@ def _not_adjustable(
     undefined = np.zeros(len(calendar), dtype=bool)
     findings = []
     for each in signed_formulas(plan, spec.name) if calendar.label == "reporting" else []:
-        value = window.evaluate(adjustment_formula(plan, each, each.unit))
+        value = window.taken_together(adjustment_formula(plan, each, each.unit))
         lacking = usable & ~np.isfinite(value) & calendar.inside(adjustment_span_us(plan, each))
         if lacking.any():
             count, first = int(lacking.sum()), calendar.first(lacking)

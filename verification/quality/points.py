@@ -14,7 +14,7 @@ from verification.model import PointKind
 from verification.plan.edges import span_us
 from verification.plan.grounds import adjustment_points, grounds
 from verification.plan.measure import MeasureSpec
-from verification.plan.resolve import measure_spec, plan_formula
+from verification.plan.resolve import adjustment_formula, measure_spec, plan_formula
 from verification.plan.shape import EDGE_TOLERANCE_US, Plan, WindowName
 from verification.progress import Advance, untold
 from verification.quality.readings import check_readings, plausible, stuck
@@ -38,8 +38,8 @@ class PointWindow:
     hours: PointWindow | None = None
 
     def evaluate(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
-        """The formula's value by interval, float64[n]; nan where one of its points is unknown or it has no value.
-        `constants` are other values of the formula's own constants.
+        """The formula of each interval's means and totals, float64[n]; nan where one of its points is unknown or it has
+        no value. `constants` are other values of the formula's own constants.
         """
         on = self._intervals
         if constants:
@@ -48,14 +48,24 @@ class PointWindow:
             value: Floats = np.broadcast_to(np.asarray(formula.evaluate(on), dtype=np.float64), len(self.calendar))
         return np.where(np.isfinite(value), value, np.nan)
 
-    def by_the_hour(self, formula: Quantity) -> Floats:
+    def taken_together(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
+        """The mean or total of what the formula is within each interval, float64[n]: of a bent one by the hour where
+        that is known, else what `evaluate` gives.
+        """
+        value = self.evaluate(formula, constants)
+        if not formula.bent or self.hours is None:
+            return value
+        by_hour = self.by_the_hour(formula, constants)
+        return np.where(np.isfinite(by_hour), by_hour, value)
+
+    def by_the_hour(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
         """The mean or total of what a bent formula is in each hour (HJ 75), by interval, float64[n]; nan where less
         than half of an interval is known so, all of them where intervals are no longer than that.
         """
         n, hours = len(self.calendar), self.hours
         if not formula.bent or hours is None:
             return np.full(n, np.nan)
-        value, length = hours.evaluate(formula), hours.calendar.length_us
+        value, length = hours.evaluate(formula, constants), hours.calendar.length_us
         slot, known = self.calendar.holding(hours.calendar), np.isfinite(value)
         covered = np.bincount(slot, weights=length * known, minlength=n)
         weight = 1 if formula.extent == "total" else length
@@ -105,9 +115,11 @@ def _check_points(plan: Plan) -> frozenset[str]:
 
 
 def bent_points(plan: Plan) -> frozenset[str]:
-    """The points of the metrics' formulas that means of long intervals would not do for."""
+    """The points of the formulas of metrics, adjustments and balances that means of long intervals would not do for."""
     specs = measure_specs(plan)
     formulas = [part.formula for spec in specs for part in (spec.numerator, spec.denominator) if part is not None]
+    formulas += [adjustment_formula(plan, each, each.unit) for each in plan.adjustments if each.formula]
+    formulas += [plan_formula(plan, side) for balance in plan.balances for side in (balance.left, balance.right)]
     return frozenset().union(*(formula.points for formula in formulas if formula.bent))
 
 
