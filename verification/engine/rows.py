@@ -127,7 +127,7 @@ def _decimal_texts(counts: Integers, decimals: Integers) -> Texts:
     if most:
         places = _digit_places(fraction * WHOLE_POWERS[most - decimals], most)
         for place in range(int(decimals.min()), most):
-            places[decimals <= place, place] = 0
+            places[:, place] *= decimals > place
         shown += [b".", _texts(places)]
     return _beside(len(counts), *shown, b'"')
 
@@ -137,7 +137,7 @@ def _digits(values: Integers) -> Texts:
     width = len(str(values.max(initial=0)))
     places = _digit_places(values, width)
     for place in range(1, width):
-        places[values < 10**place, -1 - place] = 0
+        places[:, -1 - place] *= values >= 10**place
     return _texts(places)
 
 
@@ -163,9 +163,9 @@ def start_texts(calendar: Calendar) -> Texts:
     local = msgspec.json.encode(calendar.local_us.astype("datetime64[us]").tolist())
     stamps = np.frombuffer(local, dtype=STAMP, offset=1, count=len(calendar))["text"]
     ahead_us = calendar.local_us - calendar.edges_us[:-1]
-    offsets = np.empty(len(calendar), dtype="S6")
-    for each_us in np.unique(ahead_us).tolist():
-        offsets[ahead_us == each_us] = _offset_text(each_us)
+    changes = np.flatnonzero(np.diff(ahead_us, prepend=ahead_us[0] - 1))
+    texts = [_offset_text(each_us) for each_us in ahead_us[changes].tolist()]
+    offsets = np.repeat(texts, np.diff(changes, append=len(calendar)))
     return _beside(len(calendar), stamps, offsets, b'"')
 
 

@@ -97,13 +97,14 @@ def columns_with(data: WindowData, scaled: PointWindow, points: frozenset[str]) 
 
 def sample_of(data: WindowData, columns: Columns, alternatives: Collection[str] = ()) -> Sample:
     """The intervals used; the drivers at hand are those of the model, the denominator, and `alternatives`."""
-    used, spec = data.used, data.spec
+    spec = data.spec
+    used = slice(None) if data.used.all() else np.flatnonzero(data.used)  # a slice copies nothing
     at_hand = {driver.name: column for driver, column in zip(spec.drivers, columns.drivers.T, strict=True)}
     output = output_driver(spec)
     if output is not None:
         at_hand.setdefault(output, columns.w)
     at_hand |= {name: values for name, values in columns.alternatives.items() if name in alternatives}
-    position = np.flatnonzero(used)
+    position = np.flatnonzero(data.used)
     categories = {name: np.array(labels, dtype=np.str_)[used] for name, labels in (data.categories or {}).items()}
     interval = data.calendar.interval
     return Sample(

@@ -46,7 +46,8 @@ class PointWindow:
             on = dataclasses.replace(on, values={**on.values, **constants})
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             value: Floats = np.broadcast_to(np.asarray(formula.evaluate(on), dtype=np.float64), len(self.calendar))
-        return np.where(np.isfinite(value), value, np.nan)
+        known = np.isfinite(value)
+        return value if known.all() else np.where(known, value, np.nan)
 
     def taken_together(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
         """The mean or total of what the formula is within each interval, float64[n]: of a bent one by the hour where

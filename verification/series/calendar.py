@@ -57,7 +57,7 @@ class Calendar:
         """The closed span whose readings matter to these intervals."""
         return int(self.edges_us[0]) - EDGE_TOLERANCE_US, int(self.edges_us[-1]) + EDGE_TOLERANCE_US
 
-    @property
+    @functools.cached_property
     def length_us(self) -> Integers:
         """The length of each interval [us]."""
         lengths: Integers = np.diff(self.edges_us)
