@@ -32,6 +32,8 @@ WORDS: dict[Language, dict[str, str]] = {
         "intermediate": "the intermediate window, as it may be expected",
         "smallest": "smallest provable change over the planned {intervals} {intervals:interval|intervals}: {change} "
         "{unit} ({percent} %)",
+        "untold": "the planned {intervals} {intervals:interval is|intervals are} too few to tell the noise of the "
+        "line: no change can be promised to be proven",
         "row": "  over {intervals} intervals: {change} {unit}",
         "needed": "a change of {change} {unit} against {limit} needs {intervals} reporting "
         "{intervals:interval|intervals}",
@@ -49,6 +51,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "baseline": "基准期",
         "intermediate": "中间期（预期）",
         "smallest": "计划的 {intervals} 个报告时段内可证明的最小变化：{change} {unit}（{percent} %）",
+        "untold": "计划的 {intervals} 个报告时段太少，无法判断产线的波动：不能保证证明任何变化",
         "row": "  {intervals} 个时段：{change} {unit}",
         "needed": "相对{limit}证明变化 {change} {unit} 需要 {intervals} 个报告时段",
         "never": "相对{limit}的变化 {change} {unit}，无论多少时段都无法证明",
@@ -123,12 +126,14 @@ def _lines(one: Power, lang: Language) -> Iterator[str]:
     yield fill(words["head"], shown)
     if one.of != "change":
         yield fill(words["not_change"], shown)
-    yield fill(words["smallest"], {**planned, "change": one.smallest, "percent": one.smallest_percent})
-    yield fill(
-        words["budget"], {"shares": ", ".join(f"{source_text(source, t)} {share} %" for source, share in one.shares)}
-    )
+    if one.smallest is None:
+        yield fill(words["untold"], planned)
+    else:
+        yield fill(words["smallest"], {**planned, "change": one.smallest, "percent": one.smallest_percent})
+        shares = ", ".join(f"{source_text(source, t)} {share} %" for source, share in one.shares)
+        yield fill(words["budget"], {"shares": shares})
     for intervals, smallest in one.table:
-        yield fill(words["row"], {"intervals": f"{intervals:>5}", "change": f"{smallest:>12}", **shown})
+        yield fill(words["row"], {"intervals": f"{intervals:>5}", "change": f"{smallest or '–':>12}", **shown})
     if one.change is None:
         return
     asked = {"intervals": one.needed, "change": one.change, **shown}

@@ -16,12 +16,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from verification.engine.assess import Primary, primary_answer
+from verification.engine.assess import MIN_EFFECTIVE, Primary, primary_answer
 from verification.engine.autocorrelation import Noise
 from verification.engine.budget import Budget, Continuity, Contribution, combine, meter_effect
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, refit
 from verification.engine.models.sample import Floats, Sample
+from verification.engine.savings import Estimate
 from verification.findings import Finding
 
 MAX_INTERVALS = 3660  # ten years by day
@@ -55,10 +56,10 @@ class Planner:
 
     def budget(self, change: float, intervals: int) -> Budget:
         """The uncertainty budget of a true `change`, over a reporting period of so many intervals; without end where
-        these are too few for an answer.
+        these are too few for an answer, or to tell a noise of their own.
         """
         primary = self.answer(change, intervals)
-        if isinstance(primary, Finding):
+        if isinstance(primary, Finding) or not self._is_told(primary.estimate):
             return combine([Contribution("model", "A", np.inf, np.inf)], self.confidence)
         case, error = self.case(change, intervals), primary.estimate.spread(self.confidence)
         rows = [Contribution("model", "A", error.u, error.dof)]
@@ -133,6 +134,12 @@ class Planner:
             return primary_answer(self.model.spec, case)
         estimate = case.answer(self.model, self.noise)
         return estimate if isinstance(estimate, Finding) else Primary(self.model, self.noise, estimate)
+
+    def _is_told(self, estimate: Estimate) -> bool:
+        """Whether each noise of the estimate stands on enough: a few days that happen to agree promise nothing."""
+        noises = [share.noise for share in estimate.shares]
+        by_days = self.noise.days is None or all(noise.days is not None for noise in noises)
+        return by_days and all(noise.effective >= MIN_EFFECTIVE for noise in noises)
 
     def _erring(self, case: Case, primary: Primary, meter: PlannedMeter, *errors: float) -> Floats:
         """The change as it would come out with the meter's error in each window, in order of time."""

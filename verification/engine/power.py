@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from verification.engine.analysis import support
 from verification.engine.assess import primary_answer
+from verification.engine.budget import Budget
 from verification.engine.case import Case
 from verification.engine.meters import meters_in_use
 from verification.engine.models.family import fit_model
@@ -33,6 +34,7 @@ DIGITS = 4
 class Power:
     """What one measure can prove. Changes are in the metric's unit; `table` is (reporting intervals, smallest change).
 
+    A smallest change is None where so few intervals cannot tell their noise, so that nothing can be promised.
     `n` intervals of the window `fitted` are worth `effective` independent ones.
     `change` is the one that was asked for, `limit` what it is held against, `needed` the intervals that prove it and
     `class_percent` the meters' class that does so over the `planned` intervals; None where nothing does.
@@ -46,10 +48,10 @@ class Power:
     effective: str
     rho: str
     planned: int
-    smallest: str
+    smallest: str | None
     smallest_percent: str
     shares: tuple[tuple[str, str], ...]
-    table: tuple[tuple[int, str], ...]
+    table: tuple[tuple[int, str | None], ...]
     change: str | None
     limit: str
     needed: int | None
@@ -135,8 +137,6 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
     scale, planned = spec.unit_scale, _planned(plan)["reporting"]
     sign = -1.0 if spec.better == "lower" else 1.0
     smallest = planner.smallest_change(planned, sign)
-    budget = planner.budget(smallest, planned)
-    variance = budget.combined**2
     baseline = planner.start.baseline
     level = baseline.total_y / baseline.total_w
     asked = change
@@ -154,9 +154,9 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
         effective=f"{planner.noise.effective:.1f}",
         rho=f"{planner.noise.rho_mean:.2f}",
         planned=planned,
-        smallest=significant(smallest * scale, DIGITS),
-        smallest_percent=significant(100 * smallest / level, DIGITS) if level else "–",
-        shares=tuple((row.source, f"{100 * row.u**2 / variance if variance else 0:.0f}") for row in budget.rows),
+        smallest=_stated(smallest * scale),
+        smallest_percent=(_stated(100 * smallest / level) if level else None) or "–",
+        shares=_shares(planner.budget(smallest, planned)) if math.isfinite(smallest) else (),
         table=tuple((n, _stated(planner.smallest_change(n, sign) * scale)) for n in TABLE),
         change=None if asked is None else short(Decimal(str(asked))),
         limit=short(Decimal(str(limit))),
@@ -165,5 +165,11 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
     )
 
 
-def _stated(change: float) -> str:
-    return significant(change, DIGITS) if math.isfinite(change) else "–"
+def _shares(budget: Budget) -> tuple[tuple[str, str], ...]:
+    """Each source and its percentage of the variance."""
+    variance = budget.combined**2
+    return tuple((row.source, f"{100 * row.u**2 / variance if variance else 0:.0f}") for row in budget.rows)
+
+
+def _stated(change: float) -> str | None:
+    return significant(change, DIGITS) if math.isfinite(change) else None

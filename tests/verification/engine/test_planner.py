@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import math
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from tests.verification.engine.samples import INTERCEPT, NOISE_SD, SLOPE, line, sample
-from tests.verification.lines import PLAN_FILE, changed, hengkang_plan, short_plan
+from tests.verification.lines import PLAN_FILE, changed, hengkang_plan, hourly_plan, short_plan
 from tests.verification.lines import line as readings_of
 from verification.engine.assess import Primary, primary_answer
 from verification.engine.autocorrelation import Noise, expanded
@@ -27,6 +28,7 @@ from verification.fields import Text
 from verification.plan import Model, Target, Window
 from verification.plan.shape import InlineMetric, StandardConditions
 from verification.plan_command import plan
+from verification.series.columns import Series
 
 OLS = ModelSpec("ols", ("output",))
 NO_METERS: tuple[PlannedMeter, ...] = ()
@@ -124,6 +126,30 @@ def test_a_reporting_period_too_short_for_its_own_model_is_not_planned():
     found, findings = powers(changed(asked, reporting=reporting), readings_of(asked), change=None, power=0.8)
     assert found == []
     assert "TOO_FEW_EFFECTIVE" in {finding.code for finding in findings if finding.blocks}
+
+
+@pytest.mark.parametrize(("method", "kind"), [("backcast", "ols"), ("normalised", "ols"), ("avoided", "ratio")])
+def test_a_few_hours_that_happen_to_agree_promise_nothing(method: str, kind: str):
+    """What is compared by a model or a level of their own needs the days that tell how the line drifts."""
+    model = Model(kind, ["metal_tapped"] if kind == "ols" else [])
+    asked = changed(hourly_plan(), method=method, model=model, interval="hour")
+    [found], _ = powers(asked, readings_of(asked), change=-260.0, power=0.8)
+    told = {intervals: smallest is not None for intervals, smallest in found.table}
+    assert told == {14: False, 30: False, 60: False, 90: False, 120: False, 180: False, 365: False, 730: True}
+    assert found.smallest is not None
+    assert found.needed is None or found.needed >= 13 * 24 + 1
+
+
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_planned_period_that_tells_no_noise_is_said_to(tmp_path, lang: str):
+    """Seven days after 120, which a ratio compares by their own level: worth fewer than six independent ones."""
+    plan_file, table = tmp_path / "plan.yaml", tmp_path / "readings.csv"
+    text = PLAN_FILE.read_text(encoding="utf-8").replace("end: 2026-11-06", "end: 2026-07-16")
+    plan_file.write_text(re.sub(r"model: \{.*\}", "model: {kind: ratio}", text), encoding="utf-8")
+    table.write_text(as_table(readings_of(hengkang_plan())), encoding="utf-8")
+    got = CliRunner().invoke(plan, ["power", str(plan_file), "--readings", str(table), "--lang", lang])
+    assert got.exit_code == 0, got.output
+    assert {"en": "the planned 7 intervals are too few to tell", "zh": "计划的 7 个报告时段太少"}[lang] in got.output
 
 
 def test_standard_conditions_far_from_both_windows_cost_certainty():
@@ -249,15 +275,18 @@ def test_an_idle_baseline_has_findings_instead_of_power():
     assert "BASELINE_IDLE" in {finding.code for finding in findings}
 
 
+def as_table(readings: dict[str, Series]) -> str:
+    rows = ["point,time,value"]
+    for name, series in readings.items():
+        times = np.asarray(series.time_us, dtype="datetime64[us]")
+        rows += [f"{name},{time}Z,{value}" for time, value in zip(times, series.value, strict=True)]
+    return "\n".join(rows)
+
+
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_the_command_prints_what_can_be_proven(tmp_path, lang: str):
     table = tmp_path / "readings.csv"
-    rows = ["point,time,value"]
-    asked = hengkang_plan()
-    for name, series in readings_of(asked).items():
-        times = np.asarray(series.time_us, dtype="datetime64[us]")
-        rows += [f"{name},{time}Z,{value}" for time, value in zip(times, series.value, strict=True)]
-    table.write_text("\n".join(rows), encoding="utf-8")
+    table.write_text(as_table(readings_of(hengkang_plan())), encoding="utf-8")
     got = CliRunner().invoke(plan, ["power", str(PLAN_FILE), "--readings", str(table), "--lang", lang])
     assert got.exit_code == 0, got.output
     assert "-260" in got.output
