@@ -61,8 +61,12 @@ class Design:
 
     def columns(self, sample: Sample) -> Floats:
         """float64[m, k] for the m intervals of `sample`. A level or an hour of the week that the baseline never
-        met has no column: the support check names it.
+        met has no column: the support check names it. Drivers alone, in the order of the sample, are seen where they
+        lie.
         """
+        count = len(self.drivers)
+        if self.drivers == sample.names[:count] and not (self.levels or self.hinges or self.slots or self.knots):
+            return sample.drivers[:, :count]
         return side_by_side(self._columns(sample), len(sample))
 
     def unseen_levels(self, sample: Sample) -> dict[str, list[str]]:
