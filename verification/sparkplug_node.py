@@ -18,6 +18,7 @@ from verification.model import MAX_TIME_US, NULL_TIME_US
 from verification.sparkplug import NUMBERS, QUALITY_GOOD, SEQUENCES, Metric, Payload, Topic, number
 
 REORDER_US = 2_000_000
+MAX_DEVICES = 10_000  # of a node, whether anybody asks for them or not
 GOOD, UNCERTAIN, BAD = 0x00000000, 0x40000000, 0x80000000
 QUALITY_STALE = 500
 OFFLINE = "sparkplug_offline"  # the node or device died, or we were away from the broker
@@ -74,7 +75,7 @@ class EdgeNode:
     def __init__(self, points: Mapping[Address, str], seen_us: Iterable[int] = ()) -> None:
         self._points = points
         self._devices = {device for device, _ in points} | {NODE}
-        self._aliases: dict[int, tuple[str, Metric]] = {}
+        self._aliases: dict[int, Address] = {}
         self._types: dict[Address, int | None] = {}
         self._expected: int | None = None
         self._missing: dict[int, int] = {}  # sequence number -> until when it is waited for
@@ -117,7 +118,7 @@ class EdgeNode:
             case "DBIRTH" if self._in_sequence(payload, arrived_us, out):
                 self._born(topic.device, payload, said_us, out)
             case "DDEATH" if self._in_sequence(payload, arrived_us, out):
-                self._go_dark({topic.device}, OFFLINE)
+                self._go_dark({topic.device} & self._devices, OFFLINE)
                 self._alive.discard(topic.device)
             case "NDATA" | "DDATA" if self._in_sequence(payload, arrived_us, out):
                 self._data(topic.device, payload, said_us, out)
@@ -170,11 +171,11 @@ class EdgeNode:
 
     def _born(self, device: str, payload: Payload, said_us: int, out: Outcome) -> None:
         """Learn the metrics of the node or of a device, read their values, and end the darkness."""
-        self._alive.add(device)
-        for metric in payload.metrics:
-            if metric.alias is not None:
-                self._aliases[metric.alias] = (device, metric)
-            self._types[device, metric.name] = metric.datatype
+        if len(self._alive) < MAX_DEVICES:
+            self._alive.add(device)
+        if device not in self._devices:
+            return
+        self._learn(device, payload.metrics)
         if (broken := self._breaks.pop(device, None)) is not None:
             points = tuple(name for (owner, _), name in self._points.items() if owner == device)
             if points and broken.since_us > NULL_TIME_US:
@@ -187,15 +188,25 @@ class EdgeNode:
             if owner == device and name not in named:
                 out.refused.append((point, f"the birth names no metric {name!r}"))
 
+    def _learn(self, device: str, metrics: Iterable[Metric]) -> None:
+        """Aliases and types, in place of those of an earlier birth: ever other names must not take ever more memory."""
+        self._aliases = {alias: known for alias, known in self._aliases.items() if known[0] != device}
+        self._aliases |= {metric.alias: (device, metric.name) for metric in metrics if metric.alias is not None}
+        self._types |= {
+            (device, metric.name): metric.datatype for metric in metrics if (device, metric.name) in self._points
+        }
+
     def _data(self, device: str, payload: Payload, said_us: int, out: Outcome) -> None:
         if device not in self._alive:
             self.birth_wanted = f"data of device {device!r} before its birth"
+            return
+        if device not in self._devices:
             return
         for metric in payload.metrics:
             if metric.name:
                 self._read(device, metric, said_us, out)
             elif metric.alias in self._aliases and self._aliases[metric.alias][0] == device:
-                self._read(device, metric, said_us, out, name=self._aliases[metric.alias][1].name)
+                self._read(device, metric, said_us, out, name=self._aliases[metric.alias][1])
             else:
                 self.birth_wanted = f"an alias that no birth has named: {metric.alias}"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 
 from verification.errors import FormatError
@@ -179,3 +181,22 @@ def test_a_birth_shows_at_once_what_cannot_be_read(metric, refusals):
 def test_a_payload_of_an_impossible_time_is_malformed(talk):
     with pytest.raises(FormatError):
         talk.node.take(read_topic("spBv1.0/g/NDATA/n"), Payload((), 2**60, 2), 0)
+
+
+@pytest.mark.parametrize("device", ["meter", "meter-{}"])
+def test_a_node_that_is_born_with_ever_other_names_takes_no_more_memory(talk, device):
+    tracemalloc.start()
+    for n in range(60):
+        metrics = [Metric(f"{n} {i}".ljust(1_000), 1.0, DataType.DOUBLE, alias=1000 * n + i) for i in range(200)]
+        talk.say(f"DBIRTH {device.format(n)}", *metrics, seq=2 + 2 * n)
+        talk.say(f"DDEATH {device.format(n)}", seq=3 + 2 * n)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1 << 20
+
+
+def test_a_device_that_nobody_asks_for_is_left_alone(talk):
+    assert talk.say("DBIRTH pump", Metric("Head", 1.0, DataType.DOUBLE, alias=77), seq=2) == Outcome()
+    assert talk.say("DDATA pump", Metric(alias=77, value=1.0), seq=3) == Outcome()
+    assert talk.node.birth_wanted == ""
+    assert values(talk.say("DDATA meter", Metric(alias=1, value=11.0), seq=4)) == [("energy", 11.0)]
