@@ -5,12 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
+import re
 import sys
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class _Text(logging.Formatter):
+    """What ends a line or commands a terminal is shown escaped: it may come from a stranger. Tracebacks follow."""
+
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().formatMessage(record))
 
 
 class _Json(logging.Formatter):

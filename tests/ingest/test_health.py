@@ -83,3 +83,11 @@ def test_a_log_line_is_one_json_object_with_its_traceback_inside(capsys):
     assert (first["level"], first["logger"], first["message"]) == ("info", "ingest.test", "refused: code=冲突")
     assert first["time"].endswith("+00:00")
     assert "ValueError" in second["error"]
+
+
+@pytest.mark.usefixtures("root_logger")
+def test_what_a_stranger_writes_stays_within_its_line(capsys):
+    logs.configure("info", "text")
+    logging.getLogger("ingest.test").warning("not taken: %s", "pump\n2026-01-01 INFO all is well\r\x1b[2J\x85\u2028泵")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith(r"not taken: pump\n2026-01-01 INFO all is well\r\x1b[2J\x85\u2028泵")
