@@ -6,7 +6,7 @@ import csv
 import datetime as dt
 import sys
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import click
 
 from ingest import backup, rebuild, retention, tier
 from ingest import migrate as migrations
-from ingest.buckets import counter_deltas, coverage_by_day
+from ingest.buckets import DayCoverage, counter_deltas, coverage_by_day
 from ingest.cli_common import database, db_option, plain_errors
 from ingest.database import Connection, connect, statement
 from ingest.export import Format, export
@@ -137,9 +137,9 @@ def coverage(url: str, device: str, start_us: int, end_us: int, zone: str) -> No
     """By point and day as CSV: readings, good ones, and of the day's quarters of an hour those with a good one."""
     with database(url) as conn:
         days = coverage_by_day(conn, device, start_us, end_us, zone)
-    click.echo("point,day,readings,good,quarters")
-    for one in days:
-        click.echo(f"{one.point},{one.day},{one.readings},{one.good},{one.quarters}")
+    lines = csv.writer(sys.stdout, lineterminator="\n")
+    lines.writerow(field.name for field in fields(DayCoverage))
+    lines.writerows(astuple(one) for one in days)
 
 
 @db.command()

@@ -7,8 +7,10 @@ FROM telemetry.point AS p JOIN telemetry.device AS d ON d.id = p.device
 WHERE p.device = %(device)s ORDER BY p.name, p.id;
 
 -- name: point_history
--- What the device signed, from the start of the first epoch in which it said so, and what the operator noted.
-SELECT p.name AS point, to_timestamp(0) + min(c.epoch) * interval '1 microsecond' AS valid_from, 'device' AS said_by,
+-- What the device signed, from the start of the first epoch in which it said so, and what the operator noted. An epoch
+-- may be any number that the device chose: past the last moment of a reading (the year 2200) it is none of time.
+SELECT p.name AS point, to_timestamp(0) + (min(c.epoch) FILTER (WHERE c.epoch <= 7258118400000000))
+           * interval '1 microsecond' AS valid_from, 'device' AS said_by,
        p.unit, p.kind, NULL AS quantity, p.meter, p.address
 FROM telemetry.point AS p LEFT JOIN telemetry.catalogue AS c ON c.device = p.device AND c.point_id = p.id
 WHERE p.device = %(device)s

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from dataclasses import replace
+
 import pytest
 from click.testing import CliRunner
 
 from ingest import cli, db_cli
 from ingest.config import load_config
 from ingest.migrate import PACKAGE, migrations
-from tests.ingest.builders import POINTS, Device
+from tests.ingest.builders import POINTS, Device, rows
 from verification import batch, keys
+from verification.batch import INT63_MAX
 from verification.errors import ConfigError
+from verification.model import Point, PointKind
 
 KNOWN = len(migrations(PACKAGE))
 
@@ -106,6 +112,18 @@ def test_readings_are_exported_and_times_need_a_zone(migrated, device, deliver, 
     assert len((tmp_path / "readings.csv").read_text().splitlines()) == 1 + 4
     naive = ["--device", device.name, "--start", "2026-01-01T08:15:00"]
     assert "no time zone" in run("db", "readings", *naive, url=migrated, code=2)
+
+
+def test_what_a_device_calls_its_points_stays_within_its_field(migrated, device, deliver):
+    """Also its epoch may be any number, not only a moment that a calendar knows."""
+    name = 'flow, "east"\n2026-01-01,x'
+    device.header = replace(device.header, epoch=INT63_MAX)
+    deliver(device.seal(batch.Catalogue((Point(name, "", "kWh", PointKind.GAUGE),))), device.seal(rows(4, points=1)))
+    span = ["--device", device.name, "--start", "2026-01-01T00:00:00Z", "--end", "2026-01-02T00:00:00Z"]
+    header, *days = csv.reader(io.StringIO(run("db", "coverage", *span, url=migrated)))
+    assert (header[0], days) == ("point", [[name, "2026-01-01", "4", "2", "2"]])
+    header, *points = csv.reader(io.StringIO(run("db", "points", "--device", device.name, url=migrated)))
+    assert [(row[0], row[1]) for row in points] == [(name, "")]
 
 
 def test_rebuild_proves_and_mends(migrated, db, device, deliver):
