@@ -140,6 +140,12 @@ def _prepare(conn: Connection, manifest: Manifest) -> None:
         raise IngestError("the database is not empty; make a new one (createdb) and restore into that")
     if manifest.timescaledb is None:
         return
+    role, superuser = _who(conn)
+    if not superuser:
+        raise IngestError(
+            f"with TimescaleDB only a superuser restores: let one say ALTER ROLE {role} SUPERUSER, restore, and then "
+            f"ALTER ROLE {role} NOSUPERUSER, so that {role} owns what is restored"
+        )
     offered = conn.execute(
         "SELECT true FROM pg_available_extension_versions WHERE name = 'timescaledb' AND version = %s",
         (manifest.timescaledb,),
@@ -156,6 +162,12 @@ def _prepare(conn: Connection, manifest: Manifest) -> None:
             "server, for example of the image timescale/timescaledb without -oss"
         )
     conn.execute("SELECT timescaledb_pre_restore()")
+
+
+def _who(conn: Connection) -> tuple[str, bool]:
+    """The role that we are, and whether it is a superuser."""
+    row = conn.execute("SELECT current_user, current_setting('is_superuser')::boolean").fetchone()
+    return row or ("", False)
 
 
 def _find(program: str, pg_bin: Path | None) -> Path:

@@ -9,13 +9,16 @@ import pytest
 from click.testing import CliRunner
 from psycopg import conninfo
 
-from ingest import rebuild, tier
+from ingest import rebuild, register, tier
+from ingest.admission import Arrival
 from ingest.backup import _run, backup, describe, restore
 from ingest.database import connect
 from ingest.db_cli import db as db_command
 from ingest.errors import IngestError
+from ingest.migrate import migrate
 from ingest.tier import Tier
-from tests.ingest.builders import rows
+from ingest.writer import write_group
+from tests.ingest.builders import Device, compared, now_us, rows
 from verification import batch
 
 _numbers = itertools.count(1)
@@ -207,3 +210,44 @@ def test_the_commands_say_what_they_did(migrated, empty, pg_bin, tmp_path):
     assert f"in {folder}" in run("backup", migrated).output
     assert "each table as it was backed up" in run("restore", empty).output
     assert "not empty" in run("restore", empty).output
+
+
+@pytest.fixture
+def of_an_owner(postgres):
+    """Makes databases whose owner is no superuser, as docs/how-to/deploy.md makes them, and gives its addresses."""
+    names = []
+    postgres.psql("CREATE ROLE plain_owner LOGIN PASSWORD 'secret'")
+
+    def make(name):
+        url = conninfo.conninfo_to_dict(postgres.create_database(name))
+        names.append(name)
+        postgres.psql(f"ALTER DATABASE {name} OWNER TO plain_owner")
+        postgres.psql("CREATE EXTENSION IF NOT EXISTS timescaledb", database=name)
+        return f"postgresql://plain_owner:secret@{url['host']}:{url['port']}/{name}"
+
+    yield make
+    for name in names:
+        postgres.drop_database(name)
+    postgres.psql("DROP ROLE plain_owner")
+
+
+def test_an_owner_that_is_no_superuser_does_the_daily_work_and_restores_as_one(postgres, of_an_owner, pg_bin, tmp_path):
+    url, empty = of_an_owner("owned"), of_an_owner("owned_too")
+    device = Device()
+    with connect(url) as conn:
+        migrate(conn)
+        tier.equip(conn)
+        register.enroll(conn, device.name, device.public_key, "hengkang")
+        write_group(conn, [Arrival.of(None, data) for data in device.chain(4)], received_at_us=now_us())
+    rebuild.rebuild(url)
+    made = backup(url, tmp_path / "backup", pg_bin=pg_bin)
+    with pytest.raises(IngestError, match=r"only a superuser restores: .* ALTER ROLE plain_owner SUPERUSER"):
+        restore(empty, tmp_path / "backup", pg_bin=pg_bin)
+    assert holds_nothing(empty)
+    postgres.psql("ALTER ROLE plain_owner SUPERUSER")
+    assert restore(empty, tmp_path / "backup", pg_bin=pg_bin) == made
+    postgres.psql("ALTER ROLE plain_owner NOSUPERUSER")
+    with connect(empty) as conn:
+        written = write_group(conn, [Arrival.of(None, device.seal(rows()))], received_at_us=now_us())
+    assert [str(one.code) for one in written.decisions] == ["accepted"]
+    assert compared(empty) == (4, 40, None)
