@@ -196,3 +196,23 @@ meters:
     [row] = [row for row in result.budget if row.source == "meter:ANALYSER"]
     before, after = (float(result.effect.level) - shift for shift in (float(result.effect.delta), 0.0))
     assert float(row.standard_uncertainty) == pytest.approx(0.02 / math.sqrt(3) * math.hypot(before, after), rel=1e-6)
+
+
+def test_a_balance_of_volts_and_amperes_is_struck_by_the_hour(tmp_path: Path):
+    """The energy meter closes with both, although the voltage falls when the current rises."""
+    current = [100_000.0 + 5000 * hour + NOISE.uniform(0, 900) for hour in HOURS]
+    voltage = [5.0 - 0.1 * hour + NOISE.uniform(0, 0.05) for hour in HOURS]
+    energy = [volts * amperes / 1000 for volts, amperes in zip(voltage, current, strict=True)]
+    points = {"energy": ("kWh", energy), "volts": ("V", voltage), "amperes": ("A", current)}
+    points["output"] = ("t", [1.0] * len(HOURS))
+    measure = """    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {energy: energy, output: output}
+    model: {kind: ratio}
+    target: {of: level, at_most: 1000, unit: kWh/t}
+balances:
+  - {id: joule, left: energy, right: hours(volts * amperes), tolerance_percent: 1}"""
+    result = only(verified(tmp_path, points, measure, kinds=dict.fromkeys(("volts", "amperes"), "gauge"), a_day=24))
+    assert result.verdict.state == "met"
+    means = [sum(series) / len(series) for series in (voltage, current)]
+    assert means[0] * means[1] / 1000 > 1.01 * sum(energy) / len(energy)  # what the days' means would have said
