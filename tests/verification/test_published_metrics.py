@@ -162,6 +162,21 @@ def test_a_day_s_concentration_is_the_mean_of_its_hours_each_at_the_reference_ox
     assert "MEANS_COMBINED" not in {finding.code for finding in result.findings}
 
 
+def test_hours_in_which_the_line_stands_have_no_part_in_a_day_s_concentration(tmp_path: Path):
+    """HJ 75-2017 counts the hours of operation; at night the stack draws air, and what is next to nothing times 15/0.2
+    would be most of the mean.
+    """
+    runs = [1.0 if hour < 14 else 0.0 for hour in HOURS]
+    oxygen = [o if run else 20.8 for o, run in zip(OXYGEN, runs, strict=True)]
+    points = {"so2": ("mg/m3", SO2), "oxygen": ("%", oxygen), "line": ("1", runs)}
+    plan = AT_OXYGEN + "\nrun_state: {point: line, at_least: 0.5, gate: true}"
+    kinds = {"so2": "gauge", "oxygen": "gauge", "line": "state"}
+    result = only(verified(tmp_path, points, plan, kinds=kinds, a_day=24))
+    by_hour = zip(SO2[AFTER], oxygen[AFTER], runs[AFTER], strict=True)
+    converted = [c * 15 / (21 - o) for c, o, run in by_hour if run]
+    assert float(result.effect.level) == pytest.approx(sum(converted) / len(converted), abs=5e-5)
+
+
 def test_a_day_s_emission_is_the_sum_of_its_hours(tmp_path: Path):
     """HJ 75-2017: an hour's emission is its concentration times its flue gas, and a day's is the sum of them."""
     measure = """    metric: emission_per_ton

@@ -20,7 +20,7 @@ from verification.plan.resolve import adjustment_formula
 from verification.plan.shape import Plan, WindowName
 from verification.plan.signing import signed_formulas
 from verification.quality.categories import category_labels
-from verification.quality.points import PointWindow
+from verification.quality.points import PointWindow, stands
 from verification.quality.window import WindowData
 from verification.series.calendar import BY_DATE, WITHIN_AN_HOUR, Calendar
 from verification.series.columns import Booleans, Floats, Integers
@@ -79,7 +79,7 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
         used=known & present & ~excluded & ~left_out & ~undefined,
         coverage_percent=covered * 100 // calendar.length_us,
         categories=category_labels(plan, spec.measure.model.categories, window),
-        stopped=_stopped(plan, window),
+        stopped=stands(plan, window.points),
         left_out={
             reason: marked & known & present
             for reason, marked in (*reasons.items(), ("impossible", excluded))
@@ -175,7 +175,7 @@ def _left_out(plan: Plan, window: PointWindow) -> tuple[dict[str, Booleans], lis
             left_out[f"event:{event.id}"] = during
             where = {"window": calendar.label, "first": calendar.first(during)}
             findings.append(Finding.of("EVENT_EXCLUDED", event=event.id, count=int(during.sum()), **where))
-    stopped = _stopped(plan, window)
+    stopped = stands(plan, window.points)
     if plan.run_state is not None and stopped is not None and stopped.any():
         left_out["stops"] = stopped
         where = {"window": calendar.label, "first": calendar.first(stopped)}
@@ -199,12 +199,6 @@ def _not_adjustable(
             findings.append(found)
         undefined |= lacking
     return undefined, findings
-
-
-def _stopped(plan: Plan, window: PointWindow) -> Booleans | None:
-    """Where the line does not run, in a plan that leaves that out."""
-    gating = plan.run_state
-    return None if gating is None or not gating.gate else window.points[gating.point].value < gating.at_least
 
 
 def _midnight_us(plan: Plan, day: dt.date) -> int:

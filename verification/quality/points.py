@@ -29,13 +29,15 @@ NO_CONSTANTS: Mapping[str, float] = {}
 @dataclasses.dataclass(frozen=True, eq=False)
 class PointWindow:
     """Every needed point by interval, in one window. `stuck`: intervals in which a gauge hangs, bool[n] by name.
-    `hours` are the points of bent formulas by the hour, where intervals are longer.
+    `hours` are the points of bent formulas by the hour, where intervals are longer; in theirs, `stopped` are those in
+    which the line stands, of a plan that leaves that out.
     """
 
     calendar: Calendar
     points: Mapping[str, IntervalValues]
     stuck: Mapping[str, Booleans]
     hours: PointWindow | None = None
+    stopped: Booleans | None = None
 
     def evaluate(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
         """The formula of each interval's means and totals, float64[n]; nan where one of its points is unknown or it has
@@ -61,19 +63,24 @@ class PointWindow:
 
     def by_the_hour(self, formula: Quantity, constants: Mapping[str, float] = NO_CONSTANTS) -> Floats:
         """The mean or total of what a bent formula is in each hour (HJ 75), by interval, float64[n]; nan where less
-        than half of an interval is known so, all of them where intervals are no longer than that.
+        than half of an interval is known so, all of them where intervals are no longer than that. A mean is one of the
+        hours in which the line runs; a total is of all of them.
         """
         n, hours = len(self.calendar), self.hours
         if not formula.bent or hours is None:
             return np.full(n, np.nan)
-        value, length = hours.evaluate(formula, constants), hours.calendar.length_us
+        value, length, is_total = (
+            hours.evaluate(formula, constants),
+            hours.calendar.length_us,
+            formula.extent == "total",
+        )
+        if not is_total and hours.stopped is not None:
+            length = np.where(hours.stopped, 0, length)
         slot, known = self.calendar.holding(hours.calendar), np.isfinite(value)
-        covered = np.bincount(slot, weights=length * known, minlength=n)
-        weight = 1 if formula.extent == "total" else length
-        summed = np.bincount(slot, weights=np.where(known, value * weight, 0.0), minlength=n)
-        whole = self.calendar.length_us if formula.extent == "total" else 1
-        enough = covered >= MIN_COVERAGE * self.calendar.length_us
-        return np.where(enough, summed * whole / np.maximum(covered, 1), np.nan)
+        asked, covered = (np.bincount(slot, weights=each, minlength=n) for each in (length, length * known))
+        summed = np.bincount(slot, weights=np.where(known, value * (1 if is_total else length), 0.0), minlength=n)
+        enough = (covered > 0) & (covered >= MIN_COVERAGE * asked)
+        return np.where(enough, summed * (asked if is_total else 1) / np.maximum(covered, 1), np.nan)
 
     @functools.cached_property
     def _intervals(self) -> Intervals:
@@ -151,7 +158,9 @@ def point_windows(
     values: list[dict[str, IntervalValues]] = [{} for _ in each]
     hangs: list[dict[str, Booleans]] = [{} for _ in each]
     findings: list[Finding] = []
-    only_checking, bent = only_checking_points(plan), bent_points(plan)
+    only_checking, bent, gating = only_checking_points(plan), bent_points(plan), plan.run_state
+    if bent and gating is not None and gating.gate:
+        bent |= {gating.point}
     hours = [calendar.by_hour() if bent else None for calendar in each]
     hourly: list[dict[str, IntervalValues]] = [{} for _ in each]
     for name in sorted(used):
@@ -171,9 +180,15 @@ def point_windows(
         advance()
     windows_by_name = {}
     for calendar, value, hang, within, by_hour in zip(each, values, hangs, hours, hourly, strict=True):
-        finer = None if within is None else PointWindow(within, by_hour, {})
+        finer = None if within is None else PointWindow(within, by_hour, {}, stopped=stands(plan, by_hour))
         windows_by_name[calendar.label] = PointWindow(calendar, value, hang, finer)
     return windows_by_name, findings
+
+
+def stands(plan: Plan, points: Mapping[str, IntervalValues]) -> Booleans | None:
+    """Where the line does not run, bool[n], in a plan that leaves that out; None in another."""
+    gating = plan.run_state
+    return None if gating is None or not gating.gate else points[gating.point].value < gating.at_least
 
 
 def _by_interval(marked: Booleans, series: Series, calendar: Calendar) -> Booleans:
