@@ -247,10 +247,11 @@ def _half_widths(noise: Noise, scales: Floats, confidences: Sequence[float]) -> 
 
 def _dof_of_ratio(ratio: float, confidence: float, most: float) -> float:
     """The degrees of freedom at which the half-widths of Student's t at `confidence` and one sigma have `ratio`."""
-    upper, inner = (1 + confidence) / 2, (1 + ONE_SIGMA) / 2
+    levels = np.array([(1 + confidence) / 2, (1 + ONE_SIGMA) / 2])
 
     def excess(inverse_dof: float) -> float:
-        return math.log(float(stdtrit(1 / inverse_dof, upper) / stdtrit(1 / inverse_dof, inner)) / ratio)
+        outer, inner = stdtrit(1 / inverse_dof, levels).tolist()
+        return math.log(outer / inner / ratio)
 
     highest, lowest = min(most, HIGHEST_DOF), LOWEST_DOF
     if confidence <= ONE_SIGMA or excess(1 / highest) >= 0:
