@@ -93,6 +93,25 @@ def test_an_amount_of_each_carrier_is_worth_the_coal_that_gb_t_2589_says(
 
 
 @pytest.mark.parametrize(
+    ("carrier", "unit", "kcal"),
+    [
+        ("coke", "kg", 6800), ("crude_oil", "kg", 10_000), ("fuel_oil", "kg", 10_000), ("kerosene", "kg", 10_300),
+        ("diesel", "kg", 10_200), ("petrol", "kg", 10_300), ("lpg", "kg", 12_000), ("lng", "kg", 12_300),
+        ("refinery_gas", "kg", 11_000), ("raw_coal", "kg", 5000), ("blast_furnace_gas", "Nm3", 900),
+        ("natural_gas", "Nm3", 9310),
+    ],
+)  # fmt: skip
+def test_a_fuel_is_worth_its_heat_over_that_of_standard_coal(tmp_path: Path, carrier: str, unit: str, kcal: float):
+    """GB/T 2589-2020, annex A: each fuel's lower heating value over 7000 kcal/kgce, by a plan's own metric."""
+    measure = f"""    metric: {{numerator: metered * {carrier}_equivalent, better: lower}}
+    unit: kgce
+    model: {{kind: mean}}
+    target: {{of: level, at_most: 100, unit: kgce}}"""
+    level = float(only(verified(tmp_path, {"metered": (unit, [1.0] * 60)}, measure)).effect.level)
+    assert level == pytest.approx(kcal / 7000, abs=1e-4)
+
+
+@pytest.mark.parametrize(
     ("reference", "measured", "factor"),
     [
         # GB 13223 and GB 13271: the excess air 21/(21 - reference) of coal, oil and gas, and boilers of coal.
