@@ -97,25 +97,25 @@ def _rounding(series: Floats) -> float:
 class Partitions:
     """The partitions of a series of least squares about segment means, made as they are asked for.
 
-    `gains` float64[n+1, n+1] is by how much the mean of a segment lessens the squares; `lessened` and `starts` are, by
-    the number of changes, by how much the best partition of the values before each end does, float64[n+1] (-inf where
-    there is none), and, from one change on, where its last segment begins, int64[n+1].
+    `gains` are by how much the mean of each segment lessens the squares; `lessened` and `starts` are, by the number of
+    changes, by how much the best partition of the values before each end does, float64[n+1] (-inf where there is none),
+    and, from one change on, where its last segment begins, int64[n+1].
     """
 
-    gains: Floats
+    gains: list[Floats]
     lessened: list[Floats]
     starts: list[NDArray[np.int64]]
 
     @classmethod
     def of(cls, series: Floats) -> Self:
         """The partitions of `series` float64[n]."""
-        gains = _segment_gains(series)
-        return cls(gains, [gains[:, 0]], [])
+        gains = list(_segment_gains(series))
+        return cls(gains, [np.concatenate([part[:, 0] for part in gains])], [])
 
     def by_number(self) -> Iterator[list[int]]:
         """The changes of the best partition with one change, with two, and so on."""
         for before in itertools.count():
-            start = int(np.argmax(totals := self.gains[-1] + self._best(before)))
+            start = int(np.argmax(totals := self.gains[-1][-1] + self._best(before)))
             if totals[start] == -np.inf:
                 return
             yield [*self._traced(before, start), start]
@@ -148,18 +148,19 @@ class Partitions:
     def _best(self, changes: int) -> Floats:
         """By how much the best partitions with so many changes lessen the squares."""
         while len(self.lessened) <= changes:
-            before, n = self.lessened[-1], len(self.gains)
-            blocks = itertools.pairwise([*range(0, n, ENDS_AT_ONCE), n])
-            # Of a last segment from each start to each end, and the best ones before it.
-            totals = (self.gains[first:end, :end] + before[:end] for first, end in blocks)
-            self.starts.append(start := np.concatenate([each.argmax(axis=1) for each in totals]))
-            self.lessened.append(self.gains[np.arange(n), start] + before[start])
+            before, found = self.lessened[-1], []
+            for part in self.gains:  # of a last segment from each start to each end, and the best ones before it
+                totals = part + before[: part.shape[1]]
+                found.append((start := totals.argmax(axis=1), totals[np.arange(len(start)), start]))
+            start, lessened = (np.concatenate(column) for column in zip(*found, strict=True))
+            self.starts.append(start)
+            self.lessened.append(lessened)
         return self.lessened[changes]
 
 
-def _segment_gains(series: Floats) -> Floats:
-    """float64[n+1, n+1]: by how much the mean of the segment from `start` to before `end` lessens the squares, at
-    [end, start]; -inf where that is no segment.
+def _segment_gains(series: Floats) -> Iterator[Floats]:
+    """float64[ends, starts]: by how much the mean of the segment from `start` to before `end` lessens the squares, -inf
+    where that is no segment; for some ends after the other, and all starts before the last of them.
 
     About its mean a segment of sum S and length L has the sum of its squares less S^2/L; the sum of all squares is the
     same for every partition and left out.
@@ -169,8 +170,9 @@ def _segment_gains(series: Floats) -> Floats:
     lengths = np.arange(len(series), -len(sums), -1)
     by_length = np.maximum(lengths, 1.0), np.where(lengths < SMALLEST_SEGMENT, -np.inf, 0.0)
     divisor, allowed = (sliding_window_view(values, len(sums))[::-1] for values in by_length)
-    gains: Floats = np.subtract.outer(sums, sums)
-    gains *= gains
-    gains /= divisor
-    gains += allowed
-    return gains
+    for first, end in itertools.pairwise([*range(0, len(sums), ENDS_AT_ONCE), len(sums)]):
+        gains: Floats = np.subtract.outer(sums[first:end], sums[:end])
+        gains *= gains
+        gains /= divisor[first:end, :end]
+        gains += allowed[first:end, :end]
+        yield gains
