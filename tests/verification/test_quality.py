@@ -322,6 +322,16 @@ def test_a_copy_is_found_wherever_it_is_and_noise_is_not_one(seed: int, length: 
     assert np.count_nonzero(origin >= 0) == length
 
 
+def test_a_line_that_stands_at_weekends_repeats_nothing_by_that_and_hides_no_copy():
+    weekend = np.arange(HOURS) // 24 % 7 % 6 == 0  # the first day is a Sunday
+    value = np.where(weekend, 0.0, NOISY)
+    assert "COPIED_PERIOD" not in found(value)
+    value[240:264] = value[72:96]
+    assert found(value)["COPIED_PERIOD"] == {
+        "point": "x", "window": "baseline", "count": 24, "first": "2026-03-11", "source": "2026-03-04",
+    }  # fmt: skip
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(900, 96), (3600, 24), (86_400, 12)]), st.data())
 def test_the_shortest_copy_is_found_at_any_place_and_none_that_is_shorter(seed: int, block: tuple[int, int], data):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from verification.series.columns import Floats, Integers, median
+from verification.series.columns import Booleans, Floats, Integers, median
 
 BLOCK_S = 86_400  # a copied day is the shortest that is told from chance
 MIN_BLOCK = 12  # readings; also the length of a block where a reading comes once a day or less often
@@ -30,7 +30,9 @@ def copied_from(values: Floats, cadence_s: int) -> Integers:
     codes = _codes(values)
     if not _may_repeat(codes, length):  # as it should be
         return origin
-    hashes = _rolling_hash(codes, length)
+    hashes, lively = _rolling_hash(codes, length), _changes(codes, length) >= CHANGE_SHARE * length
+    if not _any_twice(hashes[lively]):  # a line that stands repeats itself by right
+        return origin
     # Of blocks with one hash the earliest is the source; a stable sort keeps them in order of time.
     order = np.argsort(hashes, kind="stable")
     same = np.diff(hashes[order].view(np.int64)) == 0
@@ -38,9 +40,11 @@ def copied_from(values: Floats, cadence_s: int) -> Integers:
     first = order[np.maximum.accumulate(np.where(group_start, np.arange(len(order)), 0))]
     source = np.empty(len(order), dtype=np.int64)
     source[order] = first
-    for at, of, blocks in _runs(np.arange(len(order)), source, length):
+    for at, of, blocks in _runs(np.arange(len(order)), source, lively, length):
         repeated = codes[at : at + blocks + length - 1]
-        if _is_varied(repeated, length) and np.array_equal(repeated, codes[of : of + len(repeated)]):
+        starts = at + length * np.flatnonzero(lively[at : at + blocks : length])
+        varied = any(_is_varied(codes[start : start + length]) for start in starts)
+        if varied and np.array_equal(repeated, codes[of : of + len(repeated)]):
             origin[at : at + len(repeated)] = np.arange(of, of + len(repeated))
     return origin
 
@@ -55,17 +59,29 @@ def _may_repeat(codes: Integers, length: int) -> bool:
     key = gram >> np.uint64(64 - KEY_BITS)
     sampled = np.zeros(1 << KEY_BITS, dtype=bool)
     sampled[key[:: length - GRAM + 1]] = True
-    like_sampled = np.sort(gram[sampled[key]])
-    return bool((like_sampled[1:] == like_sampled[:-1]).any())
+    return _any_twice(gram[sampled[key]])
 
 
-def _runs(blocks: Integers, source: Integers, length: int) -> list[tuple[int, int, int]]:
+def _any_twice(hashes: NDArray[np.uint64]) -> bool:
+    ordered = np.sort(hashes)
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _changes(codes: Integers, length: int) -> Integers:
+    """How often the reading changes within each block codes[i : i + length]."""
+    before = np.cumsum(np.diff(codes, prepend=codes[0]) != 0)
+    changes: Integers = before[length - 1 :] - before[: len(codes) - length + 1]
+    return changes
+
+
+def _runs(blocks: Integers, source: Integers, lively: Booleans, length: int) -> list[tuple[int, int, int]]:
     """Blocks that follow each other and repeat blocks that follow each other: first, its source, how many."""
     lag = blocks - source
     repeats = lag >= length
     starts = np.flatnonzero(repeats & np.concatenate([[True], ~repeats[:-1] | (np.diff(lag) != 0)]))
     ends = np.flatnonzero(repeats & np.concatenate([~repeats[1:] | (np.diff(lag) != 0), [True]]))
-    return [(int(at), int(source[at]), int(end - at + 1)) for at, end in zip(starts, ends, strict=True)]
+    kept = lively[starts] | (ends - starts >= length)  # of fewer blocks than a length it is the first that has to vary
+    return [(int(at), int(source[at]), int(end - at + 1)) for at, end in zip(starts[kept], ends[kept], strict=True)]
 
 
 def _codes(values: Floats) -> Integers:
@@ -102,12 +118,6 @@ def _powers(base: np.uint64, count: int) -> NDArray[np.uint64]:
     return powers
 
 
-def _is_varied(codes: Integers, length: int) -> bool:
-    """Whether some block changes so often, and between so many pairs of values, that it cannot repeat by itself."""
-    for start in range(0, len(codes) - length + 1, length):
-        block = codes[start : start + length]
-        if np.count_nonzero(np.diff(block)) < CHANGE_SHARE * length:
-            continue
-        if len(set(zip(block[:-1].tolist(), block[1:].tolist(), strict=True))) >= MIN_PAIRS:
-            return True
-    return False
+def _is_varied(block: Integers) -> bool:
+    """Whether a block changes between so many pairs of values that it cannot repeat by itself."""
+    return len(set(zip(block[:-1].tolist(), block[1:].tolist(), strict=True))) >= MIN_PAIRS
