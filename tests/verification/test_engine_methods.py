@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.verification.lines import changed, codes, hengkang_plan, line, only, short_plan, with_meter
+from tests.verification.lines import changed, codes, hengkang_plan, line, micros, only, short_plan, with_meter
 from verification import keys
 from verification.engine.result import MeasureResult, Result, parse_result
 from verification.engine.verify import verify
@@ -18,7 +18,16 @@ from verification.model import PointKind
 from verification.plan import Model, Plan, Point, Target
 from verification.plan.checks import check_plan
 from verification.plan.measure import PlanError
-from verification.plan.shape import Adjustment, AnnualOutput, Event, Factor, MeterChange, RunState, StandardConditions
+from verification.plan.shape import (
+    Adjustment,
+    AnnualOutput,
+    Event,
+    Factor,
+    MeterChange,
+    RunState,
+    StandardConditions,
+    Window,
+)
 from verification.plan.signing import sign
 from verification.report.text import render
 from verification.series.columns import Series
@@ -272,6 +281,23 @@ def test_a_meter_changed_between_the_windows_errs_by_window_beside_an_alternativ
     usual = changed(plan, model=Model("ols", ["metal_tapped"]), method="normalised")
     offered = changed(plan, model=Model("ols", ["metal_tapped"], alternatives=["outdoor"]), method="normalised")
     assert measured(offered, readings).budget == measured(usual, readings).budget
+
+
+def test_a_level_of_a_single_day_has_no_uncertainty_and_no_verdict():
+    after = PLAN.reporting.start
+    plan = changed(PLAN, reporting=Window(after, after + dt.timedelta(1)))
+    plan = changed(plan, target=Target("kWh/t", of="level", at_most=13_400))
+    assert [finding.code for finding in only(judge(plan)).verdict.reasons] == ["LEVEL_UNDEFINED"]
+
+
+def test_a_driver_that_is_orders_of_magnitude_larger_in_one_window_has_no_figure():
+    plan, readings = with_weather(PLAN, READINGS, per_degree=4000)
+    tiny = readings["outdoor"]
+    value = np.where(tiny.time_us < micros(plan, plan.baseline.end), tiny.value * 1e-100, tiny.value)
+    readings = {**readings, "outdoor": Series.of(tiny.time_us, value)}
+    result = judge(changed(plan, model=Model("ols", ["metal_tapped", "outdoor"])), readings)
+    assert result.verdict.state == "invalid_data"
+    assert "CHANGE_OUT_OF_RANGE" in codes(result)
 
 
 def test_an_alternative_with_gaps_is_named_and_not_tried():

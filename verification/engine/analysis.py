@@ -51,6 +51,7 @@ from verification.series.columns import Floats
 
 FIGURES = ("change", "relative", "level")  # what a target may be about, in the order of their budgets
 CHANGE, RELATIVE, LEVEL = range(3)
+LARGEST_FIGURE = 1e24  # [numerator] over a window; a reading is at most 1e18, and squares of squares must stay finite
 DOUBTFUL_SHARE = 0.05  # of the variance: from here on a rectangular error shows in the shape of the sum
 
 
@@ -136,9 +137,9 @@ def analyse(
     if isinstance(primary, Finding):
         return None, [*findings, primary]
     findings += found
-    if spec.measure.target.of == "relative" and primary.estimate.before <= 0:
-        return None, [*findings, Finding.of("RELATIVE_UNDEFINED")]
     model = primary.model
+    if beyond := _beyond_stating(spec, primary, case):
+        return None, [*findings, *support(model, case), beyond]
     weighed = Weighed.of(case.fitted_name, model, primary.noise, case.fitted)
     predicted = {name: _predicted(model, data, columns[name]) for name, data in windows.data.items()}
     findings += [*support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
@@ -187,6 +188,19 @@ def _case(
     )
     unknown = [Finding.of("ALTERNATIVE_UNKNOWN", driver=name) for name in alternatives if name not in usable]
     return dataclasses.replace(case, standard=standard_of(spec, case.baseline)), unknown
+
+
+def _beyond_stating(spec: MeasureSpec, primary: Primary, case: Case) -> Finding | None:
+    """Why the figure that the target is about cannot be stated, or None where it can."""
+    estimate, of = primary.estimate, spec.measure.target.of
+    largest = max(abs(estimate.change), abs(estimate.before), key=lambda size: math.inf if math.isnan(size) else size)
+    if not largest <= LARGEST_FIGURE:
+        return Finding.of("CHANGE_OUT_OF_RANGE", size=f"{largest:.1e}", unit=spec.numerator.unit)
+    if of == "relative" and estimate.before <= 0:
+        return Finding.of("RELATIVE_UNDEFINED")
+    if of == "level" and len(case.reporting) <= 1:
+        return Finding.of("LEVEL_UNDEFINED")
+    return None
 
 
 def support(model: BaselineModel, case: Case) -> list[Finding]:

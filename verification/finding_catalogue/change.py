@@ -87,6 +87,21 @@ ENTRIES = {
         "State the target as a change in the metric's unit.",
         "以指标单位的变化量表述目标。",
     ),
+    "LEVEL_UNDEFINED": Entry(
+        "error", "inconclusive",
+        "The reporting period has one usable interval alone, so that nobody can tell how far its level scatters.",
+        "报告期仅有一个可用时段，无法判断其水平的波动。",
+        "Take a longer reporting period or shorter intervals, or state the target as a change.",
+        "延长报告期或缩短时段，或将目标表述为变化量。",
+    ),
+    "CHANGE_OUT_OF_RANGE": Entry(
+        "error", "invalid_data",
+        "The model comes to {size} {unit}, more than any line can make or use: the drivers of the windows are orders "
+        "of magnitude apart.",
+        "模型得出 {size} {unit}，超出任何产线的可能：各期间的自变量相差若干数量级。",
+        "Check the units of the readings behind the drivers in each window.",
+        "核对各期间自变量读数的单位。",
+    ),
     "ANNUAL_ON_CAPACITY": Entry(
         "warning", None,
         "The figures for a year are stated for the capacity of {output} {unit}, not for a metered or planned output.",
