@@ -94,5 +94,11 @@ def test_a_bridge_that_does_not_close_is_a_mistake_and_not_a_row(error: float):
         round_to_sum([-231.7565, -0.7141], -232.4706 + error, 4)
 
 
+def test_a_bridge_of_large_figures_closes_within_the_error_of_the_arithmetic():
+    rounded = round_to_sum([-773559023.3280001, 0.0, 12.0], -773559011.3274765, 4)
+    assert sum(rounded) == Decimal("-773559011.3275")
+    assert rounded[1:] == [0, 12]
+
+
 def test_what_closes_within_the_rounding_is_accepted():
     assert sum(round_to_sum([-231.7565, -0.7141], -232.47062, 4)) == Decimal("-232.4706")

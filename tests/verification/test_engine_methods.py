@@ -293,11 +293,33 @@ def test_a_level_of_a_single_day_has_no_uncertainty_and_no_verdict():
 def test_a_driver_that_is_orders_of_magnitude_larger_in_one_window_has_no_figure():
     plan, readings = with_weather(PLAN, READINGS, per_degree=4000)
     tiny = readings["outdoor"]
-    value = np.where(tiny.time_us < micros(plan, plan.baseline.end), tiny.value * 1e-100, tiny.value)
+    value = tiny.value * np.where(tiny.time_us < micros(plan, plan.baseline.end), 1e-16, 1e16)
     readings = {**readings, "outdoor": Series.of(tiny.time_us, value)}
     result = judge(changed(plan, model=Model("ols", ["metal_tapped", "outdoor"])), readings)
     assert result.verdict.state == "invalid_data"
     assert "CHANGE_OUT_OF_RANGE" in codes(result)
+
+
+def test_drivers_that_rounding_alone_tells_apart_are_no_model():
+    """The output counts in whole millionths of a ton, its double does not."""
+    tons = READINGS["metal_tapped"]
+    readings = READINGS | {"metal_tapped": Series.of(tons.time_us, tons.value * np.pi / 3000)}
+    plan = changed(PLAN, model=Model("ols", ["metal_tapped", "metal_tapped * 2"]))
+    assert [finding.code for finding in only(judge(plan, readings)).verdict.reasons] == ["METER_ERROR_UNBOUNDED"]
+
+
+def test_four_days_of_hours_leave_nothing_to_tell_a_drift_from():
+    """As many days as a line, a step and a drift have terms."""
+    days = [PLAN.baseline.start + dt.timedelta(days) for days in (0, 2, 3, 5)]
+    plan = short_plan(interval="hour", baseline=Window(*days[:2]), reporting=Window(*days[2:]))
+    plan = changed(plan, target=Target("kWh/t", at_most=1e6))
+    rng, readings = np.random.default_rng(1), line(plan)
+    for name, rate, scatter in (("ac_energy", 4e5, 1e4), ("metal_tapped", 27.0, 1.0)):
+        register = np.round(np.cumsum(rng.normal(rate, scatter, len(readings[name]))), 2)
+        readings[name] = Series.of(readings[name].time_us, register)
+    result = judge(plan, readings)
+    assert result.verdict.state == "met"
+    assert not any(code.startswith("DRIFT") for code in codes(result))
 
 
 def test_an_alternative_with_gaps_is_named_and_not_tried():

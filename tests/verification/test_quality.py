@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from simulators.plans import plan_text
 from simulators.timeline import Timeline
-from tests.verification.lines import hengkang_plan, micros
+from tests.verification.lines import changed, hengkang_plan, micros
 from verification.finding_catalogue import CATALOGUE
 from verification.model import PointKind, RowFlag
-from verification.plan import Point, Window, parse_plan
+from verification.plan import Model, Point, Window, parse_plan
 from verification.quality.copied import copied_from
 from verification.quality.points import only_checking_points
 from verification.quality.readings import _medians_of_five, check_readings, plausible, stuck
@@ -406,6 +406,22 @@ def test_impossible_values_are_left_out_and_named(unit: str, limits: dict, value
     readings, findings = plausible("x", plan_of(unit=unit, **limits), Series.of([1, 2], [value, 1.0]))
     assert len(readings) == (2 if kept else 1)
     assert [finding.code for finding in findings] == ([] if kept else ["IMPOSSIBLE_VALUES"])
+
+
+@pytest.mark.parametrize(("value", "kept"), [(-1.0, 0), (0.0, 1), (16.0, 1)])
+def test_a_state_that_a_formula_takes_for_an_amount_is_not_below_nothing(value: float, kept: int):
+    """Another one may hold any code, of which 0.5 and above mean that the line runs."""
+    plan = plan_of(PointKind.STATE, "1")
+    readings = Series.of([1], [value])
+    assert len(plausible("x", changed(plan, model=Model("ols", ["metal_tapped", "hours(x)"])), readings)[0]) == kept
+    assert len(plausible("x", plan, readings)[0]) == 1
+
+
+@pytest.mark.parametrize("value", [3e-320, -1e-19, 0.0])
+def test_a_value_that_arithmetic_left_of_nothing_is_nothing(value: float):
+    readings, findings = plausible("x", PLAN, Series.of([1, 2], [value, 5.0]))
+    assert readings.value.tolist() == [0.0, 5.0]
+    assert findings == []
 
 
 @pytest.mark.parametrize(("value", "kept"), [(600_000.0, True), (600_001.0, False)])

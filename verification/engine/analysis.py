@@ -148,6 +148,9 @@ def analyse(
     if primary.noise.days is None and (starts := case.fitted.day_starts) is not None:
         findings.append(Finding.of("TOLD_FROM_INTERVALS", days=len(starts), required=FEWEST_DAYS))
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
+    for meter, effect in zip(meters, effects, strict=True):
+        if math.isnan(effect.u[CHANGE]):
+            return None, [*findings, Finding.of("METER_ERROR_UNBOUNDED", meter=meter.name)]
     figures = _figures(primary, case)
     budgets = _budgets(primary, case, meters, effects, adjusted, plan.confidence)
     target = FIGURES.index(spec.measure.target.of)

@@ -10,6 +10,7 @@ import math
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 UNCERTAINTY_DIGITS = 2  # GUM 7.2.6: at most two significant digits
+ARITHMETIC_ERROR = 1e-10  # relative: how far a sum over many intervals may be off in double precision
 _WIDE = Context(prec=60, rounding=ROUND_HALF_EVEN)
 
 
@@ -65,13 +66,17 @@ def round_to_sum(steps: list[float], total: float, decimals: int) -> list[Decima
     """The steps at `decimals` places so that they add up to the rounded `total`, each within one unit of its last
     place.
 
-    Raises ArithmeticError where the steps themselves do not close on `total` within a quarter of a unit: that is a
-    mistake in the engine, and rounding must not hide it.
+    Raises ArithmeticError where the steps themselves do not close on `total` within a quarter of a unit, or within the
+    arithmetic's own error where they are so large that it is more: that is a mistake in the engine, and rounding must
+    not hide it.
     """
     unit = Decimal(1).scaleb(-decimals)
-    if abs(math.fsum([*steps, -total])) > float(unit) / 4:
-        raise ArithmeticError(f"the bridge does not close: {steps} do not add up to {total}")
     exact = [Decimal(step) for step in steps]
+    open_by, largest = math.fsum([*steps, -total]), max(range(len(steps)), key=lambda index: abs(steps[index]))
+    if abs(open_by) > max(float(unit) / 4, ARITHMETIC_ERROR * abs(steps[largest])):
+        raise ArithmeticError(f"the bridge does not close: {steps} do not add up to {total}")
+    if abs(open_by) > float(unit) / 4:
+        exact[largest] -= Decimal(open_by)
     floors = [step.quantize(unit, rounding=ROUND_FLOOR) for step in exact]
     short = int((Decimal(total).quantize(unit) - sum(floors)) / unit)
     # Largest remainders go up first; there are at most as many units to give as there are steps.

@@ -102,6 +102,14 @@ ENTRIES = {
         "Check the units of the readings behind the drivers in each window.",
         "核对各期间自变量读数的单位。",
     ),
+    "METER_ERROR_UNBOUNDED": Entry(
+        "error", "inconclusive",
+        "With an error of meter {meter} that its class allows, the model cannot be fitted at all: its drivers tell "
+        "themselves apart by rounding alone.",
+        "仪表 {meter} 若有其等级允许的误差，模型便无法拟合：各自变量仅因舍入才有区别。",
+        "Leave one of the dependent drivers out of the model.",
+        "从模型中去除其中一个相关的自变量。",
+    ),
     "ANNUAL_ON_CAPACITY": Entry(
         "warning", None,
         "The figures for a year are stated for the capacity of {output} {unit}, not for a metered or planned output.",

@@ -7,6 +7,7 @@ impossible values are left out. Not handled: what a total by interval contradict
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind, RowFlag
+from verification.plan.resolve import measure_spec
 from verification.plan.shape import Plan, Point
 from verification.quality.copied import copied_from
 from verification.series.calendar import Calendar
@@ -34,15 +36,21 @@ SKEW_S_A_DAY, SKEW_SHARE = 10, 0.01  # a crystal errs by a second or two a day; 
 UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh; J and kWh
 UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.3, 3, 4  # a level drifts, and few digits may be left of it
 MAX_VALUE = 1e18  # beyond it no meter counts, and sums of squares would overflow
+LEAST_VALUE = 1e-18  # nearer to nothing than any sensor tells: what arithmetic leaves of a zero
 ROBUST_SIGMA = 1.4826  # standard deviations in a median absolute deviation of normal noise
 
 _Windows = Sequence[tuple[Calendar, Series]]
 
 
 def plausible(name: str, plan: Plan, series: Series) -> tuple[Series, list[Finding]]:
-    """The readings that can be: within the point's limits and, for interval totals, its meter's largest rate."""
+    """The readings that can be: within the point's limits and, for interval totals, its meter's largest rate. What is
+    all but nothing is nothing.
+    """
     point = plan.points[name]
     low, high = _limits(plan, name)
+    nothing = (series.value < LEAST_VALUE) & (series.value > -LEAST_VALUE)
+    if series.value[nothing].any():
+        series = dataclasses.replace(series, value=np.where(nothing, 0.0, series.value))
     possible = (series.value >= low) & (series.value <= high)
     if possible.all():
         return series, []
@@ -56,12 +64,21 @@ def _limits(plan: Plan, name: str) -> tuple[float, float]:
     low, high = -MAX_VALUE, MAX_VALUE
     if point.kind is PointKind.GAUGE and (same_dimension(point.unit, "mg/m3") or same_dimension(point.unit, "head")):
         low = 0.0  # neither a concentration nor a number of people is below nothing
+    if point.kind is PointKind.STATE and _is_amount(plan, name):
+        low = 0.0
     if point.kind is PointKind.INTERVAL_TOTAL and meter is not None and meter.max_rate_per_hour is not None:
         high = meter.max_rate_per_hour * point.cadence_s / 3600
     return (
         low if point.minimum is None else point.minimum,
         high if point.maximum is None else point.maximum,
     )
+
+
+def _is_amount(plan: Plan, name: str) -> bool:
+    """Whether a formula takes a state for a share of time or a count, as `hours(running)` does; others may be codes."""
+    specs = [measure_spec(plan, measure) for measure in plan.measures]
+    parts = [part for spec in specs for part in (spec.numerator, spec.denominator, *spec.drivers, *spec.alternatives)]
+    return any(part is not None and name in part.formula.points for part in parts)
 
 
 def check_readings(name: str, point: Point, windows: _Windows, *, only_checks: bool = False) -> list[Finding]:

@@ -222,7 +222,7 @@ class _Step:
         windows, others, per = [*self.case.windows.values()], self.others, self.per
         time = np.concatenate(course)
         width = float(np.ptp(time))
-        if not width:  # a trend of a single interval
+        if not width or len(others) <= others.shape[1] + 2:  # a single interval, or too few to tell from their noise
             return None
         distance = float(np.mean(course[-1]) - np.mean(course[0])) / width
         time = (time - np.mean(time)) / width
