@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ from verification.findings import Finding
 
 MAX_INTERVALS = 3660  # ten years by day
 CLASSES_PERCENT = (2.0, 1.5, 1.0, 0.5, 0.2, 0.1)  # as meters are sold (IEC 62053, OIML R 76 scales apart)
+MAX_STEPS = 200  # a part that grows so slowly less than the change is no answer either
 SETTLED = 1e-6  # relative: when the smallest provable change no longer moves
 
 
@@ -69,22 +71,28 @@ class Planner:
         return combine(rows, self.confidence)
 
     def reach(self, change: float, intervals: int) -> float:
-        """How far from the limit a change must be to be proven: (k + t(power)) * u_c."""
+        """How far from the limit a change must be to be proven: (k + t(power)) * u_c; infinitely far where so many
+        intervals of the baseline's make nothing.
+        """
+        if repeated(self.start.baseline, intervals).total_w <= 0:
+            return math.inf
         budget = self.budget(change, intervals)
         power = float(ndtri(self.power) if np.isinf(budget.dof) else stdtrit(budget.dof, self.power))
         return (budget.coverage_factor + power) * budget.combined
 
     def smallest_change(self, intervals: int, sign: float) -> float:
         """The smallest change of `sign` that can be told from none. The meters' part grows with the change itself, so
-        it is found by repetition.
+        it is found by repetition; infinite where it grows as fast as the change.
         """
-        change = 0.0
-        for _ in range(50):
+        change, moved = 0.0, math.inf
+        for _ in range(MAX_STEPS):
             wider = sign * self.reach(change, intervals)
+            if math.isinf(wider) or abs(wider - change) > moved:
+                return sign * math.inf
             if abs(wider - change) <= SETTLED * abs(wider):
                 return wider
-            change = wider
-        return change
+            change, moved = wider, abs(wider - change)
+        return sign * math.inf
 
     def proves(self, change: float, limit: float, intervals: int) -> bool:
         """Whether a true `change` would be proven against `limit`."""

@@ -74,6 +74,24 @@ def test_a_swapped_meter_sets_a_floor_that_no_number_of_days_goes_below():
     assert planner(meters=meters(1.0, same=True)).smallest_change(120, -1.0) > -25
 
 
+def test_a_meter_whose_error_grows_as_fast_as_the_change_proves_none():
+    """Class 50: (k + t) = 2.8 times the 29 % of two meters is more than any rise that they would have to prove."""
+    assert planner(meters=meters(50.0, same=False)).smallest_change(120, 1.0) == math.inf
+
+
+def test_intervals_that_make_nothing_prove_nothing():
+    """A line that stands for the first two weeks: 14 intervals like its baseline's have no output."""
+    worked, _ = line(1, 120)
+    tons = np.where(np.arange(120) < 14, 0.0, worked.w)
+    case = Case(sample(worked.y, tons), sample(worked.y, tons), output="output")
+    primary = primary_answer(OLS, case)
+    assert isinstance(primary, Primary)
+    asked = Planner(primary.model, primary.noise, case, NO_METERS, 0.95, 0.8)
+    assert asked.smallest_change(14, -1.0) == -math.inf
+    assert not asked.proves(-1e9, 0.0, 14)
+    assert -1e9 < asked.smallest_change(30, -1.0) < 0
+
+
 def test_the_intervals_needed_are_the_fewest_that_prove_it():
     asked = planner()
     needed = asked.intervals_needed(-60.0, -30.0)
