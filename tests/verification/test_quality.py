@@ -226,6 +226,18 @@ def test_a_clock_that_gains_more_than_ten_seconds_a_day_is_named(gain_s: float, 
     assert not named or float(findings["CLOCK_SKEW"]["seconds_a_day"]) == pytest.approx(gain_s, abs=0.05)
 
 
+@pytest.mark.parametrize(("timezone", "named"), [("Europe/Berlin", False), ("Asia/Shanghai", True)])
+def test_a_reading_a_day_keeps_the_clock_on_the_wall(timezone: str, *, named: bool):
+    """Midnights in Berlin, of which those from 29 March 2026 on come an hour earlier: in Shanghai a clock was set."""
+    plan = msgspec.structs.replace(
+        plan_of(), timezone=timezone, baseline=Window(dt.date(2026, 3, 1), dt.date(2026, 5, 1))
+    )
+    plan = msgspec.structs.replace(plan, points=plan.points | {"x": Point(PointKind.GAUGE, "degC", cadence_s=86_400)})
+    berlin = msgspec.structs.replace(plan, timezone="Europe/Berlin")
+    times = [micros(berlin, dt.date(2026, 3, 1) + dt.timedelta(days)) for days in range(1, 60)]
+    assert ("CLOCK_STEPS" in found(NOISY[: len(times)], times, plan=plan)) == named
+
+
 # A change of unit.
 
 

@@ -185,7 +185,9 @@ def _level_jump(name: str, point: Point, calendar: Calendar, series: Series) -> 
 
 
 def _clock_steps(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
-    """Where the rhythm of the readings is shifted and stays so: the clock was set, or another device took over."""
+    """Where the rhythm of the readings is shifted and stays so: the clock was set, or another device took over. One
+    reading a day by the clock on the wall is in rhythm, daylight saving or not.
+    """
     cadence_us = point.cadence_s * 1_000_000
     step_us = np.diff(series.time_us)
     if not _has_rhythm(point) or len(step_us) < 4 * CLOCK_SPAN:
@@ -199,8 +201,11 @@ def _clock_steps(name: str, point: Point, calendar: Calendar, series: Series) ->
         before, after = phase[max(index + 1 - CLOCK_SPAN, 0) : index + 1], phase[index + 1 : index + 1 + CLOCK_SPAN]
         shift = int(_centred(np.array([int(np.median(after)) - int(np.median(before))]), cadence_us)[0])
         steady = np.abs(_centred(np.concatenate([before - before[-1], after - after[0]]), cadence_us)).max()
-        if abs(shift) > CLOCK_TOLERANCE_US >= steady and min(len(before), len(after)) == CLOCK_SPAN:
-            steps.append((int(series.time_us[index + 1]), shift))
+        since_us, until_us = int(series.time_us[index]), int(series.time_us[index + 1])
+        by_the_wall = shift + calendar.offset_us(until_us) - calendar.offset_us(since_us)
+        stepped = min(abs(shift), abs(by_the_wall)) > CLOCK_TOLERANCE_US >= steady
+        if stepped and min(len(before), len(after)) == CLOCK_SPAN:
+            steps.append((until_us, shift))
     if not steps:
         return []
     where = {"point": name, "window": calendar.label, "first": calendar.name_at(steps[0][0])}

@@ -120,3 +120,8 @@ class Calendar:
     def first(self, marked: Booleans) -> str:
         """The name of the first interval of those marked."""
         return self.name(int(np.argmax(marked)))
+
+    def offset_us(self, time_us: int) -> int:
+        """What the clock on the wall is ahead of UTC."""
+        offset = dt.datetime.fromtimestamp(time_us // SECOND_US, self.zone).utcoffset()
+        return 0 if offset is None else round(offset.total_seconds()) * SECOND_US
