@@ -309,7 +309,7 @@ def test_drivers_that_rounding_alone_tells_apart_are_no_model():
 
 
 def test_four_days_of_hours_leave_nothing_to_tell_a_drift_from():
-    """As many days as a line, a step and a drift have terms."""
+    """As many days as a line, a step and a drift have terms, and two of them to tell the noise of days from."""
     days = [PLAN.baseline.start + dt.timedelta(days) for days in (0, 2, 3, 5)]
     plan = short_plan(interval="hour", baseline=Window(*days[:2]), reporting=Window(*days[2:]))
     plan = changed(plan, target=Target("kWh/t", at_most=1e6))
@@ -318,8 +318,27 @@ def test_four_days_of_hours_leave_nothing_to_tell_a_drift_from():
         register = np.round(np.cumsum(rng.normal(rate, scatter, len(readings[name]))), 2)
         readings[name] = Series.of(readings[name].time_us, register)
     result = judge(plan, readings)
-    assert result.verdict.state == "met"
+    assert [finding.code for finding in result.verdict.reasons] == ["TOLD_FROM_INTERVALS"]
     assert not any(code.startswith("DRIFT") for code in codes(result))
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "days", "told"),
+    [
+        (Model("ratio"), Target("kWh/t", at_most=-200), 2, True),
+        (Model("ratio"), Target("kWh/t", at_most=-200), 5, False),
+        (Model("ols", ["metal_tapped"]), Target("kWh/t", at_most=-200), 2, False),
+        (Model("ols", ["metal_tapped"]), Target("kWh/t", of="level", at_most=13_400), 2, True),
+    ],
+)
+def test_hours_of_two_days_whose_own_noise_counts_are_no_ground_for_a_verdict(
+    model: Model, target: Target, days: int, *, told: bool
+):
+    """A ratio and a level weigh the reporting period by its own noise, a model with drivers by that of the baseline."""
+    begin = PLAN.baseline.start + dt.timedelta(31)
+    plan = short_plan(interval="hour", reporting=Window(begin, begin + dt.timedelta(days)), model=model, target=target)
+    result = judge(plan, line(plan))
+    assert ("TOLD_FROM_INTERVALS" in {finding.code for finding in only(result).verdict.reasons}) == told
 
 
 def test_an_alternative_with_gaps_is_named_and_not_tried():

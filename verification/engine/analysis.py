@@ -145,8 +145,7 @@ def analyse(
     findings += [*support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
     for name, data in windows.data.items():
         findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
-    if primary.noise.days is None and (starts := case.fitted.day_starts) is not None:
-        findings.append(Finding.of("TOLD_FROM_INTERVALS", days=len(starts), required=FEWEST_DAYS))
+    findings += _told_from_intervals(spec, primary, case)
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     for meter, effect in zip(meters, effects, strict=True):
         if math.isnan(effect.u[CHANGE]):
@@ -204,6 +203,19 @@ def _beyond_stating(spec: MeasureSpec, primary: Primary, case: Case) -> Finding 
     if of == "level" and len(case.reporting) <= 1:
         return Finding.of("LEVEL_UNDEFINED")
     return None
+
+
+def _told_from_intervals(spec: MeasureSpec, primary: Primary, case: Case) -> list[Finding]:
+    """Whether noise of the figure that the target is about is that of single intervals, for want of days."""
+    shares = primary.estimate.shares
+    if spec.measure.target.of == "level":
+        shares += _level_shares(case.reporting)
+    for share in shares:
+        starts = share.window.day_starts
+        if starts is not None and share.noise.days is None:
+            required = max(FEWEST_DAYS, primary.model.fit.p + 2)
+            return [Finding.of("TOLD_FROM_INTERVALS", days=len(starts), required=required)]
+    return []
 
 
 def support(model: BaselineModel, case: Case) -> list[Finding]:

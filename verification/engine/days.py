@@ -14,7 +14,7 @@ from verification.engine.autocorrelation import Noise, noise_of
 from verification.engine.models.linear import Fit
 from verification.engine.models.sample import Floats, Integers
 
-FEWEST_DAYS = 14
+FEWEST_DAYS = 4  # so few widen U by their own t
 NEGLIGIBLE = 1e-8  # of the largest singular value: columns that are the same for every day
 
 

@@ -4,13 +4,14 @@ from verification.finding_catalogue.entry import Entry
 
 ENTRIES = {
     "TOLD_FROM_INTERVALS": Entry(
-        "warning", None,
+        "error", "inconclusive",
         "The intervals are shorter than a day and cover {days} {days:day|days}, too few to tell how the line drifts "
-        "from day to day ({required} are needed): the uncertainty stands on single intervals and may be too small.",
+        "from day to day ({required} are enough to begin): the uncertainty stands on single intervals and is too small "
+        "to conclude from.",
         "时段短于一天，仅覆盖 {days} 天，不足以判断逐日漂移（至少需要 {required} 天）："
-        "不确定度按单个时段计算，可能偏小。",
-        "Choose a longer baseline.",
-        "选择更长的基准期。",
+        "不确定度仅按单个时段计算，偏小，不能据以得出结论。",
+        "Choose longer windows.",
+        "延长各期间。",
     ),
     "CHAIN_LOADS_ALIKE": Entry(
         "warning", None,

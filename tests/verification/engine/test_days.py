@@ -85,6 +85,19 @@ def test_what_drifts_from_day_to_day_is_told_from_days(spec: ModelSpec, draw):
     assert binom.ppf(1e-3, RUNS, 0.93) <= by_day <= binom.ppf(1 - 1e-3, RUNS, 0.97)
 
 
+@pytest.mark.parametrize("days", [FEWEST_DAYS, 7])
+def test_few_days_widen_the_interval_by_what_they_cannot_tell(days: int):
+    """200 lines without an effect, of which 95 % are covered; from single intervals two in three."""
+    cases = [hours(seed, 15.0, days) for seed in range(200)]
+    by_day, by_interval = (
+        sum(covers(told.spread(0.95), told.delta) for told in (answer(case).estimate for case in each))
+        for each in (cases, [without_days(case) for case in cases])
+    )
+    print(f"by intervals {by_interval}, by days {by_day} of 200")
+    assert by_interval < 0.8 * 200
+    assert by_day >= binom.ppf(1e-3, 200, 0.93)
+
+
 def test_hours_that_do_not_drift_are_hardly_widened():
     cases = [hours(seed, slow=0.0) for seed in range(10)]
     factors = [
