@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from ingest.health import Health
 from ingest.http.problem import BUSY, ProblemError
@@ -31,10 +32,13 @@ class Door:
             raise ProblemError(BUSY, f"not connected to: {', '.join(self._health.lacking)}")
         self._check_room()
         body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > max_bytes:
-                raise ProblemError("bound_exceeded", f"more than {max_bytes} bytes")
+        try:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > max_bytes:
+                    raise ProblemError("bound_exceeded", f"more than {max_bytes} bytes")
+        except ClientDisconnect as gone:  # a line that broke is no fault of ours to log; nobody reads this answer
+            raise ProblemError("undecodable", "the body is not whole") from gone
         return bytes(body)
 
     async def through(self, make: Callable[[Answer], Item]) -> Reply:

@@ -15,6 +15,7 @@ from ingest.config import IngestConfig, Listen
 from ingest.health import Health
 from ingest.http.app import create_app, create_watch_app
 from ingest.http.listen import listen
+from ingest.http.prompt import PromptProtocol
 from ingest.intake import Intake
 from verification.errors import ConfigError
 
@@ -43,6 +44,7 @@ def _prepare(where: Listen, app: FastAPI) -> tuple[uvicorn.Server, socket.socket
     """A server that only has to be run, its socket, which listens, and its address."""
     options = uvicorn.Config(
         app,
+        http=PromptProtocol,
         log_level="warning",
         log_config=None,  # the command sets up logging for all
         server_header=False,

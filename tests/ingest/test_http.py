@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 
 import cbor2
 import httpx
@@ -16,8 +19,8 @@ from ingest import read, rebuild, register
 from ingest.config import IngestConfig, Listen
 from ingest.database import connect
 from ingest.health import Health
-from ingest.http import door
-from ingest.http.serve import serving
+from ingest.http import door, prompt
+from ingest.http.serve import MAX_CONNECTIONS, serving
 from ingest.intake import Asked, Intake
 from ingest.service import Worker
 from tests.ingest.builders import (
@@ -246,6 +249,53 @@ def test_the_figures_count_what_was_committed_and_are_not_for_the_plants(served,
     assert served.figure("retroproof_ingest_commit_seconds_count") >= 3
     assert served.figure('retroproof_ingest_up{to="database"}') == 1
     assert served.plants.get("/metrics").status_code == 404
+
+
+HALF_A_REQUEST = b"POST /ingest/v1/batches HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n"
+
+
+@pytest.mark.parametrize(
+    "said", [b"", HALF_A_REQUEST[:30], HALF_A_REQUEST], ids=["nothing", "half a head", "half a body"]
+)
+def test_those_who_send_nothing_or_half_a_request_shut_nobody_out(served, device, monkeypatch, said):
+    monkeypatch.setattr(prompt, "REQUEST_S", 0.5)
+    with ExitStack() as stack:
+        for _ in range(MAX_CONNECTIONS - 1):
+            one = stack.enter_context(
+                socket.create_connection((served.plants.base_url.host, served.plants.base_url.port))
+            )
+            one.sendall(said)
+        time.sleep(1)  # until all are accepted; by then they are late
+        sent = device.seal(Catalogue(POINTS))
+        until(lambda: served.hand_in(sent).status_code == 200)
+
+
+def test_a_connection_may_rest_between_requests_and_a_slow_line_may_take_its_time(served, monkeypatch):
+    monkeypatch.setattr(prompt, "REQUEST_S", 0.5)
+    connection = HTTPConnection(served.plants.base_url.host, served.plants.base_url.port)
+
+    def slowly() -> Iterator[bytes]:
+        for piece in (b"ju", b"nk"):
+            time.sleep(0.15)
+            yield piece
+
+    for _ in range(3):
+        connection.request(
+            "POST", "/ingest/v1/batches", slowly(), encode_chunked=True, headers={"Transfer-Encoding": "chunked"}
+        )
+        said = connection.getresponse()
+        assert (said.status, said.read()[:22]) == (400, b'{"code": "undecodable"')
+        open_socket = connection.sock
+        time.sleep(0.7)
+        assert connection.sock is open_socket is not None
+    connection.close()
+
+
+def test_a_sender_that_goes_away_leaves_no_word_in_the_log(served, caplog):
+    with socket.create_connection((served.plants.base_url.host, served.plants.base_url.port)) as one:
+        one.sendall(HALF_A_REQUEST)
+    until(lambda: 'http_refused_total{code="undecodable"} 1' in served.watch.get("/metrics").text)
+    assert not caplog.records
 
 
 def test_a_question_keeps_its_form():
