@@ -106,7 +106,7 @@ def power(
     except ConfigError as err:
         raise UnusableFileError(str(err)) from err
     for one in found:
-        for line in _lines(one, lang):
+        for line in power_lines(one, lang):
             click.echo(line)
     findings = [*table.findings, *findings]
     for line in finding_texts(findings, lang):
@@ -114,7 +114,8 @@ def power(
     ctx.exit(EXIT_INVALID_DATA if any(finding.blocks for finding in findings) else 0)
 
 
-def _lines(one: Power, lang: Language) -> Iterator[str]:
+def power_lines(one: Power, lang: Language) -> Iterator[str]:
+    """What one measure can prove, line by line."""
     from verification.report.read import source_text  # noqa: PLC0415
     from verification.report.words import REPORT, Words  # noqa: PLC0415
 
