@@ -185,7 +185,7 @@ def _judged(line: _Line, effect: float, limit: float) -> _Judged | None:
     # Without a verdict nothing can be turned. The checks that inform only are left out.
     findings = []
     if standing:
-        doubts = assumptions(primary.model, primary.noise, case, [line.days(which) for which in range(line.count)])
+        doubts = assumptions(*primary, case, [line.days(which) for which in range(line.count)])
         findings = judge(turning(primary, case, CONFIDENCE), standing, NAMING, "output")
         findings += assumption_findings(doubts, standing, NAMING, delta, expanded)
     return _Judged(delta, expanded, decided and delta < limit, not any(finding.blocks for finding in findings))

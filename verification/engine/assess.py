@@ -129,12 +129,13 @@ def grown_noise(primary: Primary, case: Case, projection: Projection) -> float |
     own = fit_model(primary.model.spec, projection.sample)
     if isinstance(own, Finding):
         return None
+    before, after = primary.model.fit.residual_sd, own.fit.residual_sd
+    if not 0 < before < after:  # it did not grow, so that nobody asks whether by chance
+        return None
     noise = noise_of_intervals(own, projection.sample)
     dofs = [each.dof * (1 - each.rho_mean**2) / (1 + each.rho_mean**2) for each in (primary.noise, noise)]
-    before, after = primary.model.fit.residual_sd, own.fit.residual_sd
-    if noise.effective < MIN_EFFECTIVE or before == 0 or fdtrc(dofs[1], dofs[0], (after / before) ** 2) >= GROWN_P:
-        return None
-    return after / before
+    by_chance = fdtrc(dofs[1], dofs[0], (after / before) ** 2) >= GROWN_P
+    return None if noise.effective < MIN_EFFECTIVE or by_chance else after / before
 
 
 def turning(primary: Primary, case: Case, confidence: float) -> Turning:
@@ -162,7 +163,7 @@ def robustness(primary: Primary, case: Case, confidence: float, days: Sequence[F
         turning=turning(primary, case, confidence),
         placebo=placebo_dates(model, case.fitted, noise, confidence, MIN_EFFECTIVE),
         changes={name: _changes(model, window) for name, window in case.windows.items()},
-        assumptions=assumptions(model, noise, case, days),
+        assumptions=assumptions(*primary, case, days),
         matched=matched_load(model, case, 1 / share) if _has_output(case) else None,
     )
 

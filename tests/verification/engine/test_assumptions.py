@@ -38,7 +38,7 @@ def looked_at(before: Sample, after: Sample, spec: ModelSpec = OLS, gap: float =
     case = Case(before, after, output="output")
     primary = primary_answer(spec, case)
     assert isinstance(primary, Primary)
-    found = assumptions(primary.model, primary.noise, case, days_of(before, after, gap))
+    found = assumptions(*primary, case, days_of(before, after, gap))
     return found, expanded(primary.estimate.spread(0.95), 0.95)
 
 

@@ -22,8 +22,7 @@ from verification.engine.case import Case
 from verification.engine.days import sums_by_day
 from verification.engine.models.family import LEVELS, BaselineModel
 from verification.engine.models.sample import Booleans, Floats, Sample
-from verification.engine.savings import Share
-from verification.findings import Finding
+from verification.engine.savings import Estimate, Share
 from verification.plan.shape import WindowName
 
 NEGLIGIBLE = 1e-9  # of the largest: a column that depends on the others
@@ -94,8 +93,12 @@ class Assumptions:
     choice: Choice | None
 
 
-def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[Floats]) -> Assumptions:
-    """What the data say; `days` float64[m] is when each interval of a window begins, by window in order of time."""
+def assumptions(
+    model: BaselineModel, noise: Noise, estimate: Estimate, case: Case, days: Sequence[Floats]
+) -> Assumptions:
+    """What the data say; `estimate` is what the model says of the case, `days` float64[m] when each interval of a
+    window begins, by window in order of time.
+    """
     lengths = [window_length(days, each) for each in range(len(days))]
     same_season = _same_season(days, lengths)
     weather = set(model.spec.drivers) & set(case.temperatures)
@@ -120,7 +123,7 @@ def assumptions(model: BaselineModel, noise: Noise, case: Case, days: Sequence[F
         season=season(step, days, lengths),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
-        choice=choice(model, noise, case, lengths[0]),
+        choice=choice(estimate, case, lengths[0]),
     )
 
 
@@ -215,6 +218,15 @@ class _Step:
         left, sizes, _ = np.linalg.svd(table[2:].T, full_matrices=False)
         return cls(case, 1 / float(np.mean(w)), weight, table[0], table[1], left[:, sizes > NEGLIGIBLE * sizes[0]])
 
+    @functools.cached_property
+    def follows(self) -> Booleans:
+        """Which of the rows follow each other; those of different windows do not."""
+        inside = (
+            window.follows if window.day_starts is None else np.ones(len(window.day_starts) - 1, dtype=bool)
+            for window in self.case.windows.values()
+        )
+        return np.concatenate([np.append(each, [False]) for each in inside])[:-1]
+
     def beside(self, course: Sequence[Floats]) -> Drift | None:
         """What a `course` (float64[m] by window) moves beside the steps between the windows; None where the drivers
         leave nothing of it to be seen. What is told is the step from the baseline to the reporting period.
@@ -233,7 +245,7 @@ class _Step:
             return None
         of_level, of_slope = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
         basis = np.column_stack([others, basis])
-        noise = noise_of(basis, self.missed - basis @ (basis.T @ self.missed), _follows(windows))
+        noise = noise_of(basis, self.missed - basis @ (basis.T @ self.missed), self.follows)
         slope, error = float(of_slope @ self.missed), spread(noise, _laid_out(windows, of_slope), ONE_SIGMA)
         return Drift(
             shift=slope * distance * per,
@@ -253,15 +265,6 @@ def _by_day(windows: Sequence[Sample], rows: Floats) -> Floats:
         for window, part in zip(windows, parts, strict=True)
     ]
     return np.concatenate(days, axis=-1)
-
-
-def _follows(windows: Sequence[Sample]) -> Booleans:
-    """Which of those rows follow each other; those of different windows do not."""
-    inside = (
-        window.follows if window.day_starts is None else np.ones(len(window.day_starts) - 1, dtype=bool)
-        for window in windows
-    )
-    return np.concatenate([np.append(each, [False]) for each in inside])[:-1]
 
 
 def _laid_out(windows: Sequence[Sample], weights: Floats) -> list[Floats]:
@@ -321,13 +324,12 @@ def dilution(model: BaselineModel, case: Case) -> list[Bias]:
     return found
 
 
-def choice(model: BaselineModel, noise: Noise, case: Case, length: float) -> Choice | None:
+def choice(estimate: Estimate, case: Case, length: float) -> Choice | None:
     """What choosing the worst stretch of the years before could gain, by the baseline's own noise: the expected largest
     of so many normal errors (Blom 1958); None where there is nothing to choose from.
     """
     stretches = math.floor(HISTORY_DAYS / length)
-    estimate = case.answer(model, noise)
-    if stretches < FEWEST_STRETCHES or isinstance(estimate, Finding):
+    if stretches < FEWEST_STRETCHES:
         return None
     parts = [part for share in estimate.shares if share.window is case.baseline for part in share.parts]
     error = math.hypot(*(standard_error(each, weights) for each, weights in parts))
