@@ -129,6 +129,18 @@ def test_points_between_those_of_the_grid_are_found_exactly(
     assert model.fit.coefficients.tolist() == pytest.approx([1000.0, *(slope for _, slope in terms)], rel=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e9])
+@pytest.mark.parametrize("seed", range(5))
+def test_points_do_not_depend_on_the_unit_of_the_temperature(unit: float, seed: int):
+    """The last steps once led nowhere where a degree is next to nothing: its slopes passed for rounding."""
+    window = weather(heating=35.0, cooling=20.0, seed=seed)
+    in_unit = dataclasses.replace(window, drivers=window.drivers * [1.0, unit])
+    points, found = (
+        [hinge.point for hinge in model_of(CHANGE_POINT, each).design.hinges] for each in (window, in_unit)
+    )
+    assert found == pytest.approx([unit * point for point in points], rel=1e-6)
+
+
 def test_a_refit_keeps_the_change_points():
     window = weather(heating=40.0)
     model = model_of(CHANGE_POINT, window)
