@@ -76,7 +76,8 @@ def make_token(conn: Connection, device: str, enterprise: str, *, life: dt.timed
 def ask(conn: Connection, token: str, *, device: str, csr_pem: str, signing_key: str) -> Enrolment:
     """Take a device's request, or find it if it was taken before. Raises EnrolmentError."""
     signing_key = _checked_key(signing_key)
-    _read_csr(csr_pem, device)
+    # Only the request itself is kept: what stands before or after it in the text is nobody's business.
+    csr_pem = _read_csr(csr_pem, device).public_bytes(Encoding.PEM).decode("ascii")
     with conn.transaction():
         held = _by_token(conn, token)
         if held.device != device:

@@ -125,6 +125,16 @@ def test_a_token_serves_one_set_of_keys(served, db, token, tmp_path):
     assert len(enrol.listed(db)) == 1
 
 
+def test_of_a_certificate_request_only_itself_is_kept(served, token, operate, tmp_path):
+    """What stands around it may be anything: a null character, which no database stores, or what no terminal bears."""
+    csr = client._certificate_request("potline-1", client.ec.generate_private_key(client.ec.SECP256R1()))
+    body = {"token": token, "device": "potline-1", "csr_pem": f"é\0\x1b[2J\n{csr}", "signing_key": Device().public_key}
+    assert served.plants.post("/ingest/v1/enrol", json=body).status_code == 202
+    assert served.plants.post("/ingest/v1/enrol", json=body | {"csr_pem": csr}).status_code == 202
+    operate("csr", 1, "--out", tmp_path / "device.csr")
+    assert (tmp_path / "device.csr").read_text() == csr
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [
