@@ -31,6 +31,11 @@ def plain_errors() -> Iterator[None]:
         raise click.ClickException(str(err)) from err
     except psycopg.errors.UndefinedTable as err:
         raise click.ClickException("the database has no tables of ours; make them with: retroproof db migrate") from err
+    except psycopg.errors.LockNotAvailable as err:
+        raise click.ClickException(
+            "database: another session holds what this needs, and nothing was changed; see who in pg_stat_activity"
+            " (state, query), let it end, and try again"
+        ) from err
     except psycopg.Error as err:
         raise click.ClickException(f"database: {' '.join(str(err).split())}") from err
 

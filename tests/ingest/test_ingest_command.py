@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from ingest import cli, db_cli
+from ingest import cli, database, db_cli
 from ingest.config import load_config
+from ingest.database import connect
 from ingest.migrate import PACKAGE, migrations
 from tests.ingest.builders import POINTS, Device, rows
 from verification import batch, keys
@@ -91,6 +92,12 @@ def test_a_device_id_that_no_topic_can_hold_is_refused(migrated, device):
     assert "not a device id" in run("ingest", "enroll", *options, url=migrated, code=1)
 
 
+def test_no_device_may_have_the_name_that_ingest_has_at_the_broker(migrated):
+    options = ["--device", "ingest", "--enterprise", "hengkang"]
+    for command in (("enroll", "--key", Device().public_key), ("enrolment", "token")):
+        assert "reads what all send; use another id" in run("ingest", *command, *options, url=migrated, code=1)
+
+
 def test_quarantine_is_listed_and_shown_byte_for_byte(migrated, device, deliver):
     deliver(b"junk")
     deliver(bad := device.seal(batch.Catalogue(POINTS), previous=bytes(31) + b"x"))
@@ -158,6 +165,15 @@ def config(tmp_path):
         return load_config(path)
 
     return load
+
+
+def test_a_lock_that_somebody_holds_is_named_with_what_to_do(migrated, monkeypatch):
+    monkeypatch.setattr(database, "LOCK_TIMEOUT_S", 1)
+    with connect(migrated) as reader, reader.transaction():
+        reader.execute("SELECT FROM telemetry.reading")
+        said = run("db", "rebuild", "--write", url=migrated, code=1)
+    assert "pg_stat_activity" in said
+    run("db", "rebuild", "--write", url=migrated)
 
 
 def test_a_configuration_is_read_with_its_secrets(config):
