@@ -24,7 +24,6 @@ from ingest.database import Connection, statement
 from ingest.errors import IngestError
 from verification import keys
 from verification.errors import ConfigError
-from verification.model import DEVICE_ID
 
 TOKEN_BYTES = 32
 MAX_CSR_CHARS = 8_192
@@ -65,8 +64,7 @@ class Enrolment:
 
 def make_token(conn: Connection, device: str, enterprise: str, *, life: dt.timedelta = DEFAULT_LIFE) -> str:
     """A token for `device`, shown once and kept as its hash. Raises IngestError."""
-    if not DEVICE_ID.fullmatch(device):
-        raise IngestError(f"{device!r} is not a device id: a-z, 0-9 and -, at most 63 characters")
+    register.check_id(device)
     token = f"{device}.{secrets.token_urlsafe(TOKEN_BYTES)}"
     values = {"hash": _hash(token), "device": device, "enterprise": enterprise, "life": life}
     conn.execute(statement("insert_token"), values)

@@ -10,16 +10,24 @@ from verification import keys
 from verification.batch import Batch, KeyChange
 from verification.model import DEVICE_ID
 
+BROKER_USER = "ingest"  # in the broker's access list (deploy/broker/uplink.acl.conf), where a device is its name
 # A key counts from a day before it was enrolled, because the clock of an edge box may be behind.
 CLOCK_ALLOWANCE = dt.timedelta(days=1)
+
+
+def check_id(device: str) -> None:
+    """Raises IngestError for what cannot be a device's id."""
+    if not DEVICE_ID.fullmatch(device):
+        raise IngestError(f"{device!r} is not a device id: a-z, 0-9 and -, at most 63 characters")
+    if device == BROKER_USER:
+        raise IngestError(f"{device!r} is ingest itself to the broker, which reads what all send; use another id")
 
 
 def enroll(
     conn: Connection, device: str, public_key: str, enterprise: str, *, valid_from: dt.datetime | None = None
 ) -> bool:
     """Enrol a device, or add a key to it; False if this was done before. Raises IngestError, ConfigError (bad key)."""
-    if not DEVICE_ID.fullmatch(device):
-        raise IngestError(f"{device!r} is not a device id: a-z, 0-9 and -, at most 63 characters")
+    check_id(device)
     if valid_from is not None and valid_from.tzinfo is None:
         raise IngestError("valid_from needs a time zone, for example 2026-01-31T00:00:00+08:00")
     key = keys.parse_public(public_key)
