@@ -7,3 +7,7 @@ from verification.errors import RetroProofError
 
 class IngestError(RetroProofError):
     """An order to ingest or to its database that cannot be carried out as it stands."""
+
+
+class ClockBehindError(IngestError):
+    """This machine's clock is behind the database's, so that what is right would be refused."""

@@ -14,6 +14,7 @@ from typing import TypeVar
 import psycopg
 
 from ingest.database import STATEMENT_TIMEOUT_S, Connection, connect
+from ingest.errors import ClockBehindError
 
 RETRY_MIN_S, RETRY_MAX_S = 0.5, 5.0  # a server that is back should not wait for us
 
@@ -48,7 +49,7 @@ class SteadyDatabase:
                 return None
             try:
                 return work(conn)
-            except psycopg.Error as err:
+            except (psycopg.Error, ClockBehindError) as err:
                 log.error("database: %s; %s waits %.1f s", _one_line(err), what, delay_s)
             self._note(False)  # noqa: FBT003 - the database's state
             conn.close()
@@ -77,5 +78,5 @@ class SteadyDatabase:
         return self._conn
 
 
-def _one_line(err: psycopg.Error) -> str:
+def _one_line(err: Exception) -> str:
     return " ".join(str(err).split())

@@ -5,7 +5,8 @@ once: the device's lock is held from reading its ledger to the commit, so a repl
 ledger row and inserts nothing. A value that the database itself will not take puts its own batch into quarantine, not
 the group.
 
-Does not handle: a database that is away or slow (psycopg's OperationalError passes through; the service tries again).
+Does not handle: a database that is away or slow, or a clock of ours that is behind its (psycopg's OperationalError and
+ClockBehindError pass through; the service tries again).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ingest import register
 from ingest import rows as row_format
 from ingest.admission import Arrival, Code, Decision, admit, advance
 from ingest.database import Connection, statement
-from ingest.errors import IngestError
+from ingest.errors import ClockBehindError, IngestError
 from ingest.ledger import NO_POINT, EpochKey, PointIds, read_snapshot
 from verification.ack import MAX_REFUSED, Ack, Refusal
 from verification.batch import MAX_POINTS, Batch, Catalogue, Gaps, Header, Heartbeat, KeyChange
@@ -35,6 +36,7 @@ from verification.model import DEVICE_ID, Rows
 MAX_QUARANTINED_OF_TOPIC = 100  # entries that settle nothing; what comes on top is only logged
 MAX_QUARANTINED = 2_000
 MAX_DETAIL_CHARS = 500
+MAX_CLOCK_BEHIND_US = 3_600_000_000
 
 _UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _COPY_READINGS = f"COPY telemetry.reading ({', '.join(row_format.READING_COLUMNS)}) FROM STDIN (FORMAT binary)".encode()
@@ -102,6 +104,8 @@ def _write(
                 decision = replace(decision, code=Code.STORAGE_REFUSED, detail=detail, payload=None)
             state = advance(state, decision)
             decisions.append(decision)
+        if any(decision.code is Code.CLOCK_IMPLAUSIBLE for decision in decisions):
+            _check_own_clock(conn, received_at_us)
         received_at = _UNIX_EPOCH + dt.timedelta(microseconds=received_at_us)
         _store(conn, [decision for decision in decisions if decision.settles], snapshot.point_ids, received_at)
         for decision in decisions:
@@ -110,6 +114,16 @@ def _write(
         acks = _acknowledgements(conn, decisions, asked)
     keys = {name: key.public_key for device in state.devices.values() for name, key in device.keys.items()}
     return Outcome(tuple(decisions), acks, keys)
+
+
+def _check_own_clock(conn: Connection, received_at_us: int) -> None:
+    """Before an agent is told that its clock is ahead: ours may be behind. Raises ClockBehindError."""
+    row = conn.execute("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").fetchone()
+    behind_us = (row[0] if row else 0) - received_at_us
+    if behind_us > MAX_CLOCK_BEHIND_US:
+        raise ClockBehindError(
+            f"this machine's clock is {behind_us / 3.6e9:.1f} h behind the database's; set it by a time service"
+        )
 
 
 def _store(

@@ -24,7 +24,7 @@ from ingest.intake import MAX_ITEMS, Asked, Intake
 from ingest.migrate import migrate
 from ingest.service import Worker
 from tests.bench.load import ROWS, seal_batches
-from tests.ingest.builders import DEADLINE_S, Device, compared, until
+from tests.ingest.builders import DEADLINE_S, Device, compared, now_us, until
 from tests.ingest.site import Site, stored
 from tests.support.proxy import Proxy
 
@@ -242,6 +242,32 @@ def test_a_connection_that_is_cut_in_the_middle_loses_and_doubles_nothing(
         site.stop_workers()
     assert stored(site, device) == sent
     assert compared(site.url) == (39, 39 * 2000, None)
+
+
+def test_a_worker_whose_clock_is_behind_waits_for_it_instead_of_refusing_everyone(
+    database, new_site: Callable[..., Site], caplog
+):
+    """As a machine that started without a time service: to it every agent seems to write from the future."""
+    with connect(database) as conn:
+        migrate(conn)
+    site, device, stop = new_site(database), Device("faults-behind"), threading.Event()
+    health, behind_us = Health(), [2 * MAX_CLOCK_LEAD_US]
+    worker = Worker(load_config(site.config), stop, Intake(), health, lambda: now_us() - behind_us[0])
+    running = threading.Thread(target=worker.run, daemon=True)
+    running.start()
+    until(lambda: health.broker)
+    with site.agent(device) as agent:
+        sent = device.chain(3)
+        for data in sent:
+            agent.send(data)
+        until(lambda: "48.0 h behind the database's" in caplog.text)
+        assert health.lacking == ["database"]
+        assert stored(site, device) == []
+        behind_us[0] = 0
+        assert site.until_settled(agent, sent, through=2).refused == ()
+    stop.set()
+    running.join(DEADLINE_S)
+    assert compared(site.url) == (2, 20, None)
 
 
 class Clocks:
