@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from psycopg import sql
 
 from deploy.local.postgres import PostgresServer
 from deploy.local.process import Supervisor
@@ -214,6 +215,26 @@ def test_a_statement_that_takes_too_long_fails_and_its_group_is_tried_again(data
             for data in sent:
                 agent.send(data)
             until(lambda: site.said("canceling statement due to") > 1)
+        site.until_settled(agent, sent, through=2)
+    assert stored(site, device) == sent
+    assert compared(site.url) == (2, 20, None)
+
+
+def test_a_database_that_became_a_standby_is_waited_for_until_one_takes_writes_again(site):
+    device = Device("faults-standby")
+    site.start_worker()
+    with site.agent(device) as agent, connect(site.url) as conn:
+        sent = device.chain(3)
+        name = sql.Identifier(conn.info.dbname)
+        conn.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+        conn.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        for data in sent:
+            agent.send(data)
+        until(lambda: site.said("in a read-only transaction") > 1)
+        conn.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(name))
         site.until_settled(agent, sent, through=2)
     assert stored(site, device) == sent
     assert compared(site.url) == (2, 20, None)

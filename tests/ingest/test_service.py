@@ -144,3 +144,14 @@ def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
         until(lambda: site.said("ready") > ready)
         site.until_settled(agent, sent, through=29)
     assert stored(site, device) == sent
+
+
+def test_a_worker_does_not_begin_on_the_tables_of_another_release(database, new_site):
+    site = new_site(database)
+    assert site.start_worker(wait=False).wait(DEADLINE_S) == 1
+    assert site.said("make them with: retroproof db migrate") == 1
+    with connect(database) as conn:
+        migrate(conn)
+        conn.execute("INSERT INTO telemetry.schema_migration (version, name, sha256) VALUES (9999, 'of_tomorrow', '')")
+    assert site.start_worker(wait=False).wait(DEADLINE_S) == 1
+    assert site.said("install the newer release") == 1

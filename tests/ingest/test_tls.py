@@ -14,6 +14,8 @@ import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.pki.authority import Authority
@@ -50,20 +52,28 @@ def running(config: IngestConfig) -> Iterator[list[str]]:
 class Client:
     """A device's MQTT client with the certificate of its name; `heard` on its own topic of acknowledgements."""
 
-    def __init__(self, broker: MosquittoBroker, authority: Authority, name: str) -> None:
+    def __init__(self, broker: MosquittoBroker, authority: Authority, name: str, session: str = "") -> None:
+        """`session`: the client id of a session that lasts; without it one that ends with the connection."""
         self.heard: queue.Queue[bytes] = queue.Queue()
         self.codes: queue.Queue[int] = queue.Queue()
-        self._mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+        self.resumed: bool | None = None
+        self._mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=session, protocol=mqtt.MQTTv5)
         files = (authority.folder / "ca.pem", authority.folder / f"{name}.pem", authority.folder / f"{name}.key")
         self._mqtt.tls_set(*files)
         self._mqtt.on_message = lambda _client, _data, message: self.heard.put(message.payload)
         self._mqtt.on_publish = lambda _client, _data, _mid, reason, _properties: self.codes.put(reason.value)
         subscribed: queue.Queue[None] = queue.Queue()
         self._mqtt.on_subscribe = lambda *_: subscribed.put(None)
-        self._mqtt.on_connect = lambda client, *_: client.subscribe("ack/#", qos=1)
-        self._mqtt.connect(broker.host, broker.port)
+        self._mqtt.on_connect = self._on_connect
+        lasting = Properties(PacketTypes.CONNECT)
+        lasting.SessionExpiryInterval = DEADLINE_S * 10 if session else 0
+        self._mqtt.connect(broker.host, broker.port, clean_start=not session, properties=lasting)
         self._mqtt.loop_start()
         subscribed.get(timeout=DEADLINE_S)
+
+    def _on_connect(self, client: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, *_: object) -> None:
+        self.resumed = flags.session_present
+        client.subscribe("ack/#", qos=1)
 
     def send(self, device: str, data: bytes) -> int:
         self._mqtt.publish(f"plant/{device}/batch", data, qos=1)
@@ -113,6 +123,35 @@ def test_no_device_writes_as_another_or_reads_its_acknowledgements(mqtts, mtls_b
         us.close()
         them.close()
     assert [one.data for one in read.batches(db, theirs.name)] == [batch]
+
+
+@pytest.mark.parametrize("migrated", ["timescale"], indirect=True)
+def test_who_takes_over_anothers_session_hears_nothing_of_what_was_for_it(mqtts, mtls_broker, authority, db):
+    """A client id is no secret, and the broker keeps sessions by it: the access list must hold for what waits there."""
+    ours, theirs = (enrolled(db, authority, seed) for seed in (1, 2))
+    with running(mqtts):
+        session = f"{theirs.name}-uplink"
+        Client(mtls_broker, authority, theirs.name, session).close()
+        them = Client(mtls_broker, authority, theirs.name)
+        sent = theirs.seal(Catalogue(POINTS))
+        them.send(theirs.name, sent)
+        them.heard.get(timeout=DEADLINE_S)
+        back = Client(mtls_broker, authority, theirs.name, session)
+        assert back.resumed
+        assert back.heard.get(timeout=DEADLINE_S)  # a copy had waited in the session
+        back.close()
+        them.send(theirs.name, sent)
+        them.heard.get(timeout=DEADLINE_S)
+        us = Client(mtls_broker, authority, ours.name, session)
+        assert us.resumed
+        them.send(theirs.name, sent)
+        them.heard.get(timeout=DEADLINE_S)
+        us.send(ours.name, ours.seal(Catalogue(POINTS)))
+        said = ack.open_signed(us.heard.get(timeout=DEADLINE_S), INGEST_KEY.public_key())
+        assert said.device == ours.name
+        assert us.heard.empty()
+        us.close()
+        them.close()
 
 
 def trusting(authority: Authority, name: str = "") -> ssl.SSLContext:
