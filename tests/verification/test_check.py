@@ -355,6 +355,20 @@ def test_findings_of_one_kind_are_one_line_with_their_number() -> None:
     assert len(report.to_builtins()["axes"]["plausibility"]["reasons"]) == 6
 
 
+@pytest.mark.parametrize(
+    ("filed", "instead"),
+    [
+        (b"unit: kWh/t\n    boundary: {en: whole", b"unit: MWh/t\n    boundary: {en: whole"),  # relative, of 7 decimals
+        (b"at_most: -200, unit: kWh/t", b"at_most: -1.0e+18, unit: kWh/t"),
+        (b"unit: kWh/t\n    boundary: liquid_ac", b"unit: TWh/g\n    boundary: liquid_ac"),  # of 19 decimals
+    ],
+)
+def test_an_honest_package_is_verified_whatever_its_unit_and_its_limit(filed: bytes, instead: bytes):
+    assert filed in PLAN_OF_SEVERAL
+    report = check_world(World(plan=PLAN_OF_SEVERAL.replace(filed, instead)))
+    assert outcomes(report)[Axis.CLAIM] == Outcome.VERIFIED
+
+
 def test_a_package_of_several_measures_is_recomputed_and_says_what_each_limit_is_about() -> None:
     report = check_world(World(plan=PLAN_OF_SEVERAL), recompute=True)
     assert set(outcomes(report).values()) == {VERIFIED}, report.text()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from fractions import Fraction
 
 from verification.engine import worth
@@ -24,20 +23,18 @@ from verification.engine.result import (
     Coefficient,
     ConstantInfo,
     Effect,
-    Limit,
     MetricInfo,
     ModelStatistics,
     WindowTotals,
 )
 from verification.engine.rounding import counted, fixed, reported, round_to_sum, significant
+from verification.engine.verdict import PERCENT_DECIMALS, in_metric_unit
 from verification.findings import Finding
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Window, WindowName
 from verification.quality.window import WindowData
-from verification.units import scale_factor
 
 FIGURE_DIGITS = 9  # of coefficients, drivers and predictions
-PERCENT_DECIMALS = 4
 DOF_DECIMALS = 2
 TEST_DIGITS = 6  # of t and F
 LARGEST_T = 1e12  # beyond it a residual is rounding
@@ -58,20 +55,6 @@ def metric_info(spec: MeasureSpec) -> MetricInfo:
         title=spec.title,
         constants=[ConstantInfo(c.name, c.value, c.unit, c.version) for c in spec.constants],
     )
-
-
-def in_metric_unit(spec: MeasureSpec, value: float, unit: str) -> Decimal:
-    """`value` in `unit`, stated in the metric's unit at the metric's precision."""
-    return Decimal(fixed(value * scale_factor(unit, spec.unit), spec.decimals))
-
-
-def limit(spec: MeasureSpec) -> Limit:
-    """The plan's limit as the verdict judges it."""
-    target = spec.measure.target
-    if target.of == "relative":
-        percent = target.value * scale_factor(target.unit, "%")
-        return Limit(target.of, target.side, fixed(percent, PERCENT_DECIMALS), "%")
-    return Limit(target.of, target.side, f"{in_metric_unit(spec, target.value, target.unit):f}", spec.unit)
 
 
 def totals(window: Window, data: WindowData) -> WindowTotals:

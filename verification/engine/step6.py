@@ -14,7 +14,6 @@ import numpy as np
 
 from verification.engine.analysis import CHANGE, FIGURES, LEVEL, RELATIVE, Analysis, Windows
 from verification.engine.budget import Contribution, combine, coverage_factor
-from verification.engine.present import PERCENT_DECIMALS, in_metric_unit
 from verification.engine.result import (
     ChangePoint,
     CrossCheck,
@@ -35,7 +34,7 @@ from verification.engine.robustness.judge import (
 )
 from verification.engine.robustness.panel import Entry, label
 from verification.engine.rounding import fixed, significant
-from verification.engine.verdict import against
+from verification.engine.verdict import PERCENT_DECIMALS, against, in_metric_unit
 from verification.findings import Finding, unit_of_change
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import WindowName

@@ -13,13 +13,30 @@ from decimal import Decimal
 from typing import Literal, get_args
 
 from verification.engine.result import Assessment, ClaimAssessment, Effect, Limit, OverallVerdict, State, Verdict
-from verification.engine.rounding import reported, short, significant
+from verification.engine.rounding import fixed, reported, short, significant
 from verification.findings import Finding, Outcome, unit_of_change
 from verification.metrics.catalogue import Better
+from verification.plan.measure import MeasureSpec
+from verification.units import scale_factor
 
 CHANGE_AT_MOST = {"met": "TARGET_MET", "not_met": "TARGET_NOT_MET", "inconclusive": "INTERVAL_STRADDLES_TARGET"}
 OTHER_LIMITS = {"met": "LIMIT_KEPT", "not_met": "LIMIT_BROKEN", "inconclusive": "LIMIT_INSIDE"}
+PERCENT_DECIMALS = 4  # of a relative change
 WORST_FIRST: tuple[State, ...] = ("invalid_data", "not_verifiable", "not_met", "inconclusive", "met")
+
+
+def in_metric_unit(spec: MeasureSpec, value: float, unit: str) -> Decimal:
+    """`value` in `unit`, stated in the metric's unit at the metric's precision."""
+    return Decimal(fixed(value * scale_factor(unit, spec.unit), spec.decimals))
+
+
+def stated_limit(spec: MeasureSpec) -> Limit:
+    """The plan's limit as the verdict judges it."""
+    target = spec.measure.target
+    if target.of == "relative":
+        percent = target.value * scale_factor(target.unit, "%")
+        return Limit(target.of, target.side, fixed(percent, PERCENT_DECIMALS), "%")
+    return Limit(target.of, target.side, f"{in_metric_unit(spec, target.value, target.unit):f}", spec.unit)
 
 
 def decide(effect: Effect | None, limit: Limit, findings: Sequence[Finding]) -> Verdict:

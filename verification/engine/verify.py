@@ -19,7 +19,14 @@ from verification.engine.result import ClaimAssessment, Context, Effect, Measure
 from verification.engine.rows import written_rows
 from verification.engine.step6 import Step6
 from verification.engine.threads import one_thread
-from verification.engine.verdict import assess_claim, decide, overall, rounding_decides
+from verification.engine.verdict import (
+    assess_claim,
+    decide,
+    in_metric_unit,
+    overall,
+    rounding_decides,
+    stated_limit,
+)
 from verification.engine.worth import annual_findings
 from verification.findings import Finding
 from verification.plan.doubts import doubts, taken_for_granted
@@ -110,7 +117,7 @@ def _measure(
     meters, found = meters_in_use(plan, spec)
     findings += found
     windows = Windows({name: every[name] for name in compared}, data)
-    limit = present.limit(spec)
+    limit = stated_limit(spec)
     effect = analysis = step6 = None
     if not any(finding.blocks for finding in [*of_the_whole, *findings]):
         analysis, found = analyse(plan, spec, windows, meters)  # steps 3 to 5
@@ -216,5 +223,5 @@ def _instant(plan: Plan, time_us: int) -> dt.datetime:
 def _claim(spec: MeasureSpec, effect: Effect | None) -> tuple[ClaimAssessment | None, list[Finding]]:
     if spec.measure.claim is None or effect is None:
         return None, []
-    claimed = present.in_metric_unit(spec, spec.measure.claim.value, spec.measure.claim.unit)
+    claimed = in_metric_unit(spec, spec.measure.claim.value, spec.measure.claim.unit)
     return assess_claim(claimed, effect, spec.unit, spec.better)

@@ -16,7 +16,7 @@ from typing import get_args
 
 from verification.engine.result import Effect, MeasureResult
 from verification.engine.rounding import fixed, reported, short
-from verification.engine.verdict import assess_claim, decide, figure, overall
+from verification.engine.verdict import assess_claim, decide, figure, overall, stated_limit
 from verification.evidence import package
 from verification.evidence.check_evidence import Evidence, UnusableError
 from verification.evidence.check_report import Reason
@@ -33,7 +33,7 @@ FACTOR_PLACE = Decimal("0.0001")  # k is stated to four places
 FIGURES = {"change": "change", "relative": "relative change", "level": "level"}
 LATE = {"COLLECTED_BEFORE_LOCK", "LOGGED_LATE"}
 ONCE_WARNINGS = {"BILL_DISAGREES", "BALANCE_OPEN"}  # to early engines of 0.2.0
-_DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
+_DECIMAL = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?")
 
 
 def check_claim(evidence: Evidence) -> Iterator[Reason]:
@@ -83,8 +83,7 @@ def _check_against_plan(evidence: Evidence) -> Iterator[Reason]:
 def measure_pairs(plan: Plan, measure: MeasureResult) -> dict[str, tuple[object, object]]:
     """What a measure states, against what the plan says of it."""
     spec, limit = measure_spec(plan, measure.name), measure.verdict.limit
-    target = spec.measure.target
-    unit = "%" if target.of == "relative" else spec.unit
+    due = stated_limit(spec)
     windows = plan.windows_of(spec.measure)
     pairs: dict[str, tuple[object, object]] = {
         "metric.id": (measure.metric.id, spec.metric_id),
@@ -92,10 +91,10 @@ def measure_pairs(plan: Plan, measure: MeasureResult) -> dict[str, tuple[object,
         "metric.boundary": (measure.metric.boundary, spec.boundary),
         "metric.better": (measure.metric.better, spec.better),
         "windows": ([*measure.windows], [*windows]),
-        "verdict.limit.of": (limit.of, target.of),
-        "verdict.limit.side": (limit.side, target.side),
-        "verdict.limit.value": (limit.value, fixed(target.value * scale_factor(target.unit, unit), spec.decimals)),
-        "verdict.limit.unit": (limit.unit, unit),
+        "verdict.limit.of": (limit.of, due.of),
+        "verdict.limit.side": (limit.side, due.side),
+        "verdict.limit.value": (limit.value, due.value),
+        "verdict.limit.unit": (limit.unit, due.unit),
     }
     for name in [each for each in windows if each in measure.windows]:
         stated = measure.windows[name]
