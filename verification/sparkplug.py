@@ -30,6 +30,7 @@ SEQUENCES = 256
 MAX_PAYLOAD_BYTES = 512 * 1024
 MAX_METRICS = 20_000
 MAX_NAME_CHARS = 1024
+MAX_ID_CHARS = 255  # of a group, node or device
 MAX_PROPERTIES = 100
 COMPRESSED = "SPBV1.0_COMPRESSED"
 EITHER_HEADER = 32 + zlib.MAX_WBITS  # zlib or gzip, told apart by the header
@@ -160,6 +161,8 @@ def read_topic(text: str) -> Topic:
     """The parts of a topic. Raises FormatError; also for STATE topics, which concern host applications only."""
     match text.split("/"):
         case [namespace, group, kind, node, *device] if namespace == NAMESPACE and kind in MESSAGE_KINDS:
+            if max(len(part) for part in (group, node, *device)) > MAX_ID_CHARS:
+                raise FormatError("bound_exceeded", f"a group, node or device has at most {MAX_ID_CHARS} characters")
             for_device = kind.startswith("D")
             if group and node and len(device) == for_device and all(device):
                 return Topic(group, kind, node, *device)

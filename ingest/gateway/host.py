@@ -33,6 +33,7 @@ from verification.errors import RetroProofError
 
 MAX_WAITING = 4_096
 MAX_GROUP = 1_000
+MAX_SHOWN = 300  # characters of a topic in the log
 MAX_UNACKNOWLEDGED = 256
 POLL_S = 0.5
 KEEPALIVE_S = 30
@@ -95,7 +96,7 @@ class Host:
             try:
                 self._gateways.take(message.topic, message.payload, message.arrived_us, kept)
             except RetroProofError as err:
-                kept.refused.append(f"{message.topic}: {err}")
+                kept.refused.append(f"{message.topic[:MAX_SHOWN]}: {err}")
         for topic in self._gateways.births_wanted(time.time_ns() // 1000, kept) if self._connection else ():
             self._client.publish(str(topic), _rebirth(), qos=0)
         for line in kept.refused:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import queue
+import random
 import re
 import signal
+import string
 import subprocess
 import sys
 import time
@@ -30,6 +32,7 @@ from ingest.migrate import migrate
 from tests.ingest.builders import DEADLINE_S, Device, until, waiting_for_a_lock
 from tests.ingest.test_ingest_command import run
 from tests.support.peers import Peer
+from verification import sparkplug
 from verification.errors import RetroProofError
 from verification.model import Grade
 
@@ -129,12 +132,14 @@ class Hall:
         return found
 
     def publish(self, topic: str, *payloads: bytes, times: int = 1, qos: int = 1) -> None:
+        """On a topic below the gateway's own, or on a Sparkplug topic."""
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.username_pw_set(self.name, self.broker.add_device(self.name))
         client.connect("127.0.0.1", self.broker.port)
         client.loop_start()
+        whole = topic if topic.startswith("spBv1.0/") else f"plant/{self.name}/{topic}"
         for payload in payloads * times:
-            client.publish(f"plant/{self.name}/{topic}", payload, qos=qos).wait_for_publish(DEADLINE_S)
+            client.publish(whole, payload, qos=qos).wait_for_publish(DEADLINE_S)
         client.disconnect()
         client.loop_stop()
 
@@ -279,6 +284,18 @@ def test_what_came_before_a_cut_is_read_before_it(hall, node):
         until(lambda: hall.said("ready") > 1)
     until(lambda: hall.events(hall.name).count("birth") == 2)
     assert hall.values("energy")[:2] == [1.0, 2.0]
+
+
+def test_a_device_with_a_name_beyond_measure_holds_nothing_up(hall, node):
+    hall.start()
+    node.begin(1.0, now_ms())
+    until(lambda: hall.values("energy") == [1.0])
+    endless = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=4_000))
+    birth = sparkplug.encode(sparkplug.Payload(time_ms=now_ms(), sequence=2))
+    hall.publish(f"spBv1.0/{GROUP}/DBIRTH/{hall.name}/{endless}", birth)
+    hall.publish("heat", b"5")
+    until(lambda: hall.values("heat") == [5.0])
+    assert hall.said("at most 255 characters") == 1
 
 
 def test_a_gateway_that_is_revoked_is_not_heard_any_more(hall):

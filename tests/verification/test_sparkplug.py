@@ -191,6 +191,7 @@ def test_what_is_not_a_number_of_its_type_is_refused(value, kind):
     [
         ("spBv1.0/Plant/NBIRTH/Line 1", Topic("Plant", "NBIRTH", "Line 1")),
         ("spBv1.0/Plant/DDATA/Line 1/电表", Topic("Plant", "DDATA", "Line 1", "电表")),
+        (f"spBv1.0/g/DDATA/n/{'电' * 255}", Topic("g", "DDATA", "n", "电" * 255)),
     ],
 )
 def test_a_topic_is_read_and_written(text, topic):
@@ -211,6 +212,7 @@ def test_a_topic_is_read_and_written(text, topic):
         "spBv1.0/g/NSOMETHING/n",
         "",
         "spBv1.0/g/DDATA/n/d/e",
+        f"spBv1.0/g/DDATA/n/{'d' * 256}",
     ],
 )
 def test_what_is_no_topic_of_a_node_or_device_is_refused(text):
