@@ -6,7 +6,7 @@ import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from verification import sparkplug
@@ -113,6 +113,7 @@ def test_malformed_payloads_are_refused_with_their_code(data, code):
     assert refused.value.code == code
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200)
     | st.builds(lambda at, byte: BIRTH[:at] + byte + BIRTH[at + 1 :], st.integers(0, 500), st.binary(max_size=3))
@@ -143,6 +144,7 @@ def metrics() -> st.SearchStrategy[Metric]:
     )
 
 
+@settings(deadline=None)
 @given(st.lists(metrics(), max_size=5), st.none() | st.integers(0, 255))
 def test_what_is_encoded_is_decoded_with_the_same_numbers(made, sequence):
     found = sparkplug.decode(sparkplug.encode(Payload(tuple(made), 5, sequence)))
