@@ -20,8 +20,8 @@ from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Booleans, Floats, Sample
 
 ASHRAE_FACTOR = 1.26  # Guideline 14-2014, annex B, monthly data
-STRATA, ROUNDS = 4096, 8  # of draws: one from each stratum in each round. U is within 1 % of the exact one
-SEED = 101
+STRATA, ROUNDS = 4096, 16  # of draws: one from each stratum in each round; with any of 26 seeds U was within 1 %
+SEED = 20140714
 
 
 @dataclasses.dataclass(frozen=True)
