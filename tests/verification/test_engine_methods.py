@@ -164,6 +164,17 @@ def test_a_signed_adjustment_moves_the_change_and_has_its_own_row():
     assert measured(plan).effect.delta == plain.effect.delta  # not signed, not applied
 
 
+def test_an_adjustment_that_nobody_knows_leaves_nothing_of_the_noise_and_no_verdict():
+    """Its share is all of the variance but a part in 1e20, and the degrees of freedom are as good as infinite."""
+    key = Ed25519PrivateKey.generate()
+    adjustment = Adjustment("fan", "energy", PLAN.title, "owner", "kWh", value=0.0, uncertainty=1e18)
+    plan = changed(PLAN, owners={"owner": keys.public_text(key)}, adjustments=[adjustment])
+    signed = msgspec.structs.replace(adjustment, signature=sign(plan, "fan", key))
+    measure = measured(changed(plan, adjustments=[signed]))
+    assert measure.effect.dof is None
+    assert measure.verdict.state == "inconclusive"
+
+
 def test_a_year_s_saving_in_energy_money_and_carbon_names_what_it_rests_on():
     plan = changed(
         PLAN,

@@ -36,6 +36,7 @@ from verification.quality.window import WindowData
 
 FIGURE_DIGITS = 9  # of coefficients, drivers and predictions
 DOF_DECIMALS = 2
+LARGEST_DOF = 1e12  # beyond it Student's t is the normal distribution to every digit
 TEST_DIGITS = 6  # of t and F
 LARGEST_T = 1e12  # beyond it a residual is rounding
 CV_RMSE_CONVENTION = "sqrt(SSE/(n-p))/mean(y), p with intercept"
@@ -231,4 +232,4 @@ def _fixed(value: float, decimals: int) -> str | None:
 
 
 def _dof(dof: float) -> str | None:
-    return None if math.isinf(dof) else fixed(dof, DOF_DECIMALS)
+    return None if dof > LARGEST_DOF else fixed(dof, DOF_DECIMALS)
