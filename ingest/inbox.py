@@ -46,6 +46,7 @@ class Inbox:
     def __init__(self, broker: Broker, intake: Intake, health: Health) -> None:
         self._intake = intake
         self._health = health
+        health.broker = False  # until the subscription stands
         self._connection = 0
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,

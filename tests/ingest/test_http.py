@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ingest import read, rebuild, register
-from ingest.config import IngestConfig, Listen
+from ingest.config import Broker, IngestConfig, Listen
 from ingest.database import connect
 from ingest.health import Health
 from ingest.http import door, prompt
@@ -67,9 +67,9 @@ class Served:
 
 
 @contextmanager
-def served_by(url: str, intake: Intake | None = None) -> Iterator[Served]:
+def served_by(url: str, intake: Intake | None = None, broker: Broker | None = None) -> Iterator[Served]:
     anywhere = Listen("127.0.0.1", 0)
-    config = IngestConfig(url, INGEST_KEY, http=anywhere, watch=anywhere)
+    config = IngestConfig(url, INGEST_KEY, broker=broker, http=anywhere, watch=anywhere)
     stop, intake, health = threading.Event(), Intake() if intake is None else intake, Health()
     worker = threading.Thread(target=Worker(config, stop, intake, health).run)
     with serving(config, intake, health) as (plants, watch):
@@ -200,6 +200,18 @@ def test_without_a_database_the_sender_is_told_to_come_again_and_a_supervisor_wh
         said = served.hand_in(Device().seal(Catalogue(POINTS)))
         assert problem(said, 503) == "busy"
         assert int(said.headers["retry-after"]) > 0
+
+
+def test_a_broker_that_is_away_does_not_close_the_other_way_in(migrated, device):
+    """It is what agents turn to then."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = Broker("127.0.0.1", nobody.getsockname()[1], tls=False, user=None, password=None)
+        with served_by(migrated, broker=away) as served:
+            until(lambda: served.health.database)
+            ready = served.plants.get("/readyz")
+            assert (ready.status_code, ready.json()["lacking"]) == (503, ["broker"])
+            assert served.settle(device.seal(Catalogue(POINTS))).through == 0
 
 
 def test_a_full_queue_holds_the_sender_back(migrated, db, device):
