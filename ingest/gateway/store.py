@@ -6,6 +6,8 @@ import datetime as dt
 import logging
 from collections.abc import Mapping
 
+import psycopg
+
 from ingest.database import Connection, statement
 from ingest.errors import IngestError
 from ingest.gateway.config import GatewayFile, described
@@ -15,6 +17,8 @@ log = logging.getLogger(__name__)
 
 PointIds = Mapping[tuple[str, str], int]  # by gateway and point name
 MAX_DETAIL_CHARS = 500
+# What the database says to a value that it will not take, now or ever.
+_REFUSED = (psycopg.DataError, psycopg.IntegrityError, psycopg.errors.ProgramLimitExceeded)
 
 
 def register(conn: Connection, gateways: Mapping[str, GatewayFile]) -> PointIds:
@@ -42,8 +46,20 @@ def register(conn: Connection, gateways: Mapping[str, GatewayFile]) -> PointIds:
 def store(conn: Connection, kept: Kept, ids: PointIds, received_at: dt.datetime) -> int:
     """Commit it all in one transaction; returns how many readings were new. A repeated message adds nothing.
 
-    What a gateway says that was revoked meanwhile is left out, with a word in the log.
+    What the database itself will not take, and what a gateway says that was revoked meanwhile, is left out, with a word
+    in the log.
     """
+    try:
+        return _store(conn, kept, ids, received_at)
+    except _REFUSED as err:
+        alone = [Kept(readings=[one]) for one in kept.readings] + [Kept(events=[one]) for one in kept.events]
+        if len(alone) == 1:
+            log.warning("not taken: the database refuses it: %s", err.diag.message_primary)
+            return 0
+    return sum(store(conn, one, ids, received_at) for one in alone)
+
+
+def _store(conn: Connection, kept: Kept, ids: PointIds, received_at: dt.datetime) -> int:
     with conn.transaction():
         revoked = _revoked(conn, kept)
         readings = [one for one in kept.readings if one.gateway not in revoked]

@@ -298,6 +298,16 @@ def test_a_device_with_a_name_beyond_measure_holds_nothing_up(hall, node):
     assert hall.said("at most 255 characters") == 1
 
 
+def test_what_the_database_will_not_take_holds_nothing_up(hall):
+    hall.conn.execute("ALTER TABLE telemetry.transport_reading ADD CHECK (value <> 666)")
+    hall.start()
+    with connect(hall.url) as other, other.transaction():
+        other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
+        hall.publish("heat", b"1", b"666", b"2")
+    until(lambda: hall.values("heat") == [1.0, 2.0])
+    assert hall.said("not taken: the database refuses it") == 1
+
+
 def test_a_gateway_that_is_revoked_is_not_heard_any_more(hall):
     hall.start()
     hall.publish("heat", b"1")
