@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import queue
@@ -11,6 +12,7 @@ import signal
 import string
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,20 +118,26 @@ class Hall:
 
     def state(self) -> dict[str, object]:
         """The retained STATE of this host, as any edge node would read it."""
-        return json.loads(self.heard(f"spBv1.0/STATE/{self.host_id}"))
+        password = self.broker.add_device(self.name)
+        with self.listening(f"spBv1.0/STATE/{self.host_id}", self.name, password) as heard:
+            return json.loads(heard.get(timeout=DEADLINE_S))
 
-    def heard(self, topic: str) -> bytes:
+    @contextlib.contextmanager
+    def listening(self, topic: str, user: str, password: str) -> Iterator[queue.Queue[bytes]]:
+        """What the broker sends on a topic to whoever has subscribed to it."""
         heard: queue.Queue[bytes] = queue.Queue()
+        subscribed = threading.Event()
         client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
-        client.username_pw_set(self.name, self.broker.add_device(self.name))
+        client.username_pw_set(user, password)
         client.on_message = lambda _client, _data, message: heard.put(message.payload)
         client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        client.on_subscribe = lambda *_: subscribed.set()
         client.connect("127.0.0.1", self.broker.port)
         client.loop_start()
-        found = heard.get(timeout=DEADLINE_S)
+        assert subscribed.wait(DEADLINE_S)
+        yield heard
         client.disconnect()
         client.loop_stop()
-        return found
 
     def publish(self, topic: str, *payloads: bytes, times: int = 1, qos: int = 1) -> None:
         """On a topic below the gateway's own, or on a Sparkplug topic."""
@@ -279,7 +287,10 @@ def test_what_came_before_a_cut_is_read_before_it(hall, node):
         other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
         hall.publish("heat", b"20")
         until(hall.writes)
-        node.measure(2.0, now_ms())
+        data = f"spBv1.0/{GROUP}/DDATA/{hall.name}/#"
+        with hall.listening(data, "ingest", hall.broker.password("ingest")) as heard:
+            node.measure(2.0, now_ms())
+            heard.get(timeout=DEADLINE_S)  # so that it has been sent to the host, too
         hall.cut()
         until(lambda: hall.said("ready") > 1)
     until(lambda: hall.events(hall.name).count("birth") == 2)
