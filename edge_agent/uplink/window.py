@@ -102,18 +102,23 @@ class Window:
     def settled(self, epoch: int, through: int, now_s: float) -> float | None:
         """Strike what is settled; returns when the last of it was sent, None if there is none of this connection.
 
-        Ingest is at work, so what it never got is due now, and the rest gets its time again.
+        Ingest is at work, so what it never got is due now. Where it got on, the rest gets its time again; where it did
+        not, one of them is missing there, and every further word would only put off its turn.
         """
         sent_s = self._line[epoch, through].sent_s if (epoch, through) in self._line else None
         before = len(self._line)
         for held in (self._line, self._ahead):
             for key in [key for key in held if key[0] == epoch and key[1] <= through]:
                 del held[key]
-        if len(self._line) < before:
+        progress = len(self._line) < before
+        if progress:
             self._credit = max(1, self._size // AHEAD_SHARE)
         self._ask_again_s = FIRST_UNDELIVERED_S
         for waiting in self._line.values():
-            waiting.due_s = now_s if waiting.undelivered else now_s + waiting.wait_s
+            if waiting.undelivered:
+                waiting.due_s = now_s
+            elif progress:
+                waiting.due_s = now_s + waiting.wait_s
         return sent_s
 
     def next_due_s(self) -> float:

@@ -88,6 +88,17 @@ def test_all_that_was_not_delivered_is_due_together_and_in_order_and_at_once_whe
     assert window.overdue(1.2) == keys(1, 2)
 
 
+def test_what_was_lost_on_its_way_is_not_put_off_by_acknowledgements_that_stay_where_they_are():
+    """Ingest takes what comes behind a loss and acknowledges up to it, again and again."""
+    window = started(2)
+    for second in range(1, 10):
+        window.settled(EPOCH, -1, float(second))
+    assert window.overdue(FIRST_RESEND_S) == keys(0, 1)
+    window.settled(EPOCH, 0, FIRST_RESEND_S)
+    assert window.overdue(FIRST_RESEND_S) == []
+    assert window.next_due_s() == 2 * FIRST_RESEND_S
+
+
 def test_a_round_trip_is_timed_for_the_batch_that_is_acknowledged():
     window = started(3)
     assert window.settled(EPOCH, 1, 5.0) == 0.0
