@@ -69,11 +69,8 @@ class PointWindow:
         n, hours = len(self.calendar), self.hours
         if not formula.bent or hours is None:
             return np.full(n, np.nan)
-        value, length, is_total = (
-            hours.evaluate(formula, constants),
-            hours.calendar.length_us,
-            formula.extent == "total",
-        )
+        value, length = hours.evaluate(formula, constants), hours.calendar.length_us
+        is_total = formula.extent == "total"
         if not is_total and hours.stopped is not None:
             length = np.where(hours.stopped, 0, length)
         slot, known = self.calendar.holding(hours.calendar), np.isfinite(value)

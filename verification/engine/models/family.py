@@ -77,9 +77,13 @@ class BaselineModel:
         """float64[parts]: how far the sum of the predictions for `sample` would move without each part of the fitted
         intervals, the first of which are `starts`; nan where what is left would have to be fitted anew.
         """
+        return self.moves_without_each(starts) @ self.fit.total_in_basis(self._columns(sample))
+
+    def moves_without_each(self, starts: Integers) -> Floats:
+        """float64[parts, p]: the same of the solution in the basis."""
         if self.spec.kind == "ratio":
-            return np.full(len(starts), np.nan)
-        return self.fit.moved_without_each(starts) @ self.fit.total_in_basis(self._columns(sample))
+            return np.full((len(starts), 1), np.nan)
+        return self.fit.moves_without_each(starts)
 
     def design_matrix(self, sample: Sample) -> Floats:
         """float64[m, p]: the rows whose product with the fit's solution is the prediction."""

@@ -202,11 +202,11 @@ class Fit:
             solution=solution,
         )
 
-    def moved_without_each(self, starts: NDArray[np.int64]) -> Floats:
+    def moves_without_each(self, starts: NDArray[np.int64]) -> Floats:
         """float64[parts, p]: how far the solution moves, in the basis, without each part of the observations, the first
-        of which are `starts`; nan where `of_part` would not have the fit to what is left.
+        of which are `starts`; nan where the rest determines some combination of the parameters far worse than all do.
 
-        Without the rows Q of the basis, whose residuals are e, it moves by -(I - Q'Q)^-1 Q'e.
+        Without the rows Q of the basis, whose residuals are e, it moves by -(I - Q'Q)^-1 Q'e (Cook and Weisberg 1982).
         """
         parts = np.split(np.vstack([self.basis.T, self.residuals]), starts[1:], axis=1)
         sums = np.array([part[:-1] @ part.T for part in parts])

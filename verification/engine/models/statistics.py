@@ -6,14 +6,12 @@ count enters; a term is weighed by a t that knows of autocorrelation.
 
 from __future__ import annotations
 
-import itertools
 import math
 
 import numpy as np
 
 from verification.engine.autocorrelation import Noise, standard_errors, two_sided_p
 from verification.engine.models.family import BaselineModel, refit
-from verification.engine.models.linear import LEAST_LEFT, gram
 from verification.engine.models.sample import Booleans, Floats, Sample
 from verification.findings import Finding
 
@@ -36,31 +34,17 @@ def nmbe_out_of_sample(model: BaselineModel, sample: Sample) -> float | None:
 
     In sample this is zero for every model with an intercept, by construction. None where a block leaves no model.
     """
-    edges = [-(-len(sample) * index // BLOCKS) for index in range(BLOCKS + 1)]
-    missed = []
-    for block in itertools.pairwise(edges):
-        one = _missed_without(model, sample, slice(*block))
-        if one is None:
+    fit, starts = model.fit, np.unique(-(-len(sample) * np.arange(BLOCKS) // BLOCKS))
+    missed = np.add.reduceat(fit.residuals, starts)
+    missed -= np.sum(np.add.reduceat(fit.basis, starts) * model.moves_without_each(starts), axis=1)
+    for index in np.flatnonzero(np.isnan(missed)):
+        block = np.arange(len(sample))[starts[index] : [*starts, None][index + 1]]
+        other = refit(model, sample.take(np.delete(np.arange(len(sample)), block)))
+        if isinstance(other, Finding):
             return None
-        missed.append(one)
+        missed[index] = np.sum(other.misses(sample.take(block)))
     total = sample.total_y
     return math.fsum(missed) / total if total else None
-
-
-def _missed_without(model: BaselineModel, sample: Sample, block: slice) -> float | None:
-    """sum(y - yhat) of a block by the model fitted to the others, None where they leave none.
-
-    With the rows Q of the basis and the residuals e of the block its misses are (I - QQ')^-1 e (Cook and Weisberg
-    1982), for which p equations do; where the others determine a parameter badly, and of a ratio, it is fitted anew.
-    """
-    fit, rows = model.fit, model.fit.basis[block]
-    left = np.identity(rows.shape[1]) - gram(rows.T)
-    few = len(sample) - len(rows) <= rows.shape[1]
-    if model.spec.kind == "ratio" or few or np.linalg.eigvalsh(left)[0] < LEAST_LEFT:
-        other = refit(model, sample.take(np.delete(np.arange(len(sample)), block)))
-        return None if isinstance(other, Finding) else float(np.sum(other.misses(sample.take(block))))
-    residuals = fit.residuals[block]
-    return float(np.sum(residuals) + np.sum(rows, axis=0) @ np.linalg.solve(left, rows.T @ residuals))
 
 
 def term_p_values(model: BaselineModel, noise: Noise) -> Floats:
