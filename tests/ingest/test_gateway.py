@@ -179,7 +179,8 @@ def test_births_data_and_deaths_of_a_sparkplug_node_are_kept(hall, node):
     for step in range(1, 4):
         node.measure(100.0 + step, now_ms() + step)
     until(lambda: hall.values("energy") == [100.0, 101.0, 102.0, 103.0])
-    assert hall.events(f"{hall.name}/meter") == ["birth"]
+    # Twice where the host, which asks for births as it starts, asked a node that had just been born.
+    assert set(hall.events(f"{hall.name}/meter")) == {"birth"}
     until(lambda: "birth" in hall.events(hall.name))
     node.kill()  # the broker publishes its will, which is the death certificate
     until(lambda: "death" in hall.events(hall.name))

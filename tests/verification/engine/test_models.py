@@ -187,6 +187,19 @@ def test_nmbe_out_of_sample_by_hand():
     assert nmbe_out_of_sample(model, sample(y, np.ones(10))) == pytest.approx(sum(misses) / 45, abs=1e-14)
 
 
+@pytest.mark.parametrize("count", [3, 4])
+def test_nmbe_out_of_sample_of_fewer_values_than_blocks_leaves_out_one_each(count: int):
+    y = np.arange(1.0, count + 1)
+    model = model_of(ModelSpec("mean"), sample(y, np.ones(count)))
+    misses = [value - (y.sum() - value) / (count - 1) for value in y]
+    assert nmbe_out_of_sample(model, sample(y, np.ones(count))) == pytest.approx(sum(misses) / y.sum(), abs=1e-14)
+
+
+def test_nmbe_out_of_sample_is_none_where_one_value_is_left():
+    two = sample(np.array([1.0, 2.0]), np.ones(2))
+    assert nmbe_out_of_sample(model_of(ModelSpec("mean"), two), two) is None
+
+
 def test_a_term_is_weighed_by_the_noise_and_not_as_if_days_were_independent():
     """A slow driver that is none of the line's: independent days make it matter, correlated ones do not."""
     false_claims, honest_claims = 0, 0

@@ -34,7 +34,8 @@ def nmbe_out_of_sample(model: BaselineModel, sample: Sample) -> float | None:
 
     In sample this is zero for every model with an intercept, by construction. None where a block leaves no model.
     """
-    fit, starts = model.fit, np.unique(-(-len(sample) * np.arange(BLOCKS) // BLOCKS))
+    fit, blocks = model.fit, min(BLOCKS, len(sample))
+    starts = -(-len(sample) * np.arange(blocks) // blocks)
     missed = np.add.reduceat(fit.residuals, starts)
     missed -= np.sum(np.add.reduceat(fit.basis, starts) * model.moves_without_each(starts), axis=1)
     for index in np.flatnonzero(np.isnan(missed)):
