@@ -16,12 +16,13 @@ from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import gammaln, stdtr, stdtrit
 
 from verification.engine.models.linear import gram
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 NODES = 41  # of rho, over six standard deviations of its posterior on either side of the mode
 REACH_SDS = 6.0
@@ -33,6 +34,7 @@ ONE_SIGMA = 0.682689492137086  # the two-sided level of one standard deviation o
 LOWEST_DOF, HIGHEST_DOF = 0.5, 1e6
 PRECISION = 1e-11  # of a half-width and of degrees of freedom, relative
 NEGLIGIBLE = 1e-12  # a power of rho below this no longer counts
+FEW_COLUMNS = 16  # of a fit: with more it gains nothing beside others, whose matrices would take much room
 FEW_LAGS = 96  # so many are multiplied out; of more the transform is quicker
 
 
@@ -75,103 +77,188 @@ def lag1_autocorrelation(residuals: Floats, follows: Booleans) -> float:
     return float((residuals[:-1] * follows) @ residuals[1:]) * (len(residuals) - 1) / pairs / squares
 
 
-def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int = 0) -> Noise:
-    """The noise behind `residuals` float64[n] of a fit whose columns span `basis` float64[n, p] (orthonormal).
+class Unexplained(NamedTuple):
+    """What a fit leaves: `residuals` float64[n], while its columns span `basis` float64[n, p] (orthonormal); follows[i]
+    says that observation i+1 is of the interval after observation i. `searched` parameters were found by a search
+    outside the basis and cost a degree of freedom each.
+    """
 
-    `searched` parameters were found by a search outside the basis and cost a degree of freedom each. Restricted
-    likelihood (Harville 1977), Jeffreys' prior 1/sqrt(1-rho^2). Observations on two sides of a gap count as
+    basis: Floats
+    residuals: Floats
+    follows: Booleans
+    searched: int = 0
+
+    @property
+    def dof(self) -> float:
+        """The degrees of freedom n-p."""
+        n, p = self.basis.shape
+        return float(n - p - self.searched)
+
+    @property
+    def size(self) -> float:
+        """The root of the mean square of the residuals."""
+        return math.sqrt(float(self.residuals @ self.residuals) / len(self.residuals))
+
+
+def noise_of(basis: Floats, residuals: Floats, follows: Booleans, searched: int = 0) -> Noise:
+    """The noise behind one fit, by what it leaves (`Unexplained`)."""
+    return noises_of([Unexplained(basis, residuals, follows, searched)])[0]
+
+
+def noises_of(fits: Sequence[Unexplained]) -> list[Noise]:
+    """The noise behind each of some fits; those with as many columns, and few, are weighed side by side, which costs
+    little more than one.
+
+    Restricted likelihood (Harville 1977), Jeffreys' prior 1/sqrt(1-rho^2). Observations on two sides of a gap count as
     independent.
     """
-    n, p = basis.shape
-    dof = float(n - p - searched)
-    lag1 = lag1_autocorrelation(residuals, follows)
-    size = math.sqrt(float(residuals @ residuals) / n)
-    if size == 0:
-        return _no_noise(n, dof)
-    moments = _Moments.of(np.vstack([basis.T, residuals / size]), follows)
+    alike: dict[tuple[int, int], list[int]] = {}
+    for index, fit in enumerate(fits):
+        columns = fit.basis.shape[1]
+        alike.setdefault((columns, 0 if columns <= FEW_COLUMNS else index), []).append(index)
+    found: dict[int, Noise] = {}
+    for indices in alike.values():
+        found.update(zip(indices, _noises_of_alike([fits[index] for index in indices]), strict=True))
+    return [found[index] for index in range(len(fits))]
+
+
+def _noises_of_alike(fits: Sequence[Unexplained]) -> list[Noise]:
+    """The noise behind each of some fits with as many columns."""
+    erring = [fit for fit in fits if fit.size > 0]
     try:
-        nodes, density, variance = _posterior(moments, dof, n)
-    except np.linalg.LinAlgError:  # the residuals lie among the columns: they are rounding
-        return _no_noise(n, dof)
-    weight = np.exp(density - density.max())
-    weight[[0, -1]] /= 2  # trapezoidal rule
-    weight /= weight.sum()
-    rho = np.tanh(nodes)
-    mean = float(np.maximum(rho, 0.0) @ weight)
-    return Noise(rho, weight, variance * size**2, lag1, mean, n * (1 - mean) / (1 + mean), dof)
+        noises = iter(_weighed(erring) if erring else [])
+    except np.linalg.LinAlgError:  # the residuals of one lie among its columns: they are rounding
+        if len(fits) == 1:
+            return [_no_noise(fits[0])]
+        return [noise for fit in fits for noise in _noises_of_alike([fit])]
+    return [next(noises) if fit.size > 0 else _no_noise(fit) for fit in fits]
 
 
-def _no_noise(n: int, dof: float) -> Noise:
-    return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(n), dof)
+def _weighed(fits: Sequence[Unexplained]) -> list[Noise]:
+    """The noise behind each of some fits with as many columns and residuals that are not zero."""
+    nodes, density, variances = _posteriors(_Moments.of(fits), np.array([len(fit.residuals) for fit in fits]))
+    weights = np.exp(density - density.max(axis=1, keepdims=True))
+    weights[:, [0, -1]] /= 2  # trapezoidal rule
+    weights /= weights.sum(axis=1, keepdims=True)
+    found = []
+    for fit, rho, weight, variance in zip(fits, np.tanh(nodes), weights, variances, strict=True):
+        lag1 = lag1_autocorrelation(fit.residuals, fit.follows)
+        mean = float(np.maximum(rho, 0.0) @ weight)
+        effective = len(fit.residuals) * (1 - mean) / (1 + mean)
+        found.append(Noise(rho, weight, variance * fit.size**2, lag1, mean, effective, fit.dof))
+    return found
 
 
-def _posterior(moments: _Moments, dof: float, n: int) -> tuple[Floats, Floats, Floats]:
-    """Nodes of atanh(rho) about the mode, and the log-density and the variance at each."""
-    mode = float(COARSE[np.argmax(moments.log_density(COARSE, dof)[0])])
+def _no_noise(fit: Unexplained) -> Noise:
+    return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(len(fit.residuals)), fit.dof)
+
+
+def _posteriors(moments: _Moments, n: Integers) -> tuple[Floats, Floats, Floats]:
+    """float64[k, nodes] each: nodes of atanh(rho) about the mode of each of k fits, and the log-density and the
+    variance at each; `n` int64[k] are the numbers of observations.
+    """
+    around = np.tile(COARSE, (len(n), 1))
+    mode = COARSE[np.argmax(moments.log_density(around)[0], axis=1)]
     for steps in FINE:
-        mode += float(steps[np.argmax(moments.log_density(mode + steps, dof)[0])])
-    mode = min(max(mode, Z_LOWEST), Z_HIGHEST)
-    reach = REACH_SDS * math.cosh(mode) / math.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
-    nodes = np.linspace(max(mode - reach, Z_LOWEST), min(mode + reach, Z_HIGHEST), NODES)
-    return nodes, *moments.log_density(nodes, dof)
+        mode = mode + steps[np.argmax(moments.log_density(np.add.outer(mode, steps))[0], axis=1)]
+    mode = np.clip(mode, Z_LOWEST, Z_HIGHEST)
+    reach = REACH_SDS * np.cosh(mode) / np.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
+    nodes = np.linspace(np.maximum(mode - reach, Z_LOWEST), np.minimum(mode + reach, Z_HIGHEST), NODES, axis=1)
+    return nodes, *moments.log_density(nodes)
+
+
+class WeightedSum(NamedTuple):
+    """A sum of noise: weights[w][i] times that of interval i of window w (0 where it is not used), where windows count
+    as independent of each other.
+    """
+
+    noise: Noise
+    weights: Sequence[Floats]
+
+    def scales(self) -> Floats:
+        """float64[nodes]: the standard deviation at each rho; a negative one is not let to narrow it. Zero where no
+        interval counts: of a relative change from something to nothing, the baseline's.
+        """
+        counting = [each for each in self.weights if each.any()] if self.noise.variance.any() else []
+        if not counting:
+            return np.zeros_like(self.noise.rho)
+        return np.sqrt(self.noise.variance * quadratic_form(counting, np.maximum(self.noise.rho, 0.0)))
 
 
 def spread(noise: Noise, weights: Sequence[Floats], confidence: float) -> Spread:
-    """The spread of a sum of noise, weights[w][i] times the noise of interval i of window w (0 where it is not used);
-    windows count as independent of each other.
+    """The spread of one `WeightedSum`."""
+    return spreads([WeightedSum(noise, weights)], confidence)[0]
+
+
+def spreads(sums: Sequence[WeightedSum], confidence: float) -> list[Spread]:
+    """The spread of each of some sums, whose noises have as many nodes.
 
     The distribution is a mixture of Student's t over rho. It is stated as the one scaled t that has the mixture's
-    half-widths at one sigma and at `confidence`. A negative rho is not let to narrow it.
+    half-widths at one sigma and at `confidence`.
     """
-    if not noise.variance.any():
-        return Spread(0.0, noise.dof)
-    counting = [each for each in weights if each.any()]
-    scales = np.sqrt(noise.variance * quadratic_form(counting, np.maximum(noise.rho, 0.0))) if counting else np.zeros(1)
-    if not scales.any():  # no interval of it counts: of a relative change from something to nothing, the baseline's
-        return Spread(0.0, noise.dof)
-    inner, outer = _half_widths(noise, scales, (ONE_SIGMA, confidence))
-    dof = _dof_of_ratio(outer / inner, confidence, noise.dof)
-    return Spread(outer / float(stdtrit(dof, (1 + confidence) / 2)), dof)
+    scales = [each.scales() for each in sums]
+    counting = [index for index, each in enumerate(scales) if each.any()]
+    found = [Spread(0.0, each.noise.dof) for each in sums]
+    if not counting:
+        return found
+    noises = [sums[index].noise for index in counting]
+    widths = _half_widths(noises, np.array([scales[index] for index in counting]), (ONE_SIGMA, confidence))
+    for index, (inner, outer) in zip(counting, widths.tolist(), strict=True):
+        dof = _dof_of_ratio(outer / inner, confidence, sums[index].noise.dof)
+        found[index] = Spread(outer / float(stdtrit(dof, (1 + confidence) / 2)), dof)
+    return found
 
 
 class _Moments(NamedTuple):
-    """What the likelihood takes of a fit with p columns: how many `pairs` of observations follow each other, and, of Z,
-    the columns and the residuals side by side, `products` float64[3, p+1, p+1]: Z'Z, the same over the neighbours of
-    the observations, and Z'(S+S')Z over the pairs, S the shift by one.
+    """What the likelihoods take of k fits with p columns each: their degrees of freedom `dof` float64[k], how many
+    `pairs` int64[k] of observations follow each other, and `products` float64[k, 3, p+1, p+1] of Z, the columns and the
+    residuals (over their size) side by side: Z'Z, the same over the neighbours of the observations, and Z'(S+S')Z over
+    the pairs, S the shift by one.
 
     The inverse of an AR(1) correlation matrix is tridiagonal: (1-rho^2) R^-1 = I + rho^2 (number of neighbours - 1) -
     rho (S+S'), where an observation without neighbours has 1 in R^-1.
     """
 
-    pairs: int
+    dof: Floats
+    pairs: Integers
     products: Floats
 
     @classmethod
-    def of(cls, rows: Floats, follows: Booleans) -> Self:
-        """The moments of Z, whose columns are `rows` float64[p+1, n]."""
-        plain, crossed = gram(rows), rows[:, :-1] @ rows[:, 1:].T
-        breaks = np.flatnonzero(~follows)
-        before, after = rows[:, breaks], rows[:, breaks + 1]
-        crossed -= before @ after.T
-        ends = np.concatenate([rows[:, :1], before, after, rows[:, -1:]], axis=1)  # each has a neighbour less than two
-        products = np.array([plain, 2 * plain - ends @ ends.T, crossed + crossed.T])
-        return cls(len(follows) - len(breaks), products)
+    def of(cls, fits: Sequence[Unexplained]) -> Self:
+        """The moments of fits with as many columns."""
+        return cls(
+            np.array([fit.dof for fit in fits]),
+            np.array([np.count_nonzero(fit.follows) for fit in fits]),
+            np.array([_products(np.vstack([fit.basis.T, fit.residuals / fit.size]), fit.follows) for fit in fits]),
+        )
 
-    def log_density(self, z: Floats, dof: float) -> tuple[Floats, Floats]:
-        """The log of the posterior density of z = atanh(rho), up to a constant, and the marginal variance at each z."""
-        rho = np.tanh(z)
+    def log_density(self, z: Floats) -> tuple[Floats, Floats]:
+        """float64[k, m] each: the log of the posterior density of z = atanh(rho) float64[k, m], up to a constant, and
+        the marginal variance at each z.
+        """
+        rho, dof = np.tanh(z), self.dof[:, np.newaxis]
         gap = 1 - rho**2
         # Each pair (i, j) adds (rho^2 (z_i^2 + z_j^2) - 2 rho z_i z_j)/(1 - rho^2) to the identity.
-        factors = np.array([np.ones_like(rho), rho**2 / gap, -rho / gap])
-        size = self.products.shape[1]
-        weighed = (factors.T @ self.products.reshape(3, -1)).reshape(-1, size, size)
+        factors = np.stack([np.ones_like(rho), rho**2 / gap, -rho / gap], axis=-1)
+        size = self.products.shape[-1]
+        weighed = (factors @ self.products.reshape(len(z), 3, -1)).reshape(*z.shape, size, size)
         # Its Cholesky factor holds both: the root of the determinant of the columns, and, last, that of the squares
         # that they leave. No |rho| < 1 makes it singular, as the columns are orthonormal and the residuals not zero.
-        root = np.diagonal(np.linalg.cholesky(weighed), axis1=1, axis2=2)
-        powers = np.ones(size)  # of the factors of the likelihood
-        powers[-1] = dof
+        root = np.diagonal(np.linalg.cholesky(weighed), axis1=-2, axis2=-1)
+        logs = np.log(root)
         # d rho = (1 - rho^2) dz, so Jeffreys' prior is sqrt(1 - rho^2) in z.
-        return 0.5 * (1 - self.pairs) * np.log(gap) - np.log(root) @ powers, root[:, -1] ** 2 / dof
+        prior = 0.5 * (1 - self.pairs[:, np.newaxis]) * np.log(gap)
+        return prior - logs[..., :-1].sum(axis=-1) - dof * logs[..., -1], root[..., -1] ** 2 / dof
+
+
+def _products(rows: Floats, follows: Booleans) -> Floats:
+    """float64[3, p+1, p+1]: the products of a Z whose columns are `rows` float64[p+1, n]."""
+    plain, crossed = gram(rows), rows[:, :-1] @ rows[:, 1:].T
+    breaks = np.flatnonzero(~follows)
+    before, after = rows[:, breaks], rows[:, breaks + 1]
+    crossed -= before @ after.T
+    ends = np.concatenate([rows[:, :1], before, after, rows[:, -1:]], axis=1)  # each has a neighbour less than two
+    return np.array([plain, 2 * plain - ends @ ends.T, crossed + crossed.T])
 
 
 def quadratic_form(weights: Sequence[Floats], rho: Floats) -> Floats:
@@ -217,32 +304,35 @@ def _fast_length(least: int) -> int:
     )
 
 
-def _half_widths(noise: Noise, scales: Floats, confidences: Sequence[float]) -> list[float]:
-    """The half-widths that hold each of `confidences` of the mixture, which lie between those of its least and largest
-    scale.
+def _half_widths(noises: Sequence[Noise], scales: Floats, confidences: Sequence[float]) -> Floats:
+    """float64[k, confidences]: the half-widths that hold each of `confidences` of k mixtures, which have `scales`
+    float64[k, nodes]; they lie between those of the least and the largest scale.
 
     By Halley's method in the log of the half-width, in which the probability is nearly a straight line.
     """
-    dof, weight, log_scales, wanted = noise.dof, noise.weight, np.log(scales), np.array(confidences)
-    single = np.log(stdtrit(dof, (1 + wanted) / 2))
-    low, high = single + log_scales.min(), single + log_scales.max()
-    peak = 2 * math.exp(math.lgamma((dof + 1) / 2) - math.lgamma(dof / 2)) / math.sqrt(dof * math.pi)
-    at = single + weight @ log_scales
-    while True:
-        t = np.exp(at[:, np.newaxis] - log_scales)
+    dof = np.array([[[noise.dof]] for noise in noises])
+    weight = np.array([noise.weight for noise in noises])[..., np.newaxis]
+    log_scales, wanted = np.log(scales)[:, np.newaxis], np.array(confidences)
+    single = np.log(stdtrit(dof[..., 0], (1 + wanted) / 2))
+    low, high = single + log_scales.min(axis=-1), single + log_scales.max(axis=-1)
+    peak = 2 * np.exp(gammaln((dof + 1) / 2) - gammaln(dof / 2)) / np.sqrt(dof * math.pi)
+    at = single + (log_scales @ weight)[..., 0]
+    found = np.zeros(at.shape, dtype=bool)
+    while not found.all():
+        t = np.exp(at[..., np.newaxis] - log_scales)
         squares = t**2 / dof
         rising = peak * t * (1 + squares) ** (-(dof + 1) / 2)
         bending = rising * (1 - (dof + 1) * squares / (1 + squares))
-        missing = wanted - (2 * stdtr(dof, t) - 1) @ weight
-        slope = rising @ weight
-        step = missing / (slope + missing * (bending @ weight) / (2 * slope))
+        inside, slope, bend = (((each @ weight)[..., 0]) for each in (2 * stdtr(dof, t) - 1, rising, bending))
+        missing = wanted - inside
+        step = missing / (slope + missing * bend / (2 * slope))
         low, high = np.where(missing > 0, at, low), np.where(missing > 0, high, at)
         arrived = np.abs(step) ** 3 <= PRECISION / 10  # a step leaves at most a few times its cube
-        inside = (low < at + step) & (at + step < high)
-        at = np.where(arrived | inside, at + step, (low + high) / 2)
-        if np.all(arrived | (high - low <= PRECISION)):
-            found: list[float] = np.exp(at).tolist()
-            return found
+        straight = arrived | ((low < at + step) & (at + step < high))
+        at = np.where(found, at, np.where(straight, at + step, (low + high) / 2))
+        found |= arrived | (high - low <= PRECISION)
+    widths: Floats = np.exp(at)
+    return widths
 
 
 def _dof_of_ratio(ratio: float, confidence: float, most: float) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from verification.engine.autocorrelation import Noise, noise_of
+from verification.engine.autocorrelation import Unexplained
 from verification.engine.models.linear import Fit
 from verification.engine.models.sample import Floats, Integers
 
@@ -18,8 +18,8 @@ FEWEST_DAYS = 4  # so few widen U by their own t
 NEGLIGIBLE = 1e-8  # of the largest singular value: columns that are the same for every day
 
 
-def noise_of_days(fit: Fit, starts: Integers) -> Noise | None:
-    """The noise of the days' sums of a fit's residuals; None where the days are too few to tell it.
+def left_of_days(fit: Fit, starts: Integers) -> Unexplained | None:
+    """The days' sums of what a fit leaves; None where the days are too few to tell their noise.
 
     `starts` int64[days] is the first interval of each day.
     """
@@ -31,7 +31,7 @@ def noise_of_days(fit: Fit, starts: Integers) -> Noise | None:
     if count <= basis.shape[1] + 1:
         return None
     sums = sums_by_day(fit.residuals, starts)
-    return noise_of(basis, sums - basis @ (basis.T @ sums), np.ones(count - 1, dtype=bool))
+    return Unexplained(basis, sums - basis @ (basis.T @ sums), np.ones(count - 1, dtype=bool))
 
 
 def sums_by_day(values: Floats, starts: Integers) -> Floats:

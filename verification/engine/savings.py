@@ -14,13 +14,21 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 
-from verification.engine.autocorrelation import Noise, Spread, noise_of, spread, standard_error
-from verification.engine.days import noise_of_days, sums_by_day
+from verification.engine.autocorrelation import (
+    Noise,
+    Spread,
+    Unexplained,
+    WeightedSum,
+    noises_of,
+    spreads,
+    standard_error,
+)
+from verification.engine.days import left_of_days, sums_by_day
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
 from verification.plan.shape import WindowName
@@ -136,23 +144,40 @@ class Estimate:
 
 
 def spreads_of(shares: Sequence[Share], confidence: float) -> dict[str, Spread]:
-    """The error by each noise, under the name of its row in a budget: `model` where one noise stands for all windows,
-    else a row for each window. Shares of one noise go through it together.
+    """The error of one sum of shares by each noise, under the name of its row in a budget."""
+    return spreads_of_each([shares], confidence)[0]
+
+
+def spreads_of_each(several: Sequence[Sequence[Share]], confidence: float) -> list[dict[str, Spread]]:
+    """The errors of some sums of shares, by each noise under the name of its row in a budget: `model` where one noise
+    stands for all windows, else a row for each window. Shares of one noise go through it together.
     """
+    named = [_sums_by_noise(shares) for shares in several]
+    found = iter(spreads([each for rows in named for sums in rows.values() for each in sums], confidence))
+    return [{name: _sum_of([next(found) for _ in sums]) for name, sums in rows.items()} for rows in named]
+
+
+def _sums_by_noise(shares: Sequence[Share]) -> dict[str, list[WeightedSum]]:
+    """What a sum of shares takes of each noise: of its days and of its intervals, where both tell it."""
     noises = {id(share.noise): share.noise for share in shares}
     parts = {}
     for noise in noises.values():
         own = [share for share in shares if share.noise is noise]
-        name = MODEL if len(noises) == 1 else own[0].source
         levels = zip(*(share.parts for share in own), strict=True)
-        parts[name] = _sum_of([spread(level[0][0], [weights for _, weights in level], confidence) for level in levels])
+        name = MODEL if len(noises) == 1 else own[0].source
+        parts[name] = [WeightedSum(level[0][0], [weights for _, weights in level]) for level in levels]
     return parts
 
 
 def spread_of(shares: Sequence[Share], confidence: float) -> Spread:
     """The error by all noises, which are independent."""
-    parts = list(spreads_of(shares, confidence).values())
-    return _sum_of(parts) if parts else Spread(math.nan, math.inf)
+    return spread_of_each([shares], confidence)[0]
+
+
+def spread_of_each(several: Sequence[Sequence[Share]], confidence: float) -> list[Spread]:
+    """`spread_of` each of some sums of shares."""
+    found = (list(parts.values()) for parts in spreads_of_each(several, confidence))
+    return [_sum_of(parts) if parts else Spread(math.nan, math.inf) for parts in found]
 
 
 def _sum_of(parts: Sequence[Spread]) -> Spread:
@@ -166,14 +191,32 @@ def _sum_of(parts: Sequence[Spread]) -> Spread:
 
 def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:
     """The noise of a model on the window that it was fitted to; that of its days, too, where intervals are shorter."""
-    noise, starts = noise_of_intervals(model, sample), sample.day_starts
-    return noise if starts is None else dataclasses.replace(noise, days=noise_of_days(model.fit, starts))
+    return noises_of_models([(model, sample)])[0]
+
+
+def noises_of_models(fitted: Sequence[tuple[BaselineModel, Sample]]) -> list[Noise]:
+    """`noise_of_model` of each of some models."""
+    left = [[*_left(model, sample)] for model, sample in fitted]
+    found = iter(noises_of([each for levels in left for each in levels]))
+    return [dataclasses.replace(next(found), days=next(found) if levels[1:] else None) for levels in left]
 
 
 def noise_of_intervals(model: BaselineModel, sample: Sample) -> Noise:
     """The noise of a model's intervals alone."""
-    fit = model.fit
-    return noise_of(fit.basis, fit.residuals, sample.follows, fit.searched)
+    return noises_of([_left_of_intervals(model, sample)])[0]
+
+
+def _left(model: BaselineModel, sample: Sample) -> Iterator[Unexplained]:
+    """What a model leaves of the intervals that it was fitted to, and of their days, where these are enough."""
+    yield _left_of_intervals(model, sample)
+    if sample.day_starts is not None:
+        days = left_of_days(model.fit, sample.day_starts)
+        if days is not None:
+            yield days
+
+
+def _left_of_intervals(model: BaselineModel, sample: Sample) -> Unexplained:
+    return Unexplained(model.fit.basis, model.fit.residuals, sample.follows, model.fit.searched)
 
 
 def avoided(

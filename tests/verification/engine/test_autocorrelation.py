@@ -12,12 +12,17 @@ from scipy.stats import t as student
 
 from tests.verification.engine.samples import ar1, line
 from verification.engine.autocorrelation import (
+    FEW_COLUMNS,
     Noise,
+    Unexplained,
+    WeightedSum,
     expanded,
     lag1_autocorrelation,
     noise_of,
+    noises_of,
     root,
     spread,
+    spreads,
     standard_error,
 )
 from verification.engine.models.family import ModelSpec, fit_model
@@ -120,6 +125,57 @@ def test_residuals_of_zero_have_no_spread():
     noise = noise_of(np.full((4, 1), 0.5), np.zeros(4), ALL)
     assert spread(noise, [np.ones(4)], 0.95).u == 0.0
     assert noise.effective == 4
+
+
+def left_of(seed: int, n: int, p: int, rho: float, gaps: int = 0) -> Unexplained:
+    """What p columns leave of an AR(1) series with some gaps."""
+    rng = np.random.default_rng(seed)
+    basis, _ = np.linalg.qr(np.column_stack([np.ones(n), rng.normal(size=(n, p - 1))]))
+    y, follows = ar1(rng, n, rho, 2.0), np.ones(n - 1, bool)
+    follows[rng.choice(n - 1, gaps, replace=False)] = False
+    return Unexplained(basis, y - basis @ (basis.T @ y), follows)
+
+
+def of_all_kinds() -> list[Unexplained]:
+    """Fits of one length and others, with few columns and many, and two that leave no more than rounding."""
+    [short, *others] = [
+        left_of(1, 40, 2, 0.3),
+        left_of(2, 400, 2, 0.95, gaps=5),
+        left_of(3, 90, 1, 0.0),
+        left_of(4, 400, 2, -0.4),
+        left_of(5, 60, FEW_COLUMNS + 1, 0.6),
+    ]
+    nothing, rounding = np.zeros(40), 1e-9 * short.basis[:, 1]
+    return [short, short._replace(residuals=nothing), *others, short._replace(residuals=rounding)]
+
+
+def told(noise: Noise) -> tuple[object, ...]:
+    """All that a noise says, to the last digit."""
+    arrays = noise.rho.tolist(), noise.weight.tolist(), noise.variance.tolist()
+    return *arrays, noise.lag1, noise.rho_mean, noise.effective, noise.dof
+
+
+def test_a_fit_has_the_same_noise_alone_and_beside_others():
+    fits = of_all_kinds()
+    assert [told(noise) for noise in noises_of(fits)] == [told(noises_of([fit])[0]) for fit in fits]
+    assert noises_of([]) == []
+
+
+def test_residuals_among_the_columns_are_rounding_and_spoil_no_other_fit():
+    noises = noises_of(of_all_kinds())
+    assert [bool(noise.variance.any()) for noise in noises] == [True, False, True, True, True, True, False]
+
+
+def test_a_sum_has_the_same_spread_alone_and_beside_others():
+    """Sums of one window and of two, of which one does not count, or none."""
+    rng = np.random.default_rng(8)
+    sums = []
+    for noise in noises_of(of_all_kinds()):
+        long, short = rng.normal(size=300), np.ones(30)
+        sums += [WeightedSum(noise, each) for each in ([long], [long, short], [short, np.zeros(9)], [np.zeros(9)])]
+    assert spreads(sums, 0.95) == [spread(each.noise, each.weights, 0.95) for each in sums]
+    assert [each.u > 0 for each in spreads(sums, 0.95)].count(True) == 15
+    assert spreads([], 0.95) == []
 
 
 def test_a_random_walk_is_worth_almost_nothing():

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
@@ -17,7 +19,7 @@ from verification.engine.autocorrelation import Noise, cross_forms, expanded
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, fit_model, refit_part
 from verification.engine.models.sample import Floats, Sample
-from verification.engine.savings import Share, noise_of_model
+from verification.engine.savings import Estimate, Share, noises_of_models, spread_of_each
 from verification.findings import Finding
 
 SHARES = tuple(np.linspace(0.4, 0.8, 9).tolist())  # of the baseline before the pretended date
@@ -62,35 +64,56 @@ def placebo_dates(
     """The placebo of each date at which the method would have given a number at all, None where there is no such date;
     `primary` is the model of the whole baseline and `noise` what it leaves.
     """
-    found, weights = [], []
-    for index in sorted({round(share * len(baseline)) for share in SHARES}):
-        if min(index, len(baseline) - index) < SMALLEST_PART:
-            continue
-        earlier, later = baseline.take(slice(index)), baseline.take(slice(index, None))
-        model = fit_model(primary.spec, earlier) if primary.is_searched else refit_part(primary, slice(index), earlier)
-        if isinstance(model, Finding) or later.total_w <= 0 or not model.design.knows(later).all():
-            continue
-        own = noise_of_model(model, earlier)
-        if own.effective < max(smallest_size, model.fit.p + 1):
-            continue
-        estimate = Case(earlier, later).answer(model, own)
-        if isinstance(estimate, Finding):
-            continue
-        found.append(Placebo(index, estimate.delta, expanded(estimate.spread(confidence), confidence)))
-        before, after = estimate.shares
-        whole = Share(noise, baseline, np.concatenate([-before.weights, after.weights]), "before")
-        weights.append(whole.parts[0])
-    if not found:
+    parts = _parts(primary, baseline)
+    noises = noises_of_models([(part.model, part.earlier) for part in parts])
+    answered = []
+    for part, own in zip(parts, noises, strict=True):
+        if own.effective >= max(smallest_size, part.model.fit.p + 1):
+            estimate = Case(part.earlier, part.later).answer(part.model, own)
+            if not isinstance(estimate, Finding):
+                answered.append((part, estimate))
+    if not answered:
         return None
-    correlation = _correlation(weights[0][0], np.array([laid_out for _, laid_out in weights]))
+    errors = spread_of_each([estimate.shares for _, estimate in answered], confidence)
+    found = [
+        Placebo(len(part.earlier), estimate.delta, expanded(error, confidence))
+        for (part, estimate), error in zip(answered, errors, strict=True)
+    ]
+    correlation = _correlation(noise, baseline, [estimate for _, estimate in answered])
     independent = len(found) ** 2 / float(np.sum(correlation**2))
     claims = sum(each.claims for each in found)
     return PlaceboDates(tuple(found), independent, _chance(correlation, claims, confidence))
 
 
-def _correlation(noise: Noise, weights: Floats) -> Floats:
-    """float64[dates, dates]: how the errors of the dates go together, `weights` float64[dates, n] on one noise."""
-    covariance = cross_forms(weights, max(noise.rho_mean, 0.0))
+class _Part(NamedTuple):
+    """The baseline before and after a pretended date, and the model of what is before."""
+
+    model: BaselineModel
+    earlier: Sample
+    later: Sample
+
+
+def _parts(primary: BaselineModel, baseline: Sample) -> list[_Part]:
+    """The parts at each date before which the baseline has a model, and after which it knows what to expect."""
+    found = []
+    for index in sorted({round(share * len(baseline)) for share in SHARES}):
+        if min(index, len(baseline) - index) < SMALLEST_PART:
+            continue
+        earlier, later = baseline.take(slice(index)), baseline.take(slice(index, None))
+        model = fit_model(primary.spec, earlier) if primary.is_searched else refit_part(primary, slice(index), earlier)
+        if isinstance(model, BaselineModel) and later.total_w > 0 and model.design.knows(later).all():
+            found.append(_Part(model, earlier, later))
+    return found
+
+
+def _correlation(noise: Noise, baseline: Sample, estimates: Sequence[Estimate]) -> Floats:
+    """float64[dates, dates]: how the errors of the dates go together, by the noise of the whole baseline."""
+    shares = (
+        Share(noise, baseline, np.concatenate([-before.weights, after.weights]), "before")
+        for before, after in (estimate.shares for estimate in estimates)
+    )
+    told, weights = zip(*(share.parts[0] for share in shares), strict=True)
+    covariance = cross_forms(np.array(weights), max(told[0].rho_mean, 0.0))
     sds = np.sqrt(np.diag(covariance))
     correlation: Floats = covariance / np.outer(sds, sds)
     return correlation
