@@ -112,8 +112,8 @@ conditions of both windows.
 
 The table is of `ols`. A `ratio` or a `mean` has the noise of both windows
 ([methods](../explanation/methods.md#5-change-and-uncertainty)): `tests/verification/engine/test_levels.py` simulates
-one whose noise scales with its level, and `tests/verification/test_plants_coverage.py` judges seven plants, 40 seeds
-each.
+one whose noise scales with its level, and reporting periods of two to four days;
+`tests/verification/test_plants_coverage.py` judges seven plants, 40 seeds each.
 
 - **conclusive**: an interval is stated and no finding forbids a conclusion (%). **inconclusive** is the rest.
 - **covered**: of the conclusive, how many intervals hold the truth (%). Where 99 % or more are conclusive it must be

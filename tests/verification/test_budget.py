@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.verification.lines import hengkang_plan, with_meter, with_point
 from verification.engine.budget import Continuity, Contribution, combine, coverage_factor, meter_effect
@@ -149,3 +151,24 @@ def test_type_b_alone_has_the_normal_quantile(u: float):
     budget = combine([Contribution("model", "A", 0.0, 20.0), Contribution("meter:M-AC-01", "B", u, math.inf)], 0.95)
     assert math.isinf(budget.dof)
     assert budget.expanded == pytest.approx(1.959963985 * u)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.01, 100), st.one_of(st.floats(0.5, 500), st.just(math.inf))), min_size=1, max_size=4)
+)
+def test_an_error_that_is_added_never_narrows_the_interval(parts: list[tuple[float, float]]):
+    """By Welch and Satterthwaite alone 1 with one degree of freedom and 1 with a hundred make a U of 3.9: 1 alone has
+    12.7. Nor is it wider than if each part had missed at once in its own tail (Banerjee 1961).
+    """
+    budget = combine([Contribution(str(index), "A", u, dof) for index, (u, dof) in enumerate(parts)], 0.95)
+    alone = [coverage_factor(0.95, dof) * u for u, dof in parts]
+    assert max(alone) * (1 - 1e-8) <= budget.expanded <= math.hypot(*alone) * (1 + 1e-8)
+    assert budget.coverage_factor == pytest.approx(coverage_factor(0.95, budget.dof), rel=1e-8)
+    assert budget.expanded == pytest.approx(budget.coverage_factor * budget.combined)
+
+
+def test_degrees_of_freedom_that_are_a_judgement_bound_nothing():
+    """As in GUM H.1, where two of them at 99 % alone would make more than the whole."""
+    judged = combine([Contribution("a", "B", 4.0, 2.0), Contribution("b", "B", 4.0, 50.0)], 0.99)
+    assert judged.dof == pytest.approx(1024 / (256 / 2 + 256 / 50))
+    assert judged.expanded < coverage_factor(0.99, 2.0) * 4.0

@@ -19,8 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
+from verification.engine.autocorrelation import Spread, root
+
 Floats = NDArray[np.float64]
 
+PRECISION = 1e-12  # relative: a half-width that is smaller by less is no narrower
 STEP = 1e-3  # relative: half of the central difference by which a meter's effect is found
 
 
@@ -36,7 +39,7 @@ class Contribution:
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """The rows, and what they combine to (GUM 5.1.2 and G.4.1): u_c, Welch-Satterthwaite dof, k, U = k*u_c."""
+    """The rows, and what they combine to (GUM 5.1.2 and G.4.1): u_c, its dof as of `sum_of`, k, U = k*u_c."""
 
     rows: tuple[Contribution, ...]
     combined: float
@@ -65,12 +68,38 @@ class Continuity:
 
 
 def combine(rows: Sequence[Contribution], confidence: float) -> Budget:
-    """Combine independent contributions; `confidence` is the two-sided level, for example 0.95."""
-    combined = math.sqrt(math.fsum(row.u**2 for row in rows))
-    spread = math.fsum(row.u**4 / row.dof for row in rows)
-    dof = combined**4 / spread if spread > 0 else math.inf
-    factor = coverage_factor(confidence, dof)
-    return Budget(tuple(rows), combined, dof, factor, factor * combined)
+    """Combine independent contributions; `confidence` is the two-sided level, for example 0.95. U is no smaller than by
+    any row of type A alone; the degrees of freedom of another say how sure somebody is of its u, and bound nothing.
+    """
+    sampled = [_half_width(row, confidence) for row in rows if row.type == "A"]
+    total = _together(rows, confidence, max(sampled, default=0.0))
+    factor = coverage_factor(confidence, total.dof)
+    return Budget(tuple(rows), total.u, total.dof, factor, factor * total.u)
+
+
+def sum_of(parts: Sequence[Spread], confidence: float) -> Spread:
+    """Independent errors by noise: an error that is added never narrows the interval at `confidence`."""
+    return parts[0] if len(parts) == 1 else _together(parts, confidence, max(_half_width(p, confidence) for p in parts))
+
+
+def _together(parts: Sequence[Spread | Contribution], confidence: float, least: float) -> Spread:
+    """The variances add, with degrees of freedom by Welch-Satterthwaite (GUM G.4.1), or as many fewer as make the
+    half-width `least`.
+
+    A sample of few degrees of freedom that scatters little by chance would otherwise be weighed by those of others.
+    """
+    u = math.sqrt(math.fsum(part.u**2 for part in parts))
+    spread = math.fsum(part.u**4 / part.dof for part in parts)
+    dof = u**4 / spread if spread > 0 else math.inf
+    if not least > coverage_factor(confidence, dof) * u * (1 + PRECISION):
+        return Spread(u, dof)
+    fewest = min(part.dof for part in parts)
+    inverse = root(lambda inverse: coverage_factor(confidence, 1 / inverse) * u - least, 1 / dof, 1 / fewest, PRECISION)
+    return Spread(u, 1 / inverse)
+
+
+def _half_width(part: Spread | Contribution, confidence: float) -> float:
+    return coverage_factor(confidence, part.dof) * part.u
 
 
 def coverage_factor(confidence: float, dof: float) -> float:

@@ -28,6 +28,7 @@ from verification.engine.autocorrelation import (
     spreads,
     standard_error,
 )
+from verification.engine.budget import sum_of
 from verification.engine.days import left_of_days, sums_by_day
 from verification.engine.models.family import BaselineModel
 from verification.engine.models.sample import Floats, Sample
@@ -154,7 +155,7 @@ def spreads_of_each(several: Sequence[Sequence[Share]], confidence: float) -> li
     """
     named = [_sums_by_noise(shares) for shares in several]
     found = iter(spreads([each for rows in named for sums in rows.values() for each in sums], confidence))
-    return [{name: _sum_of([next(found) for _ in sums]) for name, sums in rows.items()} for rows in named]
+    return [{name: sum_of([next(found) for _ in sums], confidence) for name, sums in rows.items()} for rows in named]
 
 
 def _sums_by_noise(shares: Sequence[Share]) -> dict[str, list[WeightedSum]]:
@@ -177,16 +178,7 @@ def spread_of(shares: Sequence[Share], confidence: float) -> Spread:
 def spread_of_each(several: Sequence[Sequence[Share]], confidence: float) -> list[Spread]:
     """`spread_of` each of some sums of shares."""
     found = (list(parts.values()) for parts in spreads_of_each(several, confidence))
-    return [_sum_of(parts) if parts else Spread(math.nan, math.inf) for parts in found]
-
-
-def _sum_of(parts: Sequence[Spread]) -> Spread:
-    """Independent errors: their variances add, with degrees of freedom by Welch-Satterthwaite."""
-    if len(parts) == 1:
-        return parts[0]
-    u = math.hypot(*(part.u for part in parts))
-    fourth = math.fsum(part.u**4 / part.dof for part in parts)
-    return Spread(u, u**4 / fourth if fourth else min(part.dof for part in parts))
+    return [sum_of(parts, confidence) if parts else Spread(math.nan, math.inf) for parts in found]
 
 
 def noise_of_model(model: BaselineModel, sample: Sample) -> Noise:

@@ -93,8 +93,8 @@ EXPLAIN: dict[str, Text] = {
     ),
     "infinite": Text("infinite", "∞"),
     "combined": Text(
-        "u_c = root of the sum of squares = {u} {unit}, dof {dof} (Welch-Satterthwaite)",
-        "u_c = 平方和之根 = {u} {unit}，自由度 {dof}（Welch-Satterthwaite）",
+        "u_c = root of the sum of squares = {u} {unit}, dof {dof} (at most those of Welch-Satterthwaite)",
+        "u_c = 平方和之根 = {u} {unit}，自由度 {dof}（不超过 Welch-Satterthwaite 值）",
     ),
     "expanded": Text(
         "U = k * u_c = {k} * {u} = {expanded} {unit} at confidence {confidence}; reported {delta} ± {shown} {unit}",

@@ -31,7 +31,8 @@ def gum() -> Iterator[Check]:
     yield from _mean(zener["source"], "mean [uV]", numbers(zener["microvolt"]), zener["means"]["mean [uV]"])
     yield from _product(stored["gum_g4"])
     gauge = stored["gum_h1"]
-    rows = [Contribution("model", "A", float(u), float(dof)) for u, dof in gauge["contributions_nm"]]
+    # Two degrees of freedom of its largest row are a judgement (G.4.2) and not those of a sample.
+    rows = [Contribution("gauge", "B", float(u), float(dof)) for u, dof in gauge["contributions_nm"]]
     budget = combine(rows, 0.99)
     yield Check(gauge["source"], "u_c [nm]", gauge["combined_nm"], budget.combined, rounded=True)
     yield Check(gauge["source"], "effective dof, cut", gauge["effective_dof_cut"], math.floor(budget.dof), rounded=True)

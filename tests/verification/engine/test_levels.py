@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.coverage.table import most
 from tests.verification.engine.samples import ar1, sample
 from verification.engine.assess import Primary, primary_answer
 from verification.engine.autocorrelation import expanded
@@ -76,3 +77,22 @@ def test_a_stop_that_the_plan_leaves_out_does_not_part_the_noise():
     assert noises[2].rho_mean == noises[0].rho_mean == pytest.approx(0.6, abs=0.12)
     assert noises[1].rho_mean < 0.4
     assert len(worked.in_calendar(np.ones(400))) == 400
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6])
+@pytest.mark.parametrize(("days", "runs"), [(2, 1000), (3, 400), (4, 400)])
+def test_a_reporting_period_of_a_few_days_misses_no_more_often_than_it_says(days: int, runs: int, rho: float):
+    """A few days that happen to agree were taken for a calm line, and the baseline's degrees of freedom for theirs: of
+    1,000 runs of two days 78, 76 and 124 missed, at rho 0, 0.3 and 0.6.
+    """
+    missed = 0
+    for seed in range(runs):
+        rng = np.random.default_rng([seed, INTERVALS, days, int(rho * 100)])
+        tons = rng.uniform(600, 700, INTERVALS + 10 + days)
+        energy = 500 * tons * (1 + ar1(rng, len(tons), rho, 0.05))
+        after = slice(INTERVALS + 10, None)
+        case = Case(sample(energy[:INTERVALS], tons[:INTERVALS]), sample(0.9 * energy[after], tons[after]))
+        estimate = answer("ratio", case).estimate
+        missed += abs(estimate.delta + 50) > expanded(estimate.spread(0.95), 0.95)
+    print(f"{missed} of {runs} miss")
+    assert missed <= most(runs, 0.05)
