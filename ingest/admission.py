@@ -19,6 +19,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ingest.rows import Encoded
+from ingest.times import DAY_US, implausible
 from verification import keys
 from verification.batch import (
     NO_PREVIOUS,
@@ -34,7 +35,6 @@ from verification.batch import (
 from verification.errors import FormatError
 from verification.model import Point, Rows
 
-DAY_US = 86_400_000_000
 WEEK_US = 7 * DAY_US
 MAX_CLOCK_LEAD_US = DAY_US
 # A week is a chunk of the hypertable. Readings of 1,000 different weeks (19 years) in one batch are a broken clock, or
@@ -58,6 +58,7 @@ class Code(StrEnum):
     KEY_NOT_VALID_AT_SIGNING = "key_not_valid_at_signing"
     BAD_SIGNATURE = "bad_signature"
     CLOCK_IMPLAUSIBLE = "clock_implausible"
+    TIME_IMPLAUSIBLE = "time_implausible"  # of a reading: before 1970, or more than a year after it was signed
     STALE_EPOCH = "stale_epoch"
     CHAIN_BREAK = "chain_break"
     UNKNOWN_POINT = "unknown_point"
@@ -199,13 +200,16 @@ def admit(state: State, arrival: Arrival, *, received_at_us: int) -> Decision:
 
 
 def admit_again(state: State, arrival: Arrival, *, received_at_us: int) -> Decision:
-    """Decide about a batch that holds its place in the chain since it was refused: steps 5, 6 and 8 to 12 once more."""
+    """Decide about a batch that holds its place in the chain since it was refused: steps 5, 6 and 8 to 12 once more.
+
+    Without the bound on the times of readings: an operator who looked at them asks for it.
+    """
     batch = arrival.batch
     if batch is None:
         return Decision(arrival, Code.UNDECODABLE, "what has no header holds no place")
     try:
         _authenticate(state.devices[batch.header.device], arrival, batch)
-        payload = _content(state, arrival, batch, received_at_us)
+        payload = _content(state, arrival, batch, received_at_us, any_time=True)
     except _Refused as no:
         return Decision(arrival, no.code, str(no))
     except FormatError as err:
@@ -270,7 +274,7 @@ def _authenticate(device: Device, arrival: Arrival, batch: Batch) -> None:
         raise _Refused(Code.KEY_NOT_VALID_AT_SIGNING, f"key {key_id.hex()} did not count at {signed_at_us} us")
 
 
-def _content(state: State, arrival: Arrival, batch: Batch, received_at_us: int) -> Payload:
+def _content(state: State, arrival: Arrival, batch: Batch, received_at_us: int, *, any_time: bool = False) -> Payload:
     """Steps 8 to 13, for a batch whose sender is proven. Raises FormatError where the payload is not well-formed."""
     header = batch.header
     epoch = state.epochs.get((header.device, header.epoch))
@@ -283,6 +287,8 @@ def _content(state: State, arrival: Arrival, batch: Batch, received_at_us: int) 
     _check_chain(state, batch)  # step 10
     payload = arrival.contents.payload if arrival.contents else read_payload(batch)  # step 11
     _check_points(epoch or Epoch({}), header.sequence, payload)  # step 12
+    if isinstance(payload, Rows):
+        _check_times(payload, None if any_time else header.signed_at_us)
     if isinstance(payload, KeyChange):  # step 13
         _check_key_change(state.devices[header.device], batch, payload)
     return payload
@@ -312,11 +318,6 @@ def _check_points(epoch: Epoch, sequence: int, payload: Payload) -> None:
             if twice:
                 raise _Refused(Code.INDEX_REDEFINED, f"point {min(twice)} was named before in this epoch")
         case Rows():
-            weeks = _weeks(payload)
-            if weeks > MAX_WEEKS_PER_BATCH:
-                raise _Refused(
-                    Code.BOUND_EXCEEDED, f"readings of {weeks} different weeks; at most {MAX_WEEKS_PER_BATCH}"
-                )
             used = set(np.flatnonzero(np.bincount(np.frombuffer(payload.point, np.uint16))).tolist())
         case Gaps():
             used = {point for gap in payload.gaps for point in gap.points}
@@ -327,11 +328,17 @@ def _check_points(epoch: Epoch, sequence: int, payload: Payload) -> None:
         raise _Refused(Code.UNKNOWN_POINT, f"point {min(unknown)} is not in the catalogue of this epoch")
 
 
-def _weeks(rows: Rows) -> int:
-    """In how many different weeks the readings lie. They are counted only where they could be too many."""
+def _check_times(rows: Rows, signed_at_us: int | None) -> None:
+    """Step 12: of how many weeks they are, counted only where that could be too many, and how far off (None: any)."""
     times = np.frombuffer(rows.time_us, np.int64)
-    spanned = int(times.max()) // WEEK_US - int(times.min()) // WEEK_US + 1
-    return spanned if spanned <= MAX_WEEKS_PER_BATCH else np.unique(times // WEEK_US).size
+    first_us, last_us = int(times.min()), int(times.max())
+    weeks = last_us // WEEK_US - first_us // WEEK_US + 1
+    if weeks > MAX_WEEKS_PER_BATCH:
+        weeks = np.unique(times // WEEK_US).size
+    if weeks > MAX_WEEKS_PER_BATCH:
+        raise _Refused(Code.BOUND_EXCEEDED, f"readings of {weeks} different weeks; at most {MAX_WEEKS_PER_BATCH}")
+    if signed_at_us is not None and (why := implausible(first_us, last_us, signed_at_us)):
+        raise _Refused(Code.TIME_IMPLAUSIBLE, why)
 
 
 def _check_key_change(device: Device, batch: Batch, change: KeyChange) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 
 from ingest.gateway.config import GatewayFile, PointFile, topic_of
+from ingest.times import implausible
 from verification import mqtt_payload, sparkplug
 from verification.errors import FormatError
 from verification.mqtt_payload import PayloadError
@@ -58,6 +59,13 @@ class Kept:
     readings: list[Reading] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+
+    def add(self, reading: Reading, arrived_us: int) -> None:
+        """Keep a reading, unless its time cannot be."""
+        if why := implausible(reading.time_us, reading.time_us, arrived_us):
+            self.refused.append(f"{reading.gateway}/{reading.point}: {why}")
+        else:
+            self.readings.append(reading)
 
 
 @dataclass(slots=True)
@@ -134,7 +142,7 @@ class Gateways:
                 kept.refused.append(f"{gateway}/{point}: {err}")
                 continue
             flags = TransportFlag.NONE if paths.time else TransportFlag.OUR_TIME
-            kept.readings.append(Reading(gateway, point, time_us, value, status, flags))
+            kept.add(Reading(gateway, point, time_us, value, status, flags), arrived_us)
 
     def _take_sparkplug(self, topic: str, payload: bytes, arrived_us: int, kept: Kept) -> None:
         where = sparkplug.read_topic(topic)
@@ -148,9 +156,9 @@ class Gateways:
         unit = f"{where.node}/{where.device}" if where.device else where.node
         if (event := LIFE_EVENTS.get(where.kind)) and (was_online or node.online):
             kept.events.append(Event(where.node, unit, event))
-        self._keep(where.node, unit, outcome, kept)
+        self._keep(where.node, unit, outcome, arrived_us, kept)
 
-    def _keep(self, gateway: str, unit: str, outcome: Outcome, kept: Kept) -> None:
+    def _keep(self, gateway: str, unit: str, outcome: Outcome, arrived_us: int, kept: Kept) -> None:
         for dark in outcome.dark:
             detail = (
                 f"{dark.reason}: nothing heard from {dark.start_us} to {dark.end_us} us of {', '.join(dark.points)}"
@@ -158,5 +166,6 @@ class Gateways:
             kept.events.append(Event(gateway, unit, "sequence_gap", detail))
         for sample in outcome.samples:
             flags = TransportFlag.HISTORICAL if sample.historical else TransportFlag.NONE
-            kept.readings.append(Reading(gateway, sample.point, sample.time_us, sample.value, sample.status, flags))
+            reading = Reading(gateway, sample.point, sample.time_us, sample.value, sample.status, flags)
+            kept.add(reading, arrived_us)
         kept.refused += [f"{gateway}/{point}: {reason}" for point, reason in outcome.refused]

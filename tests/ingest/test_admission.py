@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest.admission import (
-    DAY_US,
     MAX_CLOCK_LEAD_US,
     MAX_WEEKS_PER_BATCH,
     WEEK_US,
@@ -22,9 +21,11 @@ from ingest.admission import (
     Key,
     State,
     admit,
+    admit_again,
     advance,
 )
 from ingest.admission import Device as Enrolled
+from ingest.times import DAY_US, MAX_LEAD_US
 from tests.ingest.builders import POINTS, START_US, Device, now_us, rows
 from verification import batch, cose, keys
 from verification.model import Rows
@@ -281,6 +282,36 @@ def test_a_batch_may_spread_over_so_many_weeks(device, weeks, code):
     decision = judge(state, device.seal(made))[1]
     assert decision.code is code
     assert decision.settles
+
+
+@pytest.mark.parametrize(
+    ("time_us", "code"),
+    [
+        (-1, Code.TIME_IMPLAUSIBLE),
+        (0, Code.ACCEPTED),  # a clock that began anew: what else is in its batch must not suffer
+        (NOW_US + MAX_LEAD_US, Code.ACCEPTED),
+        (NOW_US + MAX_LEAD_US + 1, Code.TIME_IMPLAUSIBLE),
+    ],
+    ids=["before 1970", "1970", "a year ahead", "more than a year ahead"],
+)
+def test_readings_are_of_1970_to_a_year_after_they_were_signed_unless_an_operator_says_so(device, time_us, code):
+    state = after(enrolled(device), device.seal(batch.Catalogue(POINTS)))
+    made = rows(4)
+    made.append(0, time_us, 1.0)
+    sealed = device.seal(made, signed_at_us=NOW_US)
+    later, decision = judge(state, sealed)
+    assert decision.code is code
+    assert decision.settles
+    again = admit_again(later, decision.arrival, received_at_us=NOW_US)
+    assert (again.code, len(again.payload)) == (Code.ACCEPTED, 5)
+
+
+def test_years_of_history_are_taken_in_one_batch(device):
+    state = after(enrolled(device), device.seal(batch.Catalogue(POINTS)))
+    made = Rows.empty()
+    for month in range(12 * 15):
+        made.append(0, NOW_US - month * 30 * DAY_US, 1.0)
+    after(state, device.seal(made, signed_at_us=NOW_US))
 
 
 scalars = (

@@ -19,7 +19,7 @@ from ingest.errors import IngestError
 from ingest.export import Format, export
 from ingest.retention import drop_before
 from ingest.writer import write_group
-from tests.ingest.builders import POINTS, START_US, STEP_US, Device, now_us, rows
+from tests.ingest.builders import POINTS, START_US, STEP_US, Device, now_us, release_all, rows
 from verification.model import Rows
 
 COLUMNS = ["point", "time_us", "value", "status", "flags", "epoch", "sequence", "row"]
@@ -62,6 +62,7 @@ def test_the_three_formats_hold_the_same(db, device, deliver):
     for n, value in enumerate([float("nan"), float("inf"), -0.0, 5e-324, 0.1, 1.7976931348623157e308]):
         extreme.append(n % 2, -n, value, status=0xFFFFFFFF, flags=3)
     deliver(*device.chain(3), device.seal(extreme))
+    release_all(db)
     files = {form: io.BytesIO() for form in Format}
     counts = {export(db, out, form, device.name) for form, out in files.items()}
     assert counts == {26}

@@ -31,6 +31,7 @@ from ingest.gateway.host import MAX_GROUP, MAX_UNACKNOWLEDGED, MAX_WAITING
 from ingest.gateway.messages import TransportFlag
 from ingest.gateway.store import register as register_gateways
 from ingest.migrate import migrate
+from ingest.times import MAX_LEAD_US
 from tests.ingest.builders import DEADLINE_S, Device, until, waiting_for_a_lock
 from tests.ingest.test_ingest_command import run
 from tests.support.peers import Peer
@@ -241,6 +242,19 @@ def test_what_cannot_be_read_is_said_and_holds_nothing_up(hall):
     until(lambda: hall.values("heat") == [20.0])
     assert hall.said("not taken") == 3
     assert hall.values("power") == []
+
+
+def test_readings_of_times_that_cannot_be_are_left_out_alone(hall, node):
+    hall.start()
+    for moment in ("1601-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "2150-01-01T00:00:00Z"):
+        hall.publish("power", b'{"d": {"p": 1}, "t": "%s", "q": 0}' % moment.encode())
+    node.begin(1.0, now_ms())
+    node.measure(2.0, now_ms() + 2 * MAX_LEAD_US // 1000)
+    node.measure(3.0, now_ms())
+    until(lambda: hall.values("energy") == [1.0, 3.0])
+    assert gateway_read.load_window(hall.conn, hall.name, ["power"])["power"].time_us.tolist() == [0]
+    assert hall.said("before 1970") == 1
+    assert hall.said("more than a year ahead") == 2
 
 
 def test_a_database_that_goes_away_is_waited_for(hall):

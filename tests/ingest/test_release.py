@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
 
 import pytest
@@ -117,6 +118,25 @@ def test_a_refused_catalogue_comes_before_the_readings_that_need_it(db, migrated
     assert release(db, first, received_at_us=later_us).code is Code.ACCEPTED
     assert release(db, second, received_at_us=later_us).code is Code.ACCEPTED
     assert rebuild.compare(migrated).readings == 6
+
+
+@pytest.mark.parametrize("migrated", ["timescale"], indirect=True)
+def test_a_device_cannot_have_tables_made_without_end_and_an_operator_may_still_let_its_readings_in(
+    db, migrated, device, deliver
+):
+    deliver(device.seal(batch.Catalogue(POINTS)))
+    wild = [device.seal(rows(2, start_us=year_us(year))) for year in range(1605, 1970, 40)]
+    wild += [device.seal(rows(2, start_us=year_us(year))) for year in range(2040, 2200, 40)]
+    honest = device.seal(rows(4))
+    assert codes(deliver(*wild, honest)) == ["time_implausible"] * len(wild) + ["accepted"]
+    chunks = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'reading'"
+    assert db.execute(chunks).fetchone() == (1,)
+    assert released(db, entries(db)[0]) is Code.ACCEPTED
+    assert compared(migrated) == (2, 6, None)
+
+
+def year_us(year: int) -> int:
+    return int(dt.datetime(year, 1, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
 
 
 def test_what_no_mending_helps_stays_out_whoever_asks(db, migrated, device, deliver):

@@ -17,7 +17,7 @@ from ingest.admission import Arrival, Code
 from ingest.database import Connection, connect
 from ingest.rows import PART
 from ingest.writer import MAX_QUARANTINED_OF_TOPIC, write_group
-from tests.ingest.builders import POINTS, START_US, Device, compared, now_us, rows, until
+from tests.ingest.builders import POINTS, START_US, Device, compared, now_us, release_all, rows, until
 from verification import batch
 from verification.ack import NOTHING_SETTLED, Refusal
 from verification.model import MAX_TIME_US, NULL_TIME_US, Point, PointKind, Rows
@@ -39,6 +39,7 @@ def test_every_reading_is_stored_bit_for_bit(db, device, deliver):
     made.append(1, NULL_TIME_US, 1.0)
     made.append(1, MAX_TIME_US, 2.0)
     deliver(device.seal(batch.Catalogue(POINTS)), device.seal(made))
+    release_all(db)
     found = read.load_window(db, device.name, ["line_current"])["line_current"]
     order = np.argsort(np.frombuffer(made.time_us, np.int64), kind="stable")
     assert found.time_us.tolist() == np.frombuffer(made.time_us, np.int64)[order].tolist()
