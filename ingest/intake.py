@@ -19,11 +19,12 @@ from verification import sync
 MAX_ITEMS = 640
 MAX_ITEMS_UNBOUNDED = 256  # while more wait, nothing is taken from a transport that does not bound itself
 # A transaction's bounds. Large groups spare commits; to the server a row costs as much in groups of 20 thousand as of
-# 640 thousand, once its point has readings. A batch states what it inflates to, so that no group is larger for not
-# having been read. The last batch of a group may go past a bound.
+# 640 thousand, once its point has readings, and memory of more than 32 MB in one piece is cleared anew by the system
+# each time. A batch states what it inflates to, so that no group is larger for not having been read. The last batch of
+# a group may go past a bound.
 MAX_GROUP = 256
 MAX_GROUP_BYTES = 8 << 20
-MAX_GROUP_INFLATED_BYTES = 18 << 20  # 600,000 readings of 31 bytes
+MAX_GROUP_INFLATED_BYTES = 9 << 20  # 300,000 readings of 31 bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +83,15 @@ class Intake:
             return True
 
     def take(self, *, wait_s: float) -> list[Item]:
-        """What is waiting, up to the bounds of a group; waits for a first item, never for a second.
+        """What is waiting and was read, up to the bounds of a group, but at least one item, for which it waits.
 
-        So a lone batch is written at once, and under load groups grow by themselves.
+        So a lone batch is written at once, and under load groups grow by themselves. A batch that is not read yet is
+        read while the database writes those before it; in their group it would keep the database waiting.
         """
         with self._changed:
             self._worker_has_a_group = False
             self._changed.wait_for(lambda: bool(self._waiting), wait_s)
-            taken = list(self._next_group())
+            taken = list(self._ready())
             for _ in taken:
                 self._waiting.popleft()
             self._worker_has_a_group = bool(taken)
@@ -116,6 +118,13 @@ class Intake:
         if not self._worker_has_a_group:
             return None
         return next((item for item in self._next_group() if isinstance(item, Parcel) and not item.tried), None)
+
+    def _ready(self) -> Iterator[Item]:
+        """The next group up to its first batch, other than the very first, that is still to be read ahead."""
+        for place, item in enumerate(self._next_group()):
+            if place and isinstance(item, Parcel) and not item.tried:
+                return
+            yield item
 
     def _next_group(self) -> Iterator[Item]:
         size = inflated = 0

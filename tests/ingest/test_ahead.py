@@ -47,8 +47,8 @@ def judged(state: State, arrival: Arrival) -> Decision:
     return replace(decision, arrival=replace(arrival, contents=None))
 
 
-def parcel(data: bytes) -> Parcel:
-    return Parcel(Arrival.of("potline-1", data), lambda _reply: None)
+def parcel(data: bytes, *, tried: bool = False) -> Parcel:
+    return Parcel(Arrival.of("potline-1", data), lambda _reply: None, tried=tried)
 
 
 def test_what_is_read_ahead_is_judged_as_if_it_had_not_been():
@@ -121,9 +121,24 @@ def test_what_the_worker_took_meanwhile_is_not_put_back():
     assert intake.take(wait_s=NO_WAIT) == []
 
 
+def test_a_batch_that_is_not_read_yet_keeps_no_group_waiting():
+    """It comes first in the next group; what could not be read goes on, since nobody will read it before the worker."""
+    intake, device = Intake(), Device()
+    first, second, third, fourth, fifth = (parcel(data) for data in device.chain(5))
+    intake.offer(first)
+    assert intake.take(wait_s=NO_WAIT) == [first]
+    for one in (second, third, fourth, fifth):
+        intake.offer(one)
+    intake.put_read(second, read(second.arrival, device.key.public_key()))
+    intake.put_read(third, third.arrival)
+    assert [one.answer for one in intake.take(wait_s=NO_WAIT)] == [second.answer, third.answer]
+    assert intake.take(wait_s=NO_WAIT) == [fourth]
+    assert intake.take(wait_s=NO_WAIT) == [fifth]
+
+
 def test_a_group_is_bounded_by_items_by_bytes_and_by_what_it_inflates_to_whether_it_was_read_or_not(monkeypatch):
     device = Device()
-    unread = [parcel(data) for data in device.chain(20)]
+    unread = [parcel(data, tried=True) for data in device.chain(20)]
     seen = [replace(one, arrival=read(one.arrival, device.key.public_key())) for one in unread]
     for one in seen[1:]:
         assert one.arrival.inflated_bytes > 31 * len(one.arrival.contents.payload)
@@ -151,17 +166,17 @@ def test_no_batch_can_hold_more_than_it_is_counted_for():
 def test_the_largest_group_of_batches_that_nobody_read_takes_the_memory_that_the_manual_states():
     """20 batches of 50,000 readings that compress to nothing, as an agent that was away for long may send."""
     device = Device()
-    waiting = [parcel(device.seal(alike(batch.MAX_ROWS))) for _ in range(20)]
+    waiting = [parcel(device.seal(alike(batch.MAX_ROWS)), tried=True) for _ in range(20)]
     tracemalloc.start()
     taken = [read(one.arrival, device.key.public_key()) for one in taken_of(waiting)]
     encoded = [one.contents.encoded for one in taken]
     held = tracemalloc.get_traced_memory()[0]
     joined = join([(number, each, np.arange(2, dtype=np.int32)) for number, each in enumerate(encoded)])
-    assert sum(map(len, joined.in_parts())) == 650_000
+    assert sum(map(len, joined.in_parts())) == 350_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert held < 85e6
-    assert peak < 160e6
+    assert held < 46e6
+    assert peak < 90e6
 
 
 def alike(count: int) -> Rows:
