@@ -50,7 +50,7 @@ class Inbox:
         self._connection = 0
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"ingest-{secrets.token_hex(8)}",
+            client_id=f"ingest:{secrets.token_hex(8)}",  # no device can be called so
             protocol=mqtt.MQTTv5,
             manual_ack=True,
         )

@@ -101,10 +101,25 @@ def authority(session_folder: Path) -> Authority:
 
 
 @pytest.fixture(scope="session")
+def platform(authority: Authority) -> Authority:
+    """The authority of the platform's own certificates, with one for `ingest`, where the uplink looks for it."""
+    made = Authority.create(authority.folder / "platform", "Test platform")
+    made.client("ingest")
+    return made
+
+
+@pytest.fixture(scope="session")
 def mtls_broker(
-    servers: Servers, session_folder: Path, supervisor: Supervisor, authority: Authority
+    servers: Servers,
+    session_folder: Path,
+    supervisor: Supervisor,
+    authority: Authority,
+    platform: Authority,  # noqa: ARG001 - the broker reads its files
 ) -> MosquittoBroker:
-    """The uplink as in production: both sides show a certificate of `authority`; a client is who its own says."""
+    """The uplink as in production: both sides show a certificate of `authority`; a client is who its own says.
+
+    The platform comes by `platform_port`, with a certificate of `platform`.
+    """
     broker = MosquittoBroker(servers, session_folder / "mtls", "uplink", certificates=authority.folder)
     broker.start(supervisor)
     return broker

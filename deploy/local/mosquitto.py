@@ -21,7 +21,7 @@ from deploy.local.process import Child, Supervisor
 from deploy.local.progress import Progress
 from deploy.local.server import Server
 from deploy.local.servers import Servers
-from deploy.local.state import HOST, write_private
+from deploy.local.state import HOST, free_port, port_is_free, write_private
 
 Role = Literal["uplink", "plant"]
 # The users that the role's access list names; on the uplink every other user is a device.
@@ -29,15 +29,18 @@ USERS: dict[Role, tuple[str, ...]] = {"uplink": ("ingest",), "plant": ("gate", "
 # A device's name stands in topics and in access patterns, where / + and # have a meaning.
 DEVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 CERTIFICATES = ("ca.pem", "crl.pem", "server.pem", "server.key")
-LISTENER = re.compile(r"^listener \d+$", re.MULTILINE)
+PLATFORM_CERTIFICATES = ("platform/ca.pem", "platform/crl.pem")  # on the uplink, where the platform has its own way in
+LISTENER = re.compile(r"^listener (\d+)$", re.MULTILINE)
+PLATFORM = "8884"  # how the listener's file calls the platform's way in
 RELOADED = "Reloading config."  # what the broker logs when it has taken SIGHUP
 
 
 class MosquittoBroker(Server):
     """One broker in one folder. `start` it under a supervisor; `port` and `password` are what a client needs.
 
-    With `certificates`, a folder that has the files named in CERTIFICATES, clients come with a certificate instead of
-    a password, and its common name is the user.
+    With `certificates`, a folder that has the files named in CERTIFICATES (on the uplink in PLATFORM_CERTIFICATES too),
+    clients come with a certificate instead of a password, and its common name is the user. The platform comes to the
+    uplink by `platform_port` then.
     """
 
     ready_deadline_s = 15.0
@@ -59,6 +62,7 @@ class MosquittoBroker(Server):
         self._certificates = certificates
         self._config = self.folder / "config"
         self._log = self.folder / "mosquitto.log"
+        self.platform_port = 0
         self._adding = threading.Lock()  # scenarios side by side add their devices to one broker
         for user in USERS[role]:
             self._state.password(user)
@@ -95,18 +99,29 @@ class MosquittoBroker(Server):
 
     def _prepare(self) -> None:
         """Lay out the files of this role as deploy/broker describes them, on our port of loopback."""
-        for folder in (self._data, self._config, self._config / "conf.d", self._config / "certs"):
-            folder.mkdir(exist_ok=True)
-            self._own(folder, 0o700)
+        for name in ("data", "config", "config/conf.d", "config/certs", "config/certs/platform"):
+            (self.folder / name).mkdir(exist_ok=True)
+            self._own(self.folder / name, 0o700)
         templates = resources.files("deploy.broker")
-        listener = (templates / f"listener-{'mtls' if self._certificates else 'password'}.conf").read_text("utf-8")
+        listener = (templates / f"listener-{self._way_in()}.conf").read_text("utf-8")
+        if not (self.platform_port and port_is_free(self.platform_port)):
+            self.platform_port = free_port()
         self._write("mosquitto.conf", (templates / "mosquitto.conf").read_text("utf-8"))
-        self._write("conf.d/listener.conf", LISTENER.sub(f"listener {self.port} {HOST}", listener))
+        self._write("conf.d/listener.conf", LISTENER.sub(self._listener, listener))
         self._write("acl.conf", (templates / f"{self._role}.acl.conf").read_text("utf-8"))
         if self._certificates:
             self._copy_certificates(self._certificates)
         else:
             self._write_passwords()
+
+    def _way_in(self) -> str:
+        if not self._certificates:
+            return "password"
+        return "uplink" if self._role == "uplink" else "mtls"
+
+    def _listener(self, found: re.Match[str]) -> str:
+        """The listener's line with our port of loopback for the port of its file."""
+        return f"listener {self.platform_port if found[1] == PLATFORM else self.port} {HOST}"
 
     def _launch(self, supervisor: Supervisor) -> Child:
         """Start the broker on the configuration just written."""
@@ -140,7 +155,8 @@ class MosquittoBroker(Server):
         draft.replace(self._config / "passwords")
 
     def _copy_certificates(self, source: Path) -> None:
-        for name in CERTIFICATES:
+        names = (*CERTIFICATES, *PLATFORM_CERTIFICATES) if self._role == "uplink" else CERTIFICATES
+        for name in names:
             self._write(f"certs/{name}", (source / name).read_text("ascii"))
 
     def _write(self, name: str, text: str) -> None:

@@ -4,7 +4,7 @@
 #     deploy/server/prepare.sh FOLDER HOST [HOST ...]
 #
 # FOLDER gets `app/` (becomes /etc/retroproof), `broker/` (the broker's certificates), `database.password` and `pki/`
-# (the authority: move it off this machine when you are done). HOST: the names or addresses by which agents reach this
+# (the authorities: move it off this machine when you are done). HOST: the names or addresses by which agents reach this
 # server; the first also names the evidence log. Run as root, so that each part is given to the user that reads it. What is
 # there stays as it is, so it can be run again.
 #
@@ -21,19 +21,22 @@ here=$(cd "$(dirname "$0")" && pwd)
 retroproof=${RETROPROOF:-retroproof}
 database=${DATABASE_HOST:-database} broker=${BROKER_HOST:-broker} listen=${LISTEN:-0.0.0.0:8080}
 
-mkdir -p "$folder/app" "$folder/broker"
+mkdir -p "$folder/app" "$folder/broker/platform"
 cd "$folder"
 
 [ -f pki/ca.key ] || "$retroproof" pki init --folder pki >/dev/null
+# An authority of its own, so that no device's certificate opens the platform's way in to the broker.
+[ -f pki/platform/ca.key ] || "$retroproof" pki init --folder pki/platform --name "RetroProof platform" >/dev/null
 if [ ! -f pki/server.pem ]; then
     hosts=(--host "$broker")
     for host in "$@"; do hosts+=(--host "$host"); done
     "$retroproof" pki server server --folder pki "${hosts[@]}" >/dev/null
 fi
-[ -f pki/ingest.pem ] || "$retroproof" pki client ingest --folder pki >/dev/null
+[ -f pki/platform/ingest.pem ] || "$retroproof" pki client ingest --folder pki/platform >/dev/null
 cp pki/{ca.pem,crl.pem,server.pem,server.key} broker/
-cp pki/{ca.pem,server.pem,server.key,ingest.pem} app/
-cp pki/ingest.key app/ingest-tls.key
+cp pki/platform/{ca.pem,crl.pem} broker/platform/
+cp pki/{ca.pem,server.pem,server.key} pki/platform/ingest.pem app/
+cp pki/platform/ingest.key app/ingest-tls.key
 
 [ -f app/ingest.key ] || "$retroproof" ingest keygen --out app/ingest.key >app/ingest.pub
 for key in log engine; do

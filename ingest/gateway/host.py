@@ -124,7 +124,7 @@ class Host:
         broker = self._config.broker
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"host-{self._config.host_id}",
+            client_id=f"host:{self._config.host_id}",  # no device can be called so
             protocol=mqtt.MQTTv5,
             manual_ack=True,
         )

@@ -119,7 +119,7 @@ def test_a_batch_goes_the_whole_way_through_the_prepared_files(servers, own_fold
         device = Device("line-7")
         register.enroll(conn, device.name, device.public_key, "hengkang")
     config = etc / "app" / "ingest.yaml"
-    text = config.read_text().replace("127.0.0.1:8883", f"127.0.0.1:{broker.port}")
+    text = config.read_text().replace("127.0.0.1:8884", f"127.0.0.1:{broker.platform_port}")
     text = re.sub(r"^db: .*", f"db: {database}", text, flags=re.MULTILINE)
     text = text.replace("0.0.0.0:8443", f"127.0.0.1:{free_port()}").replace(
         "127.0.0.1:9464", f"127.0.0.1:{free_port()}"

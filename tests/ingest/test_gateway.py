@@ -98,7 +98,7 @@ class Hall:
 
     def cut(self) -> None:
         """End the host's connection: the broker does so when its name comes a second time."""
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"host-{self.host_id}", protocol=mqtt.MQTTv5)
+        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"host:{self.host_id}", protocol=mqtt.MQTTv5)
         client.username_pw_set("ingest", self.broker.password("ingest"))
         client.connect("127.0.0.1", self.broker.port)
         client.loop_start()

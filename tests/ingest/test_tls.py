@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import queue
+import re
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -14,14 +17,14 @@ import httpx
 import paho.mqtt.client as mqtt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
 from deploy.local.mosquitto import MosquittoBroker
 from deploy.pki.authority import Authority
 from ingest import read, register
 from ingest.config import Broker, IngestConfig, Listen
 from ingest.database import Connection
+from ingest.gateway.config import GatewayConfig
+from ingest.gateway.host import Host
 from ingest.health import Health
 from ingest.http.serve import serving
 from ingest.intake import Intake
@@ -52,28 +55,24 @@ def running(config: IngestConfig) -> Iterator[list[str]]:
 class Client:
     """A device's MQTT client with the certificate of its name; `heard` on its own topic of acknowledgements."""
 
-    def __init__(self, broker: MosquittoBroker, authority: Authority, name: str, session: str = "") -> None:
-        """`session`: the client id of a session that lasts; without it one that ends with the connection."""
+    def __init__(self, broker: MosquittoBroker, authority: Authority, name: str, client_id: str = "") -> None:
         self.heard: queue.Queue[bytes] = queue.Queue()
         self.codes: queue.Queue[int] = queue.Queue()
-        self.resumed: bool | None = None
-        self._mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=session, protocol=mqtt.MQTTv5)
+        self.ended: queue.Queue[str] = queue.Queue()
+        self._mqtt = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+        )
         files = (authority.folder / "ca.pem", authority.folder / f"{name}.pem", authority.folder / f"{name}.key")
         self._mqtt.tls_set(*files)
         self._mqtt.on_message = lambda _client, _data, message: self.heard.put(message.payload)
         self._mqtt.on_publish = lambda _client, _data, _mid, reason, _properties: self.codes.put(reason.value)
+        self._mqtt.on_disconnect = lambda _client, _data, _flags, reason, _properties: self.ended.put(str(reason))
         subscribed: queue.Queue[None] = queue.Queue()
         self._mqtt.on_subscribe = lambda *_: subscribed.put(None)
-        self._mqtt.on_connect = self._on_connect
-        lasting = Properties(PacketTypes.CONNECT)
-        lasting.SessionExpiryInterval = DEADLINE_S * 10 if session else 0
-        self._mqtt.connect(broker.host, broker.port, clean_start=not session, properties=lasting)
+        self._mqtt.on_connect = lambda client, *_: client.subscribe("ack/#", qos=1)
+        self._mqtt.connect(broker.host, broker.port)
         self._mqtt.loop_start()
         subscribed.get(timeout=DEADLINE_S)
-
-    def _on_connect(self, client: mqtt.Client, _data: object, flags: mqtt.ConnectFlags, *_: object) -> None:
-        self.resumed = flags.session_present
-        client.subscribe("ack/#", qos=1)
 
     def send(self, device: str, data: bytes) -> int:
         self._mqtt.publish(f"plant/{device}/batch", data, qos=1)
@@ -85,14 +84,23 @@ class Client:
 
 
 @pytest.fixture
-def mqtts(mtls_broker: MosquittoBroker, authority: Authority, migrated: str) -> IngestConfig:
-    if not (authority.folder / "ingest.pem").exists():
-        authority.client("ingest")
-    ca, cert, key = (authority.folder / name for name in ("ca.pem", "ingest.pem", "ingest.key"))
-    broker = Broker(
-        mtls_broker.host, mtls_broker.port, tls=True, user=None, password=None, ca_file=ca, cert_file=cert, key_file=key
+def uplink(mtls_broker: MosquittoBroker, authority: Authority, platform: Authority) -> Broker:
+    """The platform's own way in."""
+    return Broker(
+        mtls_broker.host,
+        mtls_broker.platform_port,
+        tls=True,
+        user=None,
+        password=None,
+        ca_file=authority.folder / "ca.pem",
+        cert_file=platform.folder / "ingest.pem",
+        key_file=platform.folder / "ingest.key",
     )
-    return IngestConfig(migrated, INGEST_KEY, broker=broker)
+
+
+@pytest.fixture
+def mqtts(uplink: Broker, migrated: str) -> IngestConfig:
+    return IngestConfig(migrated, INGEST_KEY, broker=uplink)
 
 
 def enrolled(db: Connection, authority: Authority, seed: int) -> Device:
@@ -126,32 +134,54 @@ def test_no_device_writes_as_another_or_reads_its_acknowledgements(mqtts, mtls_b
 
 
 @pytest.mark.parametrize("migrated", ["timescale"], indirect=True)
-def test_who_takes_over_anothers_session_hears_nothing_of_what_was_for_it(mqtts, mtls_broker, authority, db):
-    """A client id is no secret, and the broker keeps sessions by it: the access list must hold for what waits there."""
+def test_no_device_ends_anothers_session_or_the_platforms(mqtts, mtls_broker, authority, db, caplog):
+    """A client id is no secret, and the broker ends a session when another client comes by its id."""
     ours, theirs = (enrolled(db, authority, seed) for seed in (1, 2))
-    with running(mqtts):
-        session = f"{theirs.name}-uplink"
-        Client(mtls_broker, authority, theirs.name, session).close()
-        them = Client(mtls_broker, authority, theirs.name)
-        sent = theirs.seal(Catalogue(POINTS))
-        them.send(theirs.name, sent)
-        them.heard.get(timeout=DEADLINE_S)
-        back = Client(mtls_broker, authority, theirs.name, session)
-        assert back.resumed
-        assert back.heard.get(timeout=DEADLINE_S)  # a copy had waited in the session
-        back.close()
-        them.send(theirs.name, sent)
-        them.heard.get(timeout=DEADLINE_S)
-        us = Client(mtls_broker, authority, ours.name, session)
-        assert us.resumed
-        them.send(theirs.name, sent)
-        them.heard.get(timeout=DEADLINE_S)
-        us.send(ours.name, ours.seal(Catalogue(POINTS)))
-        said = ack.open_signed(us.heard.get(timeout=DEADLINE_S), INGEST_KEY.public_key())
-        assert said.device == ours.name
-        assert us.heard.empty()
-        us.close()
+    caplog.set_level(logging.INFO)
+    stop = threading.Event()
+    host = Host(GatewayConfig(mqtts.db, mqtts.broker, "retroproof", {}), stop)
+    hosting = threading.Thread(target=host.run)
+    hosting.start()
+    with running(mqtts), running(mqtts):
+        until(lambda: "ready: host retroproof" in caplog.text)
+        platform_ids = [id_ for id_ in client_ids(mtls_broker) if id_.startswith(("ingest:", "host:"))][-3:]
+        assert len(platform_ids) == 3
+        them = Client(mtls_broker, authority, theirs.name, f"{theirs.name}-uplink")
+        for client_id in (theirs.name, f"{theirs.name}-uplink", *platform_ids):
+            Client(mtls_broker, authority, ours.name, client_id).close()
+        assert them.send(theirs.name, theirs.seal(Catalogue(POINTS))) == 0
+        assert ack.open_signed(them.heard.get(timeout=DEADLINE_S), INGEST_KEY.public_key()).through == 0
+        assert them.ended.empty()
         them.close()
+        assert "connection lost" not in caplog.text
+    stop.set()
+    hosting.join(DEADLINE_S)
+
+
+def client_ids(broker: MosquittoBroker) -> list[str]:
+    """Of all who connected, in their order."""
+    log = (broker.folder / "mosquitto.log").read_text(encoding="utf-8", errors="replace")
+    return re.findall(r"New client connected from \S+ as (\S+) ", log)
+
+
+def test_no_devices_certificate_opens_the_way_of_the_platform(mtls_broker, authority, platform):
+    if not (authority.folder / "intruder.pem").exists():
+        authority.client("intruder")
+    for folder, name, comes_in in ((authority.folder, "intruder", False), (platform.folder, "ingest", True)):
+        context = trusting(authority)
+        context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
+        where = (mtls_broker.host, mtls_broker.platform_port)
+        with (
+            socket.create_connection(where, timeout=DEADLINE_S) as plain,
+            context.wrap_socket(plain, server_hostname=mtls_broker.host) as wrapped,
+        ):
+            # TLS 1.3 tells a client only when it first reads; the broker answers a CONNECT with a CONNACK, type 2.
+            try:
+                wrapped.sendall(b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00")
+                answered = wrapped.recv(1) == b"\x20"
+            except (ssl.SSLError, ConnectionError):
+                answered = False
+        assert answered is comes_in
 
 
 def trusting(authority: Authority, name: str = "") -> ssl.SSLContext:
