@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from ingest import migrations as migration_files
-from ingest.database import connect
+from ingest.database import Connection, connect
 from ingest.errors import IngestError
 from ingest.migrate import migrate, migrations, pending
 from ingest.retention import horizon_of
@@ -77,16 +77,28 @@ def test_the_tier_is_found_and_used(database, plain_database):
         assert found == [("reading",), ("transport_reading",)]
 
 
-def test_readings_and_a_horizon_that_were_there_before_are_counted_and_kept(tier_database, tmp_path, monkeypatch):
+@pytest.fixture
+def migrate_to(tmp_path, monkeypatch):
+    """Applies our own migrations up to a number, as an older release would."""
     older = tmp_path / "older_migrations"
     older.mkdir()
     (older / "__init__.py").touch()
-    for file in sorted(Path(migration_files.__file__).parent.glob("000[1-4]_*.sql")):
-        shutil.copy(file, older)
     monkeypatch.syspath_prepend(tmp_path)
-    importlib.invalidate_caches()
-    with connect(tier_database) as conn:
+
+    def apply(conn: Connection, version: int) -> None:
+        for file in Path(migration_files.__file__).parent.glob("0*.sql"):
+            if int(file.name[:4]) <= version:
+                shutil.copy(file, older)
+        importlib.invalidate_caches()
         migrate(conn, "older_migrations")
+
+    yield apply
+    sys.modules.pop("older_migrations", None)
+
+
+def test_readings_and_a_horizon_that_were_there_before_are_counted_and_kept(tier_database, migrate_to):
+    with connect(tier_database) as conn:
+        migrate_to(conn, 4)
         conn.execute(
             "INSERT INTO telemetry.device (id, enterprise) VALUES ('d', 'e');"
             "INSERT INTO telemetry.point (id, device, name, address, unit, kind, meter)"
@@ -100,6 +112,24 @@ def test_readings_and_a_horizon_that_were_there_before_are_counted_and_kept(tier
         first, last = (dt.datetime(2026, 1, day, tzinfo=dt.UTC) for day in (1, 31))
         assert totals == [(1, 31, first, last), (2, 31, first, last)]
         assert horizon_of(conn) == dt.datetime(2025, 12, 25, tzinfo=dt.UTC)
+
+
+def test_new_chunks_get_the_index_of_this_release_and_old_ones_keep_theirs(tier_database, migrate_to):
+    insert = "INSERT INTO telemetry.reading VALUES (%s, %s, 1, 0, 1, 1, 0, 0)"
+    january, march = (dt.datetime(2026, month, 1, tzinfo=dt.UTC) for month in (1, 3))
+    with connect(tier_database) as conn:
+        migrate_to(conn, 5)
+        conn.execute(insert, (january, january))
+        migrate(conn)
+        conn.execute(insert, (march, march))
+        found = conn.execute(
+            "SELECT reloptions FROM pg_class JOIN pg_index ON indexrelid = pg_class.oid WHERE indrelid IN"
+            " (SELECT 'telemetry.reading'::regclass UNION SELECT tableoid FROM telemetry.reading)"
+            " ORDER BY indrelid <> 'telemetry.reading'::regclass, pg_class.oid"
+        ).fetchall()
+        options = ["deduplicate_items=off", "fillfactor=100"]
+        chunks = [] if detect(conn) is Tier.PLAIN else [(None,), (options,)]
+        assert found == [(options,), *chunks]
 
 
 def test_a_second_run_applies_nothing(migrated):
