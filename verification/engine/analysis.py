@@ -27,7 +27,7 @@ from verification.engine.model_checks import Met, check_fit, check_outliers, che
 from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model, refit
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
-from verification.engine.savings import MODEL, Share, noise_of_model, spreads_of
+from verification.engine.savings import MODEL, Share, noise_of_model, spreads_of_each
 from verification.engine.windows import (
     Columns,
     columns_of,
@@ -145,13 +145,14 @@ def analyse(
     findings += [*support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
     for name, data in windows.data.items():
         findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
-    findings += _told_from_intervals(spec, primary, case)
+    level = _level_shares(case.reporting)
+    findings += _told_from_intervals(spec, primary, level)
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     for meter, effect in zip(meters, effects, strict=True):
         if math.isnan(effect.u[CHANGE]):
             return None, [*findings, Finding.of("METER_ERROR_UNBOUNDED", meter=meter.name)]
     figures = _figures(primary, case)
-    budgets = _budgets(primary, case, meters, effects, adjusted, plan.confidence)
+    budgets = _budgets(primary, case, level, meters, effects, adjusted, plan.confidence)
     target = FIGURES.index(spec.measure.target.of)
     after = _weighed_after(model, case)
     return Analysis(
@@ -205,11 +206,11 @@ def _beyond_stating(spec: MeasureSpec, primary: Primary, case: Case) -> Finding 
     return None
 
 
-def _told_from_intervals(spec: MeasureSpec, primary: Primary, case: Case) -> list[Finding]:
+def _told_from_intervals(spec: MeasureSpec, primary: Primary, level: tuple[Share, ...]) -> list[Finding]:
     """Whether noise of the figure that the target is about is that of single intervals, for want of days."""
     shares = primary.estimate.shares
     if spec.measure.target.of == "level":
-        shares += _level_shares(case.reporting)
+        shares += level
     for share in shares:
         starts = share.window.day_starts
         if starts is not None and share.noise.days is None:
@@ -288,18 +289,20 @@ def _level_shares(reporting: Sample) -> tuple[Share, ...]:
 def _budgets(
     primary: Primary,
     case: Case,
+    level: Sequence[Share],
     meters: Sequence[MeterInUse],
     effects: Sequence[MeterEffect],
     adjusted: Adjusted,
     confidence: float,
 ) -> tuple[Budget, Budget, Budget]:
-    """The budgets of the change, of the relative change and of the level."""
+    """The budgets of the change, of the relative change and of the level, whose noise the shares of `level` bring."""
     estimate = primary.estimate
-    change, relative, level = (
-        combine(_rows(figure, spreads_of(shares, confidence), meters, effects, adjusted, primary, case), confidence)
-        for figure, shares in enumerate((estimate.shares, estimate.relative_shares, _level_shares(case.reporting)))
+    noises = spreads_of_each([estimate.shares, estimate.relative_shares, level], confidence)
+    of_change, of_relative, of_level = (
+        combine(_rows(figure, noise, meters, effects, adjusted, primary, case), confidence)
+        for figure, noise in enumerate(noises)
     )
-    return change, relative, level
+    return of_change, of_relative, of_level
 
 
 def _rows(

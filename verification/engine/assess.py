@@ -32,7 +32,7 @@ from verification.engine.robustness.left_out import (
 from verification.engine.robustness.matched_load import MatchedLoad, matched_load
 from verification.engine.robustness.panel import Entry, candidates, panel
 from verification.engine.robustness.placebo import PlaceboDates, placebo_dates
-from verification.engine.savings import Estimate, noise_of_intervals, noise_of_model
+from verification.engine.savings import Estimate, noise_of_intervals, noises_of_models
 from verification.findings import Finding
 from verification.plan.shape import WindowName
 
@@ -93,10 +93,17 @@ def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
 
 def answer_of(spec: ModelSpec, case: Case) -> Primary | Finding:
     """Fit a model and let it answer, however few intervals it stands on."""
-    model = fit_model(spec, case.fitted)
-    if isinstance(model, Finding):
-        return model
-    noise = noise_of_model(model, case.fitted)
+    return answers_of([spec], case)[0]
+
+
+def answers_of(specs: Sequence[ModelSpec], case: Case) -> list[Primary | Finding]:
+    """`answer_of` each of some models."""
+    models = [fit_model(spec, case.fitted) for spec in specs]
+    noises = iter(noises_of_models([(model, case.fitted) for model in models if isinstance(model, BaselineModel)]))
+    return [model if isinstance(model, Finding) else _answer(model, next(noises), case) for model in models]
+
+
+def _answer(model: BaselineModel, noise: Noise, case: Case) -> Primary | Finding:
     estimate = case.answer(model, noise)
     return estimate if isinstance(estimate, Finding) else Primary(model, noise, estimate)
 
@@ -142,12 +149,9 @@ def turning(primary: Primary, case: Case, confidence: float) -> Turning:
     """The checks of step 6 that can turn a verdict."""
     model = primary.model
     specs = candidates(model.spec, case.fitted.names, ratio=_has_output(case), temperatures=case.temperatures)
-
-    def answer(spec: ModelSpec) -> Primary | Finding:
-        return primary if spec == model.spec else answer_of(spec, case)
-
+    answers = [primary, *answers_of(specs[1:], case)]
     return Turning(
-        panel=panel(specs, case, answer, confidence, MIN_EFFECTIVE),
+        panel=panel(specs, answers, case, confidence, MIN_EFFECTIVE),
         months=without_months(model, primary.noise, case, primary.estimate),
         influence=most_influential(model, case),
         put_back=with_put_back(model, primary.noise, case),

@@ -263,13 +263,18 @@ def _products(rows: Floats, follows: Booleans) -> Floats:
 
 def quadratic_form(weights: Sequence[Floats], rho: Floats) -> Floats:
     """float64[..., rho]: a'R a for the rows a of `weights` float64[..., n], whose windows are independent and add up, R
-    the AR(1) correlation matrix of each rho: the sum over lags of rho^lag times the autocorrelation of a.
+    the AR(1) correlation matrix of each rho: the sum over lags of rho^lag times the autocorrelation of a, taken block
+    by block of lags, so that few powers serve all.
     """
     n, largest = max(each.shape[-1] for each in weights), float(rho.max())
     lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
-    products: Floats = np.sum([_lagged_products(each, lags) for each in weights], axis=0)
-    powers = np.exp(np.arange(1, lags)[:, np.newaxis] * np.log(np.maximum(rho, np.finfo(float).tiny)))
-    form: Floats = products[..., :1] + 2 * products[..., 1:] @ powers
+    width = math.isqrt(lags - 1) + 1
+    products = np.zeros((*weights[0].shape[:-1], width * width))
+    for each in weights:
+        products[..., :lags] += _lagged_products(each, lags)
+    products[..., 1:] *= 2  # before and after
+    inner, outer = (np.vander(each, width, increasing=True).T for each in (rho, rho**width))
+    form: Floats = np.sum(products.reshape(*products.shape[:-1], width, width) @ inner * outer, axis=-2)
     return np.maximum(form, 0.0)
 
 

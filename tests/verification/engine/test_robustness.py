@@ -12,7 +12,7 @@ import ruptures
 import statsmodels.datasets.nile
 
 from tests.verification.engine.samples import NAMING, NOISE_SD, STANDING, ar1, line, sample
-from verification.engine.assess import MIN_EFFECTIVE, Primary, answer_of, primary_answer, robustness, turning
+from verification.engine.assess import MIN_EFFECTIVE, Primary, answers_of, primary_answer, robustness, turning
 from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
@@ -60,7 +60,7 @@ def panel_of(
 ) -> dict[str, Entry]:
     specs = candidates(primary, baseline.names, ratio=True, temperatures=temperatures)
     case = Case(baseline, reporting, output="output")
-    entries = panel(specs, case, lambda spec: answer_of(spec, case), 0.95, MIN_EFFECTIVE)
+    entries = panel(specs, answers_of(specs, case), case, 0.95, MIN_EFFECTIVE)
     assert [entry.primary for entry in entries] == [True] + [False] * (len(entries) - 1)
     return {label(entry.spec): entry for entry in entries}
 

@@ -53,7 +53,7 @@ class Sample:
         """The number of intervals."""
         return len(self.y)
 
-    @property
+    @functools.cached_property
     def follows(self) -> Booleans:
         """bool[m-1]: whether an interval comes directly after the one before it, without a gap."""
         follows: Booleans = np.diff(self._order) == 1

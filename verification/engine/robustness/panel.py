@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,11 +22,11 @@ from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel, ModelSpec, beside_a_line
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import term_p_values
-from verification.engine.savings import SAME_TOTALS, Estimate, noise_of_intervals
+from verification.engine.savings import SAME_TOTALS, Estimate, noise_of_intervals, spread_of_each
 from verification.findings import Finding
 
 WhyNot = Literal["refused", "support", "size", "terms", "rejected"]
-Answer = Callable[[ModelSpec], tuple[BaselineModel, Noise, Estimate] | Finding]
+Answer = tuple[BaselineModel, Noise, Estimate]
 
 MAX_MODELS = 16
 ALL_SUBSETS_UP_TO = 3  # drivers; of more, only neighbours of the primary's set are tried
@@ -99,13 +99,20 @@ def _driver_sets(primary: ModelSpec, names: Sequence[str]) -> Iterator[tuple[str
 
 
 def panel(
-    specs: Sequence[ModelSpec], case: Case, answer: Answer, confidence: float, smallest_size: float
+    specs: Sequence[ModelSpec],
+    answers: Sequence[Answer | Finding],
+    case: Case,
+    confidence: float,
+    smallest_size: float,
 ) -> list[Entry]:
-    """An entry for each of `specs`, the primary first. `answer` fits a model to a window of the case and says what it
-    says.
-    """
+    """An entry for each of `specs`, the primary first; `answers` are what each says of the case, or why it cannot."""
+    given = [answer for answer in answers if not isinstance(answer, Finding)]
+    errors = iter(spread_of_each([estimate.shares for _, _, estimate in given], confidence))
     entries = [
-        _entry(spec, case, answer, confidence, smallest_size, primary=index == 0) for index, spec in enumerate(specs)
+        Entry(spec, index == 0, ("refused",))
+        if isinstance(answer, Finding)
+        else _entry(spec, answer, next(errors), case, smallest_size, primary=index == 0)
+        for index, (spec, answer) in enumerate(zip(specs, answers, strict=True))
     ]
     return [
         dataclasses.replace(entry, why_not=(*entry.why_not, *_why_not_beside(entry, entries, case.output)))
@@ -131,13 +138,8 @@ def _is_line_of(line: Entry, entry: Entry) -> bool:
     return straight and same_drivers and line.spec.categories == entry.spec.categories
 
 
-def _entry(
-    spec: ModelSpec, case: Case, answer: Answer, confidence: float, smallest_size: float, *, primary: bool
-) -> Entry:
-    answered = answer(spec)
-    if isinstance(answered, Finding):
-        return Entry(spec, primary, ("refused",))
-    model, noise, estimate = answered
+def _entry(spec: ModelSpec, answer: Answer, error: Spread, case: Case, smallest_size: float, *, primary: bool) -> Entry:
+    model, noise, estimate = answer
     why_not: list[WhyNot] = []
     if not all(is_supported(model, case.fitted, each.sample) for each in case.projections):
         why_not.append("support")
@@ -152,7 +154,7 @@ def _entry(
         primary,
         tuple(why_not),
         estimate,
-        estimate.spread(confidence),
+        error,
         terms=weighed,
         bends=_bends(model, case.fitted),
     )
