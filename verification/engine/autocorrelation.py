@@ -270,25 +270,30 @@ def quadratic_form(weights: Sequence[Floats], rho: Floats) -> Floats:
     lags = n if largest >= 1 else min(n, 2 + int(math.log(NEGLIGIBLE) / math.log(max(largest, 1e-3))))
     width = math.isqrt(lags - 1) + 1
     products = np.zeros((*weights[0].shape[:-1], width * width))
-    for each in weights:
-        products[..., :lags] += _lagged_products(each, lags)
+    products[..., :lags] = _lagged_products(weights, lags)
     products[..., 1:] *= 2  # before and after
     inner, outer = (np.vander(each, width, increasing=True).T for each in (rho, rho**width))
     form: Floats = np.sum(products.reshape(*products.shape[:-1], width, width) @ inner * outer, axis=-2)
     return np.maximum(form, 0.0)
 
 
-def _lagged_products(weights: Floats, lags: int) -> Floats:
-    """float64[..., lags]: the sum of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
-    n = weights.shape[-1]
+def _lagged_products(weights: Sequence[Floats], lags: int) -> Floats:
+    """float64[..., lags]: the sum over windows of a(t) a(t+k) for each lag k below `lags`; of many by the transform."""
     if lags <= FEW_LAGS:
-        rows, later = weights.reshape(-1, n), np.zeros(lags - 1)
-        found = [np.correlate(np.concatenate([row, later]), row) for row in rows]
-        return np.array(found).reshape(*weights.shape[:-1], lags)
-    length = _fast_length(n + lags)  # in a circle of this length the lags that count do not meet themselves
-    spectrum = np.fft.rfft(weights, length)
-    products: Floats = np.fft.irfft(spectrum.real**2 + spectrum.imag**2, length)[..., :lags]
+        return sum((_few_products(each, lags) for each in weights), start=np.zeros(lags))
+    # In a circle of this length the lags that count do not meet themselves.
+    length = _fast_length(max(each.shape[-1] for each in weights) + lags)
+    spectra = (np.fft.rfft(each, length) for each in weights)
+    power = sum((each.real**2 + each.imag**2 for each in spectra), start=np.zeros(1))
+    products: Floats = np.fft.irfft(power, length)[..., :lags]
     return products
+
+
+def _few_products(weights: Floats, lags: int) -> Floats:
+    """The same of one window, multiplied out."""
+    n, later = weights.shape[-1], np.zeros(lags - 1)
+    found = [np.correlate(np.concatenate([row, later]), row) for row in weights.reshape(-1, n)]
+    return np.array(found).reshape(*weights.shape[:-1], lags)
 
 
 def cross_forms(weights: Floats, rho: float) -> Floats:

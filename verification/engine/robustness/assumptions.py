@@ -13,11 +13,23 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import ndtri
 
-from verification.engine.autocorrelation import ONE_SIGMA, Noise, noise_of, spread, standard_error, two_sided_p
+from verification.engine.autocorrelation import (
+    ONE_SIGMA,
+    Noise,
+    Spread,
+    Unexplained,
+    WeightedSum,
+    noises_of,
+    spread,
+    spreads,
+    standard_error,
+    two_sided_p,
+)
 from verification.engine.case import Case
 from verification.engine.days import sums_by_day
 from verification.engine.models.family import LEVELS, BaselineModel
@@ -115,16 +127,34 @@ def assumptions(
     )
     if model.fit.residuals_are_zero:  # computed figures, of which another finding tells
         return found
-    step = _Step.of(model, case)
+    courses = _courses(case, days, lengths, trends=not same_season)
+    drifts = dict(zip(courses, _Step.of(model, case).beside(list(courses.values())), strict=True))
+    sides: tuple[WindowName, ...] = ("baseline", "reporting")
     return dataclasses.replace(
         found,
-        drift=None if same_season else step.beside(days),
-        one_sided={} if same_season else one_sided(step, days),
-        season=season(step, days, lengths),
+        drift=drifts.get("whole"),
+        one_sided={side: drift for side in sides if (drift := drifts.get(side)) is not None},
+        season=drifts.get("season"),
         curvature=curvature(model, noise, case),
         dilution=dilution(model, case),
         choice=choice(estimate, case, lengths[0]),
     )
+
+
+def _courses(
+    case: Case, days: Sequence[Floats], lengths: Sequence[float], *, trends: bool
+) -> dict[str, Sequence[Floats]]:
+    """The courses to weigh, float64[m] by window: of trends the `whole` one, that which the `baseline` has and that
+    stops at its end, and that which begins with the `reporting` period; and the `season`.
+    """
+    until, since = float(days[0][-1]), float(days[-1][0])
+    courses: dict[str, Sequence[Floats]] = {}
+    if trends:
+        courses["whole"] = days
+        courses["baseline"] = [np.minimum(each, until) for each in days]
+        courses["reporting"] = [np.maximum(each, since) for each in days]
+    season = _season(case, days, lengths)
+    return courses if season is None else {**courses, "season": season}
 
 
 def window_length(days: Sequence[Floats], window: int) -> float:
@@ -161,29 +191,29 @@ def _apart(days: Sequence[Floats]) -> tuple[float, int]:
     return abs(distance - years * YEAR_DAYS), years
 
 
-def one_sided(step: _Step, days: Sequence[Floats]) -> dict[WindowName, Drift]:
-    """A trend that the baseline has and that stops at its end, and one that begins with the reporting period."""
-    until, since = float(days[0][-1]), float(days[-1][0])
-    courses: dict[WindowName, list[Floats]] = {
-        "baseline": [np.minimum(each, until) for each in days],
-        "reporting": [np.maximum(each, since) for each in days],
-    }
-    found = {window: step.beside(course) for window, course in courses.items()}
-    return {window: each for window, each in found.items() if each is not None}
-
-
-def season(step: _Step, days: Sequence[Floats], lengths: Sequence[float]) -> Drift | None:
+def _season(case: Case, days: Sequence[Floats], lengths: Sequence[float]) -> list[Floats] | None:
     """What sets the reporting period's season apart from the rest of the baseline; None where the reporting period has
     every season, or the baseline holds too little of its.
     """
-    if lengths[-1] >= WHOLE_YEAR_DAYS or step.case.intermediate is not None:
+    if lengths[-1] >= WHOLE_YEAR_DAYS or case.intermediate is not None:
         return None
     begin, length = float(days[-1][0]), float(np.ptp(days[-1]))
-    inside = [((each - begin) % YEAR_DAYS <= length).astype(np.float64) for each in days]
-    held = float(np.mean(inside[0])) * lengths[0]
-    if held < LEAST_OF_SEASON * length or inside[0].all():
+    inside = ((days[0] - begin) % YEAR_DAYS <= length).astype(np.float64)
+    held = float(np.mean(inside)) * lengths[0]
+    if held < LEAST_OF_SEASON * length or inside.all():
         return None
-    return step.beside([inside[0], np.ones(len(days[-1]))])
+    return [inside, np.ones(len(days[-1]))]
+
+
+class _Seen(NamedTuple):
+    """A course beside the steps between the windows: how far it goes from the baseline's mean to the reporting
+    period's, how each y moves the step and the course's slope (`of_level`, `of_slope`), and what the fit leaves.
+    """
+
+    distance: float
+    of_level: Floats
+    of_slope: Floats
+    left: Unexplained
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -218,43 +248,70 @@ class _Step:
         left, sizes, _ = np.linalg.svd(table[2:].T, full_matrices=False)
         return cls(case, 1 / float(np.mean(w)), weight, table[0], table[1], left[:, sizes > NEGLIGIBLE * sizes[0]])
 
+    @property
+    def windows(self) -> list[Sample]:
+        """The windows in order of time."""
+        return [*self.case.windows.values()]
+
     @functools.cached_property
     def follows(self) -> Booleans:
         """Which of the rows follow each other; those of different windows do not."""
         inside = (
             window.follows if window.day_starts is None else np.ones(len(window.day_starts) - 1, dtype=bool)
-            for window in self.case.windows.values()
+            for window in self.windows
         )
         return np.concatenate([np.append(each, [False]) for each in inside])[:-1]
 
-    def beside(self, course: Sequence[Floats]) -> Drift | None:
-        """What a `course` (float64[m] by window) moves beside the steps between the windows; None where the drivers
-        leave nothing of it to be seen. What is told is the step from the baseline to the reporting period.
+    def beside(self, courses: Sequence[Sequence[Floats]]) -> list[Drift | None]:
+        """What each of some courses (float64[m] by window) moves beside the steps between the windows; None where the
+        drivers leave nothing of it to be seen. What is told is the step from the baseline to the reporting period.
         """
-        windows, others, per = [*self.case.windows.values()], self.others, self.per
-        time = np.concatenate(course)
+        seen = [self._seen(course) for course in courses]
+        telling = [each for each in seen if each is not None]
+        noises = noises_of([each.left for each in telling])
+        errors = spreads(
+            [WeightedSum(noise, self._laid_out(each.of_slope)) for each, noise in zip(telling, noises, strict=True)],
+            ONE_SIGMA,
+        )
+        drifts = (self._drift(*each) for each in zip(telling, noises, errors, strict=True))
+        return [None if each is None else next(drifts) for each in seen]
+
+    def _seen(self, course: Sequence[Floats]) -> _Seen | None:
+        others, time = self.others, np.concatenate(course)
         width = float(np.ptp(time))
         if not width or len(others) <= others.shape[1] + 2:  # a single interval, or too few to tell from their noise
             return None
         distance = float(np.mean(course[-1]) - np.mean(course[0])) / width
         time = (time - np.mean(time)) / width
-        table = np.column_stack([self.step, _by_day(windows, time * self.weight)])
+        table = np.column_stack([self.step, _by_day(self.windows, time * self.weight)])
         own = table - others @ (others.T @ table)
         basis, triangle = np.linalg.qr(own)
         if np.min(np.abs(np.diag(triangle))) <= NEGLIGIBLE * np.linalg.norm(table):
             return None
-        of_level, of_slope = np.linalg.solve(triangle, basis.T)  # how each y moves the step and the slope
+        of_level, of_slope = np.linalg.solve(triangle, basis.T)
         basis = np.column_stack([others, basis])
-        noise = noise_of(basis, self.missed - basis @ (basis.T @ self.missed), self.follows)
-        slope, error = float(of_slope @ self.missed), spread(noise, _laid_out(windows, of_slope), ONE_SIGMA)
+        left = Unexplained(basis, self.missed - basis @ (basis.T @ self.missed), self.follows)
+        return _Seen(distance, of_level, of_slope, left)
+
+    def _drift(self, seen: _Seen, noise: Noise, error: Spread) -> Drift:
+        slope, per = float(seen.of_slope @ self.missed), self.per
         return Drift(
-            shift=slope * distance * per,
-            u_shift=error.u * distance * per,
-            delta=float(of_level @ self.missed) * per - self.case.adjustment,
+            shift=slope * seen.distance * per,
+            u_shift=error.u * seen.distance * per,
+            delta=float(seen.of_level @ self.missed) * per - self.case.adjustment,
             dof=error.dof,
             p=float(two_sided_p(np.array([slope]), np.array([error.u]), error.dof)[0]),
-            erring=lambda: spread(noise, _laid_out(windows, of_level), ONE_SIGMA).u * per,
+            erring=lambda: spread(noise, self._laid_out(seen.of_level), ONE_SIGMA).u * per,
         )
+
+    def _laid_out(self, weights: Floats) -> list[Floats]:
+        """Weights of the rows by window, in order of time."""
+        lengths = [len(window if window.day_starts is None else window.day_starts) for window in self.windows]
+        parts = np.split(weights, np.cumsum(lengths)[:-1])
+        return [
+            window.in_calendar(part) if window.day_starts is None else part
+            for window, part in zip(self.windows, parts, strict=True)
+        ]
 
 
 def _by_day(windows: Sequence[Sample], rows: Floats) -> Floats:
@@ -265,16 +322,6 @@ def _by_day(windows: Sequence[Sample], rows: Floats) -> Floats:
         for window, part in zip(windows, parts, strict=True)
     ]
     return np.concatenate(days, axis=-1)
-
-
-def _laid_out(windows: Sequence[Sample], weights: Floats) -> list[Floats]:
-    """Weights of those rows by window, in order of time."""
-    lengths = [len(window if window.day_starts is None else window.day_starts) for window in windows]
-    parts = np.split(weights, np.cumsum(lengths)[:-1])
-    return [
-        window.in_calendar(part) if window.day_starts is None else part
-        for window, part in zip(windows, parts, strict=True)
-    ]
 
 
 def curvature(model: BaselineModel, noise: Noise, case: Case) -> Bias | None:
