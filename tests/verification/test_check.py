@@ -340,7 +340,7 @@ def test_findings_of_one_kind_are_one_line_with_their_number() -> None:
         finding = Finding.of("EVENTS_UNCHECKED", point=point)
         return Reason("DATA_FINDING_WARNING", "result.json", {}, finding)
 
-    lone = Reason("DATA_FINDING_WARNING", "result.json", {}, Finding.of("RESIDUALS_ZERO"))
+    lone = Reason("DATA_FINDING_WARNING", "result.json", {}, Finding.of("RESIDUALS_ZERO", fitted="in_baseline"))
     gaps = [Reason("BATCHES_MISSING", "", {"device": d, "epoch": 1, "first": 1, "last": 2}) for d in ("a", "b")]
     report = Report("", (AxisReport(Axis.PLAUSIBILITY, (stuck("x"), lone, *gaps, *map(stuck, "yz"))),))
     lines = report.text().splitlines()[2:]

@@ -505,6 +505,52 @@ def two_coefficients(plan: Plan) -> tuple[tuple[float, float], tuple[float, floa
     return (a, b), (c, d)
 
 
+def test_the_second_model_of_a_normalised_change_is_asked_what_the_first_is():
+    """After the retrofit the output hardly varies, so that nothing tells what a ton costs then; one day of it uses
+    5 GWh more, and is an outlier of one model, not of two.
+    """
+    rng = np.random.default_rng(3)
+    days = (PLAN.reporting.end - PLAN.baseline.start).days
+    tons = 656 * (1 + rng.uniform(-0.07, 0.07, days))
+    tons[120:] = 656 * (1 + rng.uniform(-0.0005, 0.0005, days - 120))
+    readings = line(PLAN, output_t=tons)
+    energy = readings["ac_energy"]
+    extra = np.zeros(len(energy))
+    extra[151 * 96 : 152 * 96] = 5e6 / 96
+    spent = Series(energy.time_us, (energy.value + np.cumsum(extra)) % 1e9, energy.status, energy.flags)
+    found = {
+        method: list(judge(changed(PLAN, method=method), {**readings, "ac_energy": spent}).all_findings)
+        for method in ("normalised", "avoided")
+    }
+    about = {
+        method: {(each.code, each.data["fitted"]) for each in every if each.code in ("R_SQUARED_LOW", "OUTLIERS_FEW")}
+        for method, every in found.items()
+    }
+    assert about["normalised"] == {("R_SQUARED_LOW", "in_reporting"), ("OUTLIERS_FEW", "in_reporting")}
+    assert about["avoided"] == {("OUTLIERS_FEW", "in_baseline")}
+    [weak] = [each for each in found["normalised"] if each.code == "R_SQUARED_LOW"]
+    assert "model of the reporting period" in weak.text("en")
+    assert "报告期模型" in weak.text("zh")
+    assert weak.blocks is None  # it widens U by itself
+
+
+def test_a_normalised_change_needs_intervals_enough_for_both_models():
+    """A reporting period that wanders as if without end: the baseline's noise tells nothing of it."""
+    rng = np.random.default_rng(5)
+    energy = READINGS["ac_energy"]
+    wander = np.zeros(len(energy) // 96)
+    wander[130:] = 60_000 * np.cumsum(rng.standard_normal(len(wander) - 130))
+    steps = np.concatenate([[0.0], np.cumsum(np.repeat(wander / 96, 96))])
+    readings = {**READINGS, "ac_energy": Series.of(energy.time_us, (energy.value + np.round(steps)) % 1e9)}
+    result = judge(changed(PLAN, method="normalised"), readings)
+    [reason] = result.verdict.reasons
+    assert (result.verdict.state, reason.code, reason.data["fitted"]) == (
+        "inconclusive", "TOO_FEW_EFFECTIVE", "in_reporting",
+    )  # fmt: skip
+    assert "of the reporting period" in reason.text("en")
+    assert "报告期" in reason.text("zh")
+
+
 def test_a_normalised_change_states_both_models_and_the_others_their_one():
     """The model of each window is that of the method which stands on that window alone."""
     results = {method: judge(changed(PLAN, method=method)) for method in ("avoided", "backcast", "normalised")}

@@ -91,7 +91,7 @@ def test_words_among_the_data_are_translated():
 
 def test_an_unknown_language_is_refused():
     with pytest.raises(ValueError, match="'de'"):
-        Finding.of("RESIDUALS_ZERO").text("de")
+        Finding.of("RESIDUALS_ZERO", fitted="in_baseline").text("de")
 
 
 def test_a_code_of_a_newer_version_still_shows():
@@ -179,6 +179,19 @@ AS_RELEASED: list[tuple[str, dict[str, int | str], str, str]] = [
         "The window that the model is projected on scatters 2.00 times as much about a model of its own as the",
         "模型推算所用期间围绕自身模型的波动是拟合期间的 2.00 倍",
     ),
+    (
+        "R_SQUARED_LOW", {"r_squared": "0.123", "limit": "0.5"},
+        "The model explains 0.123 of the variation (R2; at least 0.5 is usual).",
+        "模型的 R² 为 0.123（通常不低于 0.5）。",
+    ),
+    (
+        "RESIDUALS_ZERO", {},
+        "The readings follow the model exactly: such readings are computed", "读数与模型完全一致：此类读数疑为计算所得",
+    ),
+    (
+        "TOO_FEW_EFFECTIVE", {"n": 90, "effective": "2.0", "rho": "0.9", "required": 6},
+        "The 90 intervals that the model is fitted to are worth 2.0 independent", "模型拟合期的 90 个时段仅相当于 2.0",
+    ),
 ]  # fmt: skip
 
 
@@ -206,5 +219,5 @@ def test_findings_of_one_kind_stand_together_and_keep_their_order():
     def at(point: str) -> Finding:
         return Finding.of("WINDOW_OUTSIDE_DATA", point=point, window="baseline", start="a", end="b")
 
-    lone = Finding.of("RESIDUALS_ZERO")
+    lone = Finding.of("RESIDUALS_ZERO", fitted="in_baseline")
     assert alike_together([at("a"), lone, at("b")]) == [[at("a"), at("b")], [lone]]

@@ -54,24 +54,24 @@ def test_cv_rmse_is_high_from_25_percent(share: float, *, is_high: bool):
     """sqrt(SSE/(n-p)) = residual * sqrt(8/6)."""
     model = fit(mean=100, slope=100, residual=100 * share / np.sqrt(8 / 6))
     assert model.fit.cv_rmse == pytest.approx(share)
-    assert ("CV_RMSE_HIGH" in found(check_fit(model, SURE, 0.0))) == is_high
+    assert ("CV_RMSE_HIGH" in found(check_fit(model, "baseline", SURE, 0.0))) == is_high
 
 
 @pytest.mark.parametrize(("slope", "is_low"), [(1.001, False), (0.999, True)])
 def test_r_squared_is_low_below_a_half(slope: float, *, is_low: bool):
     """R2 = slope^2/(slope^2 + residual^2)."""
-    assert ("R_SQUARED_LOW" in found(check_fit(fit(100, slope, 1), SURE, 0.0))) == is_low
+    assert ("R_SQUARED_LOW" in found(check_fit(fit(100, slope, 1), "baseline", SURE, 0.0))) == is_low
 
 
 @pytest.mark.parametrize(("p_value", "is_significant"), [(0.0999, True), (0.10, False)])
 def test_a_driver_is_significant_below_p_010(p_value: float, *, is_significant: bool):
-    findings = check_fit(fit(100, 10, 1), np.array([0.5, p_value]), 0.0)
+    findings = check_fit(fit(100, 10, 1), "baseline", np.array([0.5, p_value]), 0.0)
     assert ("DRIVER_NOT_SIGNIFICANT" in found(findings)) != is_significant
 
 
 @pytest.mark.parametrize(("nmbe", "is_high"), [(0.00499, False), (0.005, True), (-0.005, True), (None, False)])
 def test_nmbe_out_of_sample_is_high_from_half_a_percent(nmbe: float | None, *, is_high: bool):
-    assert ("NMBE_HIGH" in found(check_fit(fit(100, 10, 1), SURE, nmbe))) == is_high
+    assert ("NMBE_HIGH" in found(check_fit(fit(100, 10, 1), "baseline", SURE, nmbe))) == is_high
 
 
 @pytest.mark.parametrize(("likeness", "is_collinear"), [(0.948, False), (0.949, True)])
@@ -80,11 +80,11 @@ def test_drivers_are_collinear_from_a_vif_of_ten(likeness: float, *, is_collinea
     other = likeness * DRIVER + np.sqrt(1 - likeness**2) * PATTERN
     y = DRIVER + PATTERN + 0.1 * np.repeat([1.0, -1.0], N // 2)
     model = fitted(drivers(DRIVER, other, y=y))
-    assert ("COLLINEAR" in found(check_fit(model, np.zeros(3), 0.0))) == is_collinear
+    assert ("COLLINEAR" in found(check_fit(model, "baseline", np.zeros(3), 0.0))) == is_collinear
 
 
 def test_a_good_fit_has_no_findings():
-    assert check_fit(fit(100, 10, 1), SURE, 0.0) == []
+    assert check_fit(fit(100, 10, 1), "baseline", SURE, 0.0) == []
 
 
 @pytest.mark.parametrize(("value", "is_outside"), [(1.2, False), (1.2001, True), (-1.2, False), (-1.2001, True)])
@@ -142,7 +142,7 @@ def test_a_day_is_an_outlier_beyond_three_interquartile_ranges(energy: float, *,
     """Of 1 1 1 1 3 3 3 3 and one more the quartiles are 1 and 3: the limits are 3 + 6 and 1 - 6, and the model is 1."""
     days = [2.0, 2.0, 2.0, 2.0, 4.0, 4.0, 4.0, 4.0, energy]
     data = window("reporting", [0.0] * 9, days)
-    findings = check_outliers(data, np.ones(9))
+    findings = check_outliers(data, np.ones(9), "baseline")
     assert found(findings) == ({"OUTLIERS"} if is_outlier else set())
     assert not is_outlier or findings[0].data["first"] == "2026-03-09"
 
@@ -150,7 +150,7 @@ def test_a_day_is_an_outlier_beyond_three_interquartile_ranges(energy: float, *,
 @pytest.mark.parametrize(("far", "code"), [(1, "OUTLIERS_FEW"), (2, "OUTLIERS")])
 def test_up_to_two_percent_of_the_days_far_off_are_only_said(far: int, code: str):
     days = np.append(np.tile([2.0, 4.0], 30), [50.0] * far)
-    (finding,) = check_outliers(window("reporting", [0.0] * len(days), list(days)), np.ones(len(days)))
+    (finding,) = check_outliers(window("reporting", [0.0] * len(days), list(days)), np.ones(len(days)), "baseline")
     assert finding.code == code
     assert (finding.severity == "info") == (code == "OUTLIERS_FEW")
 
@@ -161,5 +161,5 @@ def test_of_a_ratio_it_is_the_interval_s_own_ratio_that_lies_off():
     output = 10 * hours * np.append(np.tile([1.0, 1.02, 0.99, 1.01], 15), [1.01, 1.0])
     data = window_data("reporting", list(output), list(hours), [list(hours)])
     predicted = 10 * hours
-    assert found(check_outliers(data, predicted)) != set()
-    assert check_outliers(data, predicted, of_ratio=True) == []
+    assert found(check_outliers(data, predicted, "baseline")) != set()
+    assert check_outliers(data, predicted, "baseline", of_ratio=True) == []

@@ -17,7 +17,7 @@ LIMIT = Limit("change", "at_most", "-200.0000", "kWh/t")
 INVALID = Finding.of("NAIVE_TIMES", count=1, line=2, example="x")
 UNVERIFIABLE = Finding.of("BASELINE_IDLE", days=0, expected=120)
 INCONCLUSIVE = Finding.of("DRIVER_CONSTANT", driver="metal_tapped")
-WARNING = Finding.of("RESIDUALS_ZERO")
+WARNING = Finding.of("RESIDUALS_ZERO", fitted="in_baseline")
 
 
 def effect(delta: str, expanded: str) -> Effect:

@@ -140,11 +140,16 @@ def analyse(
     model = primary.model
     if beyond := _beyond_stating(spec, primary, case):
         return None, [*findings, *support(model, case), beyond]
-    weighed = Weighed.of(case.fitted_name, model, primary.noise, case.fitted)
+    weighed, after = Weighed.of(case.fitted_name, model, primary.noise, case.fitted), _weighed_after(model, case)
     predicted = {name: _predicted(model, data, columns[name]) for name, data in windows.data.items()}
-    findings += [*support(model, case), *check_fit(model, weighed.term_p_values, weighed.nmbe_out_of_sample)]
+    findings += support(model, case)
+    for each in (weighed, after) if after else (weighed,):
+        findings += check_fit(each.model, each.window, each.term_p_values, each.nmbe_out_of_sample)
     for name, data in windows.data.items():
-        findings += check_outliers(data, predicted[name], of_ratio=model.spec.kind == "ratio")
+        of_its_own = after is not None and name == after.window
+        told = after if after and of_its_own else weighed
+        expected = _predicted(told.model, data, columns[name]) if of_its_own else predicted[name]
+        findings += check_outliers(data, expected, told.window, of_ratio=model.spec.kind == "ratio")
     level = _level_shares(case.reporting)
     findings += _told_from_intervals(spec, primary, level)
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
@@ -154,7 +159,6 @@ def analyse(
     figures = _figures(primary, case)
     budgets = _budgets(primary, case, level, meters, effects, adjusted, plan.confidence)
     target = FIGURES.index(spec.measure.target.of)
-    after = _weighed_after(model, case)
     return Analysis(
         primary=primary,
         case=case,

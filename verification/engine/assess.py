@@ -15,7 +15,7 @@ from scipy.special import fdtrc
 
 from verification.engine.autocorrelation import Noise
 from verification.engine.case import Case, Projection
-from verification.engine.models.family import BaselineModel, ModelSpec, fit_model
+from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Floats, Sample
 from verification.engine.robustness.assumptions import Assumptions, assumptions
 from verification.engine.robustness.change_points import change_points
@@ -78,16 +78,21 @@ def primary_answer(spec: ModelSpec, case: Case) -> Primary | Finding:
     answered = answer_of(spec, case)
     if isinstance(answered, Finding):
         return answered
-    model, noise, _ = answered
+    model, noise, estimate = answered
+    told: dict[WindowName, Noise] = {case.fitted_name: noise}
+    if case.method == "normalised" and model.spec.kind not in LEVELS:  # it stands on both models alike
+        told["reporting"] = estimate.shares[-1].noise
     required = max(MIN_EFFECTIVE, model.fit.p + 1)
-    if noise.effective < required:
-        return Finding.of(
-            "TOO_FEW_EFFECTIVE",
-            n=model.fit.n,
-            effective=f"{noise.effective:.1f}",
-            rho=f"{noise.rho_mean:.3f}",
-            required=required,
-        )
+    for window, each in told.items():
+        if each.effective < required:
+            return Finding.of(
+                "TOO_FEW_EFFECTIVE",
+                fitted=f"in_{window}",
+                n=len(case.window(window)),
+                effective=f"{each.effective:.1f}",
+                rho=f"{each.rho_mean:.3f}",
+                required=required,
+            )
     return answered
 
 

@@ -88,37 +88,56 @@ def check_support(model: BaselineModel, fitted: Met, projected: Met) -> list[Fin
     return findings
 
 
-def check_fit(model: BaselineModel, p_values: Floats, nmbe: float | None) -> list[Finding]:
-    """Does the model explain the window that it was fitted to? A weak one widens the interval by itself, so this only
+def check_fit(model: BaselineModel, window: WindowName, p_values: Floats, nmbe: float | None) -> list[Finding]:
+    """Does the model explain the `window` that it was fitted to? A weak one widens the interval by itself, so this only
     warns. `p_values` are those of the terms, intercept first; `nmbe` is that out of sample.
     """
-    fit = model.fit
+    fit, fitted = model.fit, f"in_{window}"
     if fit.residuals_are_zero:
-        return [Finding.of("RESIDUALS_ZERO")]
+        return [Finding.of("RESIDUALS_ZERO", fitted=fitted)]
     findings = []
     if fit.cv_rmse * 100 >= CV_RMSE_LIMIT_PERCENT:
         findings.append(
-            Finding.of("CV_RMSE_HIGH", percent=significant(fit.cv_rmse * 100, 3), limit=CV_RMSE_LIMIT_PERCENT)
+            Finding.of(
+                "CV_RMSE_HIGH", percent=significant(fit.cv_rmse * 100, 3), limit=CV_RMSE_LIMIT_PERCENT, fitted=fitted
+            )
         )
     if model.spec.kind not in WITHOUT_TERMS and fit.r_squared < R_SQUARED_LIMIT:
-        findings.append(Finding.of("R_SQUARED_LOW", r_squared=f"{fit.r_squared:.3f}", limit=str(R_SQUARED_LIMIT)))
+        findings.append(
+            Finding.of("R_SQUARED_LOW", r_squared=f"{fit.r_squared:.3f}", limit=str(R_SQUARED_LIMIT), fitted=fitted)
+        )
     if nmbe is not None and abs(nmbe) * 100 >= NMBE_LIMIT_PERCENT:
-        findings.append(Finding.of("NMBE_HIGH", percent=significant(nmbe * 100, 2), limit=str(NMBE_LIMIT_PERCENT)))
+        findings.append(
+            Finding.of("NMBE_HIGH", percent=significant(nmbe * 100, 2), limit=str(NMBE_LIMIT_PERCENT), fitted=fitted)
+        )
     if model.spec.kind in WITHOUT_TERMS or model.spec.kind == "towt":
         return findings
     for name, p_value in zip(fit.names, p_values[1:], strict=True):
         if p_value >= P_VALUE_LIMIT:
             findings.append(
-                Finding.of("DRIVER_NOT_SIGNIFICANT", driver=name, p_value=f"{p_value:.3f}", limit=str(P_VALUE_LIMIT))
+                Finding.of(
+                    "DRIVER_NOT_SIGNIFICANT",
+                    driver=name,
+                    p_value=f"{p_value:.3f}",
+                    limit=str(P_VALUE_LIMIT),
+                    fitted=fitted,
+                )
             )
     for name, inflation in zip(fit.names, fit.vif, strict=True):
         if inflation >= VIF_LIMIT:
-            findings.append(Finding.of("COLLINEAR", driver=name, vif=significant(float(inflation), 3), limit=VIF_LIMIT))
+            findings.append(
+                Finding.of(
+                    "COLLINEAR", driver=name, vif=significant(float(inflation), 3), limit=VIF_LIMIT, fitted=fitted
+                )
+            )
     return findings
 
 
-def check_outliers(window: WindowData, predicted: Floats, *, of_ratio: bool = False) -> list[Finding]:
-    """Intervals whose distance from the model lies beyond three interquartile ranges of the quartiles; they stay in.
+def check_outliers(
+    window: WindowData, predicted: Floats, fitted: WindowName, *, of_ratio: bool = False
+) -> list[Finding]:
+    """Intervals whose distance from the model of `fitted` lies beyond three interquartile ranges of the quartiles; they
+    stay in.
     Of a ratio it is the interval's own ratio that counts, where the interval has one.
     """
     judged = window.used & (window.w > 0) if of_ratio else window.used
@@ -134,4 +153,4 @@ def check_outliers(window: WindowData, predicted: Floats, *, of_ratio: bool = Fa
     first = window.calendar.first(marked)
     count = int(marked.sum())
     code = "OUTLIERS_FEW" if count * 100 <= FEW_OUTLIERS_PERCENT * len(distance) else "OUTLIERS"
-    return [Finding.of(code, window=window.label, count=count, first=first, limit=OUTLIER_IQRS)]
+    return [Finding.of(code, window=window.label, count=count, first=first, limit=OUTLIER_IQRS, fitted=f"in_{fitted}")]

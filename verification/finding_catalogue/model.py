@@ -27,17 +27,19 @@ ENTRIES = {
     ),
     "TOO_FEW_EFFECTIVE": Entry(
         "error", "inconclusive",
-        "The {n} {n:interval|intervals} that the model is fitted to {n:is|are} worth {effective} independent "
+        "The {n} {n:interval|intervals} of {fitted} that a model is fitted to {n:is|are} worth {effective} independent "
         "{effective:one|ones} (lag-1 autocorrelation {rho}); {required} are needed.",
-        "模型拟合期的 {n} 个时段仅相当于 {effective} 个独立观测（一阶自相关 {rho}），至少需要 {required} 个。",
-        "Take a longer window for the model.",
-        "延长模型的拟合期。",
+        "{fitted}中用于拟合模型的 {n} 个时段仅相当于 {effective} 个独立观测（一阶自相关 {rho}），"
+        "至少需要 {required} 个。",
+        "Take a longer window there; a line that drifts through it needs the driver that moves it.",
+        "延长该期间；若产线在其间持续漂移，应加入引起漂移的自变量。",
     ),
     "COLLINEAR": Entry(
         "warning", None,
-        "Driver {driver} varies so much like the others that the variance of its coefficient is {vif} times as large "
-        "(VIF; below {limit} is usual).",
-        "自变量 {driver} 与其他自变量高度相关，其系数方差膨胀因子为 {vif}（通常低于 {limit}）。",
+        "In {fitted}, to which a model is fitted, driver {driver} varies so much like the others that the variance of "
+        "its coefficient is {vif} times as large (VIF; below {limit} is usual).",
+        "在模型拟合期间（{fitted}），自变量 {driver} 与其他自变量高度相关，"
+        "其系数方差膨胀因子为 {vif}（通常低于 {limit}）。",
         "Leave one of the drivers that vary together out of the model.",
         "从模型中去除共同变化的自变量之一。",
     ),
@@ -60,53 +62,56 @@ ENTRIES = {
     ),
     "NMBE_HIGH": Entry(
         "warning", None,
-        "Predicting each fifth of the model's own window from the rest misses its total by {percent} % (NMBE out of "
+        "Predicting each fifth of {fitted} by the model of the rest misses its total by {percent} % (NMBE out of "
         "sample; below {limit} % is usual).",
-        "用其余部分预测模型拟合期的每五分之一，总量偏差为 {percent} %（样本外 NMBE，通常低于 {limit} %）。",
-        "Look for what changed within that window, or add the driver that explains it.",
+        "用其余部分预测{fitted}的每五分之一，总量偏差为 {percent} %（样本外 NMBE，通常低于 {limit} %）。",
+        "Look for what changed within it, or add the driver that explains it.",
         "查找该期间内的变化，或加入能解释它的自变量。",
     ),
     "CV_RMSE_HIGH": Entry(
         "warning", None,
-        "The model leaves {percent} % of the mean unexplained (CV(RMSE); below {limit} % is usual).",
-        "模型的 CV(RMSE) 为 {percent} %（通常低于 {limit} %）。",
+        "The model of {fitted} leaves {percent} % of the mean unexplained (CV(RMSE); below {limit} % is usual).",
+        "{fitted}模型的 CV(RMSE) 为 {percent} %（通常低于 {limit} %）。",
         "Add the driver that explains the rest.",
         "加入能解释其余变化的自变量。",
     ),
     "R_SQUARED_LOW": Entry(
         "warning", None,
-        "The model explains {r_squared} of the variation (R2; at least {limit} is usual).",
-        "模型的 R² 为 {r_squared}（通常不低于 {limit}）。",
-        "Add the driver that explains the rest, or a baseline over which the drivers vary more.",
-        "加入能解释其余变化的自变量，或选择自变量变化更大的基准期。",
+        "The model of {fitted} explains {r_squared} of the variation (R2; at least {limit} is usual).",
+        "{fitted}模型的 R² 为 {r_squared}（通常不低于 {limit}）。",
+        "Add the driver that explains the rest, or choose a window over which the drivers vary more.",
+        "加入能解释其余变化的自变量，或选择自变量变化更大的期间。",
     ),
     "DRIVER_NOT_SIGNIFICANT": Entry(
         "warning", None,
-        "Driver {driver} shows no significant influence (p = {p_value}; below {limit} is usual).",
-        "自变量 {driver} 的影响不显著（p = {p_value}，通常低于 {limit}）。",
-        "Check the driver, or choose a baseline over which it varies more.",
-        "检查该自变量，或选择其变化更大的基准期。",
+        "In the model of {fitted} driver {driver} shows no significant influence (p = {p_value}; below {limit} is "
+        "usual).",
+        "在{fitted}的模型中，自变量 {driver} 的影响不显著（p = {p_value}，通常低于 {limit}）。",
+        "Check the driver, or choose a window over which it varies more.",
+        "检查该自变量，或选择其变化更大的期间。",
     ),
     "RESIDUALS_ZERO": Entry(
         "warning", None,
-        "The readings follow the model exactly: such readings are computed, not metered.",
-        "读数与模型完全一致：此类读数疑为计算所得，而非实测。",
+        "The readings of {fitted} follow its model exactly, as no measurement does: they are computed, or count what "
+        "never changed.",
+        "{fitted}的读数与其模型完全一致，实测值不会如此：疑为计算所得，或为始终不变的计数。",
         "Find out how the readings came about.",
         "查明读数的来源。",
     ),
     "OUTLIERS": Entry(
         "warning", None,
         "{count} {count:interval|intervals} of the {window} window {count:lies|lie} beyond {limit} interquartile "
-        "ranges from the model, first {first}. {count:It was|They were} used.",
-        "{window}内有 {count} 个时段偏离模型超过 {limit} 倍四分位距，首个为 {first}。这些时段已计入。",
+        "ranges from the model of {fitted}, first {first}. {count:It was|They were} used.",
+        "{window}内有 {count} 个时段偏离{fitted}模型超过 {limit} 倍四分位距，首个为 {first}。这些时段已计入。",
         "Find out what happened then; an exclusion needs a cause and an owner.",
         "查明当时的情况；剔除须有原因和责任人。",
     ),
     "OUTLIERS_FEW": Entry(
         "info", None,
         "{count} {count:interval|intervals} of the {window} window {count:lies|lie} beyond {limit} interquartile "
-        "ranges from the model, first {first}; a stop or a start explains so few. {count:It was|They were} used.",
-        "{window}内有 {count} 个时段偏离模型超过 {limit} 倍四分位距，首个为 {first}；"
+        "ranges from the model of {fitted}, first {first}; a stop or a start explains so few. "
+        "{count:It was|They were} used.",
+        "{window}内有 {count} 个时段偏离{fitted}模型超过 {limit} 倍四分位距，首个为 {first}；"
         "数量很少，启停即可解释。这些时段已计入。",
         "Nothing needs to be done.",
         "无需处理。",
