@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verification.lines import hengkang_plan
-from verification.engine.rows import start_texts
+from verification.engine.rows import beside, start_parts
 from verification.plan import Window
 from verification.plan.edges import interval_edges_us, span_us
 from verification.plan.shape import Shift
@@ -125,5 +125,6 @@ def test_each_interval_begins_when_the_zone_says_also_in_an_hour_that_comes_twic
     shifts = THREE_SHIFTS if interval == "shift" else []
     calendar = Calendar.of(plan_of(interval, "2023-03-01", "2024-04-20", timezone, shifts=shifts), "baseline")
     expected = [dt.datetime.fromtimestamp(edge // 1_000_000, calendar.zone) for edge in calendar.edges_us[:-1].tolist()]
-    texts = [msgspec.json.decode(text.replace(b"\0", b"")) for text in start_texts(calendar).tolist()]
+    lines = beside(len(calendar), start_parts(calendar)).tolist()
+    texts = [msgspec.json.decode(line.replace(b"\0", b"")) for line in lines]
     assert texts == msgspec.to_builtins(expected)
