@@ -31,6 +31,7 @@ from verification.engine.autocorrelation import (
 from verification.engine.budget import sum_of
 from verification.engine.days import left_of_days, sums_by_day
 from verification.engine.models.family import BaselineModel
+from verification.engine.models.linear import largest
 from verification.engine.models.sample import Floats, Sample
 from verification.plan.shape import WindowName
 
@@ -64,13 +65,13 @@ class Share:
         """The weights in order of time, beside the noise that they weigh: what a day weighs on average and how its
         intervals differ from that, where days tell the noise; else each interval as it is.
         """
-        starts = self.window.day_starts
-        if self.noise.days is None or starts is None:
+        starts, lengths = self.window.day_starts, self.window.day_lengths
+        if self.noise.days is None or starts is None or lengths is None:
             return [(self.noise, self.window.in_calendar(self.weights))]
-        lengths = np.diff(starts, append=len(self.weights))
         means = sums_by_day(self.weights, starts) / lengths
         rest = self.weights - np.repeat(means, lengths)
-        rest[np.abs(rest) <= ROUNDING * np.max(np.abs(self.weights))] = 0.0
+        if largest(rest) <= ROUNDING * largest(self.weights):  # as where all intervals weigh the same
+            rest[:] = 0.0
         return [(self.noise.days, means), (self.noise, self.window.in_calendar(rest))]
 
     def error_of_difference(self, other: Share) -> float:

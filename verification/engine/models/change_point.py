@@ -111,6 +111,14 @@ class _End:
         np.cumsum(table * degrees[:, np.newaxis], axis=0, out=moments[1:])
         return cls(sign, middle, degrees, sums, moments)
 
+    def hinge(self, point: float) -> tuple[float, list[float], list[float]]:
+        """`hinges` at one point, in numbers so few that lists are quicker than arrays."""
+        ahead = self.sign * (point - self.middle)
+        first = int(self.degrees.searchsorted(ahead))
+        growth = self.sums[first].tolist()
+        hinge = [ahead * sum_ - moment for sum_, moment in zip(growth, self.moments[first].tolist(), strict=True)]
+        return ahead * hinge[0] - hinge[1], hinge, growth
+
     def hinges(self, points: Floats) -> tuple[Floats, Floats, Floats]:
         """Of hinges at `points` float64[...]: their squares, and the products, float64[..., 3+k], of each of the rows
         with a hinge, and with what it grows by where its point moves away from the end: one, as far as the point.
@@ -221,10 +229,10 @@ class _Bend(NamedTuple):
     def at(cls, shape: Shape, points: list[float], ends: _Ends) -> Self:
         """Solve the normal equations of the hinges of `shape`, and then of what they grow by with their points."""
         own = [ends.cold if kind == "heating" else ends.warm for kind in _kinds(shape)]
-        found = [end.hinges(np.asarray(point)) for end, point in zip(own, itertools.cycle(points), strict=False)]
+        found = [end.hinge(point) for end, point in zip(own, itertools.cycle(points), strict=False)]
         k = len(found)
-        rows = [hinge.tolist() for _, hinge, _ in found] + [growth.tolist() for _, _, growth in found]
-        sizes = [float(squares) for squares, _, _ in found] + [row[0] for row in rows[k:]]
+        rows = [hinge for _, hinge, _ in found] + [growth for _, _, growth in found]
+        sizes = [squares for squares, _, _ in found] + [row[0] for row in rows[k:]]
         equations = [[*(-_dot(row[3:], other[3:]) for other in rows), row[2]] for row in rows]
         for index, size in enumerate(sizes):  # no interval is beyond the points of both ends
             equations[index][index] += size
@@ -252,8 +260,8 @@ def _eliminate(equations: list[list[float]], sizes: list[float]) -> None:
     is asked of one of which others leave less than a share.
     """
     for index, size in enumerate(sizes):
-        pivot = equations[index][index]
-        row = [value / pivot if pivot > DEPENDENT * size else 0.0 for value in equations[index]]
+        row, pivot = equations[index], equations[index][index]
+        row = [value / pivot for value in row] if pivot > DEPENDENT * size else [0.0] * len(row)
         for other, equation in enumerate(equations):
             share = equation[index]
             equations[other] = [value - share * each for value, each in zip(equation, row, strict=True)]

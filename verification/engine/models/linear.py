@@ -261,9 +261,9 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
     if n <= p:
         return Finding.of("MODEL_TOO_LARGE", n=n, p=p)
     centre = np.mean(columns, axis=0) if intercept else np.zeros(k)
-    spread = np.sqrt(np.mean((columns - centre) ** 2, axis=0))
-    for name, width, size in zip(names, spread, np.max(np.abs(columns), axis=0, initial=0.0), strict=True):
-        if width <= CONSTANT_SPREAD * size:
+    spread = np.sqrt([column @ column / n for column in (columns - centre).T])
+    for name, width, middle in zip(names, spread.tolist(), centre.tolist(), strict=True):
+        if width <= CONSTANT_SPREAD * (width + abs(middle)):
             return Finding.of("DRIVER_CONSTANT", driver=name)
     scale = np.exp2(np.rint(np.log2(spread)))
     centre = np.rint(centre / scale * CENTRE_STEPS) * scale / CENTRE_STEPS
@@ -282,7 +282,7 @@ def fit_linear(columns: Floats, y: Floats, names: Sequence[str], *, intercept: b
     if not residuals.any():  # a term of which nothing is seen in y is rounding, too
         sizes = np.max(np.abs(columns), axis=0, initial=0.0)
         sizes = np.append(1.0, sizes) if intercept else sizes
-        coefficients[np.abs(coefficients) * sizes <= ZERO_RESIDUALS * _size(y)] = 0.0
+        coefficients[np.abs(coefficients) * sizes <= ZERO_RESIDUALS * largest(y)] = 0.0
     return Fit(
         names=tuple(names),
         intercept=intercept,
@@ -301,13 +301,12 @@ def without_rounding(differences: Floats, y: Floats) -> Floats:
     """What is left of y float64[n]: zero where all of it is no more than the rounding of the arithmetic, which is no
     noise.
     """
-    largest = float(np.max(np.abs(differences), initial=0.0))
-    return np.zeros_like(differences) if largest <= ZERO_RESIDUALS * _size(y) else differences
+    return np.zeros_like(differences) if largest(differences) <= ZERO_RESIDUALS * largest(y) else differences
 
 
-def _size(y: Floats) -> float:
-    """How large y float64[n] is."""
-    return float(np.max(np.abs(y), initial=0.0))
+def largest(values: Floats) -> float:
+    """The largest of some values without their signs; 0 of none."""
+    return max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
 
 
 def _level(y: Floats) -> float:
@@ -315,7 +314,8 @@ def _level(y: Floats) -> float:
     (Sterbenz), and small differences between large values keep theirs. Else 0.
     """
     mean = float(np.mean(y))
-    return mean if float(np.max(np.abs(y - mean))) <= abs(mean) / 2 else 0.0
+    furthest = max(float(np.max(y)) - mean, mean - float(np.min(y)))
+    return mean if furthest <= abs(mean) / 2 else 0.0
 
 
 def gram(rows: Floats) -> Floats:

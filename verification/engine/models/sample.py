@@ -103,7 +103,12 @@ class Sample:
     @functools.cached_property
     def day_starts(self) -> Integers | None:
         """int64[days]: the first interval of each day that has one; None where intervals are days or longer."""
-        return None if self.day is None else np.concatenate([[0], np.flatnonzero(np.diff(self.day)) + 1])
+        return None if self.day is None else starts_of(self.day)
+
+    @functools.cached_property
+    def day_lengths(self) -> Integers | None:
+        """int64[days]: how many intervals each of these days has; None where intervals are days or longer."""
+        return None if self.day_starts is None else np.diff(self.day_starts, append=len(self))
 
     def _rows(self, selection: Booleans | Integers | slice) -> Floats:
         if isinstance(selection, slice):
@@ -114,6 +119,12 @@ class Sample:
     @property
     def _order(self) -> Integers:
         return self.position if self.order is None else self.order
+
+
+def starts_of(numbers: Integers) -> Integers:
+    """Where each run of one number begins, int64[runs]."""
+    changed = np.flatnonzero(numbers[1:] != numbers[:-1])
+    return np.concatenate([[0], changed + 1])
 
 
 def joined(first: Sample, second: Sample) -> Sample:

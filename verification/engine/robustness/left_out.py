@@ -15,7 +15,7 @@ import numpy as np
 from verification.engine.autocorrelation import Noise
 from verification.engine.case import ALL_EVENTS, Case, PutBack
 from verification.engine.models.family import BaselineModel, refit, refit_part
-from verification.engine.models.sample import Floats, Integers, Sample
+from verification.engine.models.sample import Floats, Integers, Sample, starts_of
 from verification.engine.savings import Estimate
 from verification.findings import Finding
 from verification.plan.shape import WindowName
@@ -71,7 +71,7 @@ def without_months(model: BaselineModel, noise: Noise, case: Case, estimate: Est
     """
     found = []
     for window, sample in case.windows.items():
-        starts = np.concatenate([[0], np.flatnonzero(np.diff(sample.month)) + 1])
+        starts = starts_of(sample.month)
         lengths = np.diff(starts, append=len(sample))
         deltas = estimate.moved(_each_left_out(model, case, window, sample, starts))
         for index in np.flatnonzero(np.isnan(deltas)):
