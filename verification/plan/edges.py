@@ -23,13 +23,18 @@ def interval_edges_us(plan: Plan, window: Window) -> list[int]:
     """The edges of the intervals of `window`, microseconds since the epoch: n+1 of them, rising."""
     match plan.interval:
         case "15min" | "hour":
-            return _steps(window, plan.zone, STEP_US[plan.interval])
+            return _steps(day_edges_us(plan, window), STEP_US[plan.interval])
         case "shift":
             local = _shifts(plan, window)
         case _:
             local = _days(plan.interval, window)
     # A date that the calendar leaves out (Samoa, 2011-12-30) has no length, nor a shift that a clock change swallows.
     return sorted(set(instants_us(local, plan.zone)))
+
+
+def day_edges_us(plan: Plan, window: Window) -> list[int]:
+    """The local midnights at which the days of `window` begin, and its end, microseconds since the epoch."""
+    return instants_us(_days("day", window), plan.zone)
 
 
 def span_us(plan: Plan, window: Window) -> tuple[int, int]:
@@ -53,9 +58,8 @@ def _days(interval: Interval, window: Window) -> list[dt.datetime]:
     return [*days, dt.datetime.fromordinal(end)]
 
 
-def _steps(window: Window, zone: zoneinfo.ZoneInfo, step_us: int) -> list[int]:
+def _steps(midnights: list[int], step_us: int) -> list[int]:
     """Steps of equal length from each local midnight to the next; the last one of a day may be cut short."""
-    midnights = instants_us(_days("day", window), zone)
     days = (range(start_us, end_us, step_us) for start_us, end_us in itertools.pairwise(midnights))
     return [*itertools.chain.from_iterable(days), midnights[-1]]
 

@@ -10,7 +10,7 @@ import zoneinfo
 
 import numpy as np
 
-from verification.plan.edges import EPOCH, MICROSECOND, instants_us, interval_edges_us
+from verification.plan.edges import EPOCH, MICROSECOND, STEP_US, day_edges_us, instants_us, interval_edges_us
 from verification.plan.shape import EDGE_TOLERANCE_US, Interval, Plan, WindowName
 from verification.series.columns import Booleans, Integers
 
@@ -31,8 +31,9 @@ class Calendar:
     @classmethod
     def of(cls, plan: Plan, label: WindowName) -> Calendar:
         """The intervals of the window `label`; a day of a clock change has 23 or 25 hours."""
-        edges = interval_edges_us(plan, plan.windows[label])
-        return cls(label, plan.interval, plan.zone, np.array(edges, dtype=np.int64))
+        window, step_us = plan.windows[label], STEP_US.get(plan.interval)
+        edges = np.array(interval_edges_us(plan, window) if step_us is None else day_edges_us(plan, window))
+        return cls(label, plan.interval, plan.zone, edges if step_us is None else _in_steps(edges, step_us))
 
     def by_hour(self) -> Calendar | None:
         """The hours of the intervals, the last of each shorter where they are no whole number; None where intervals
@@ -40,8 +41,7 @@ class Calendar:
         """
         if self.interval in WITHIN_AN_HOUR:
             return None
-        hours = [np.arange(first, last, HOUR_US) for first, last in itertools.pairwise(self.edges_us.tolist())]
-        return dataclasses.replace(self, interval="hour", edges_us=np.concatenate([*hours, self.edges_us[-1:]]))
+        return dataclasses.replace(self, interval="hour", edges_us=_in_steps(self.edges_us, HOUR_US))
 
     def holding(self, other: Calendar) -> Integers:
         """The number of the interval in which each interval of `other` begins, int64[m]."""
@@ -125,3 +125,9 @@ class Calendar:
         """What the clock on the wall is ahead of UTC."""
         offset = dt.datetime.fromtimestamp(time_us // SECOND_US, self.zone).utcoffset()
         return 0 if offset is None else round(offset.total_seconds()) * SECOND_US
+
+
+def _in_steps(edges_us: Integers, step_us: int) -> Integers:
+    """The edges of steps of equal length from each of these edges to the next; the last one may be cut short."""
+    steps = [np.arange(first, last, step_us) for first, last in itertools.pairwise(edges_us.tolist())]
+    return np.concatenate([*steps, edges_us[-1:]])

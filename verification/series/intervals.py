@@ -43,8 +43,8 @@ def interval_values(plan: Plan, point: str, series: Series, calendar: Calendar) 
     """The values of `point` from its cleaned readings in the calendar's span."""
     about, n = plan.points[point], len(calendar)
     cadence_us = about.cadence_s * SECOND_US
-    first = np.searchsorted(series.time_us, calendar.edges_us)
-    inner, count = series.take(slice(first[0], first[-1])), np.diff(first)
+    inner = series.take(slice(*np.searchsorted(series.time_us, calendar.edges_us[[0, -1]])))
+    count = _counts(inner.time_us, calendar.edges_us)
     slot = np.repeat(np.arange(n), count)
     hold_us = _hold_us(inner, slot, calendar, cadence_us)
     covered_us = np.bincount(slot, weights=hold_us, minlength=n).astype(np.int64)
@@ -59,6 +59,14 @@ def interval_values(plan: Plan, point: str, series: Series, calendar: Calendar) 
         case _:
             value = _time_weighted_means(inner, slot, hold_us, covered_us, calendar)
     return IntervalValues(value, covered_us, count), findings
+
+
+def _counts(time_us: Integers, edges_us: Integers) -> Integers:
+    """How many of these times, in order, lie in each interval."""
+    if np.array_equal(time_us, edges_us[:-1]):  # as totals by interval come, and then there is nothing to be searched
+        return np.ones(len(time_us), dtype=np.int64)
+    counts: Integers = np.diff(np.searchsorted(time_us, edges_us))
+    return counts
 
 
 def _event_sums(inner: Series, slot: Integers, calendar: Calendar) -> tuple[Floats, Integers]:
