@@ -6,6 +6,7 @@ finding is not an error: a refusal that a person must act on is a `RetroProofErr
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from typing import Literal, Protocol, TypeVar, get_args
@@ -108,7 +109,8 @@ def of_baseline(found: Iterable[Finding]) -> list[Finding]:
     return [finding for finding in found if finding.data.get("window", "baseline") == "baseline"]
 
 
-def fields_of(entry: Entry) -> set[str]:
+@functools.cache
+def fields_of(entry: Entry) -> frozenset[str]:
     """The names of the numbers that the four texts of `entry` show."""
     texts = (entry.text_en, entry.text_zh, entry.resolve_en, entry.resolve_zh)
-    return {name for text in texts for name in names_of(text)}
+    return frozenset(name for text in texts for name in names_of(text))

@@ -97,11 +97,12 @@ def needed_points(plan: Plan) -> list[str]:
     """The points whose readings a verification uses, in order of name: those of the measures and of their models'
     alternatives, of adjustments, bills and balances, and run states.
     """
+    specs = measure_specs(plan)
     return sorted(
         {
             *(name for name, point in plan.points.items() if point.kind is PointKind.STATE),
-            *(name for spec in measure_specs(plan) for name in spec.points),
-            *(name for spec in measure_specs(plan) for one in spec.alternatives for name in one.formula.points),
+            *(name for spec in specs for name in spec.points),
+            *(name for spec in specs for one in spec.alternatives for name in one.formula.points),
             *(name for each in plan.adjustments for name in adjustment_points(plan, each)),
             *_check_points(plan),
         }

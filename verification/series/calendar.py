@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import functools
-import itertools
 import zoneinfo
 
 import numpy as np
@@ -129,5 +128,7 @@ class Calendar:
 
 def _in_steps(edges_us: Integers, step_us: int) -> Integers:
     """The edges of steps of equal length from each of these edges to the next; the last one may be cut short."""
-    steps = [np.arange(first, last, step_us) for first, last in itertools.pairwise(edges_us.tolist())]
-    return np.concatenate([*steps, edges_us[-1:]])
+    counts = -(-np.diff(edges_us) // step_us)
+    first = np.cumsum(counts) - counts
+    steps: Integers = np.arange(counts.sum()) - np.repeat(first, counts)
+    return np.append(np.repeat(edges_us[:-1], counts) + step_us * steps, edges_us[-1:])

@@ -233,7 +233,11 @@ class _Bend(NamedTuple):
         k = len(found)
         rows = [hinge for _, hinge, _ in found] + [growth for _, _, growth in found]
         sizes = [squares for squares, _, _ in found] + [row[0] for row in rows[k:]]
-        equations = [[*(-_dot(row[3:], other[3:]) for other in rows), row[2]] for row in rows]
+        others = [row[3:] for row in rows]
+        equations = [[*[0.0] * len(rows), row[2]] for row in rows]
+        for index, own_share in enumerate(others):
+            for before in range(index + 1):
+                equations[index][before] = equations[before][index] = -_dot(own_share, others[before])
         for index, size in enumerate(sizes):  # no interval is beyond the points of both ends
             equations[index][index] += size
             equations[index][(index + k) % (2 * k)] += rows[index % k][0]

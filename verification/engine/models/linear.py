@@ -160,7 +160,7 @@ class Fit:
         values: Floats = np.where(self.t_values == 0, 1.0, 2 * stdtr(self.n - self.p, -np.abs(self.t_values)))
         return values
 
-    @property
+    @functools.cached_property
     def vif(self) -> Floats:
         """The variance inflation of each slope by the other columns, 1/(1-R_j^2); about zero without intercept."""
         root = np.linalg.inv(self.triangle)[int(self.intercept) :]

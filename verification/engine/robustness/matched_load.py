@@ -38,7 +38,7 @@ def matched_load(model: BaselineModel, case: Case, inflation: float) -> MatchedL
     baseline, reporting = case.baseline, case.reporting
     expected, met = model.predict(baseline), model.predict(reporting)
     missed, missed_after = baseline.y - expected, reporting.y - met
-    edges = np.unique(np.quantile(expected, np.linspace(0, 1, BINS + 1)))
+    edges = np.unique(np.quantile(np.sort(expected), np.linspace(0, 1, BINS + 1)))
     if edges[0] == edges[-1] or len(baseline) < SMALLEST_BIN * BINS:
         return None
     before = np.clip(np.searchsorted(edges, expected, side="right") - 1, 0, len(edges) - 2)
