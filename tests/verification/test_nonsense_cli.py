@@ -118,6 +118,33 @@ def test_a_sign_that_may_not_be_meant_is_named_before_and_after(
             assert (code in printed) == (code == finding), printed
 
 
+@pytest.mark.parametrize(
+    ("metric", "named"),
+    [("energy_per_10k_yuan", True), ("labour_productivity_value", True), ("energy_per_ton", False)],
+)
+def test_a_figure_that_prices_move_says_so(told, tmp_path: Path, metric: str, *, named: bool):
+    """15 % more for the same goods are 13 % less energy per 10,000 yuan."""
+    path = tmp_path / "plan.yaml"
+    told("plan", "init", metric, "--out", path)
+    for language in ("en", "zh"):
+        _, printed = told("plan", "check", path, "--lang", language)
+        assert ("PRICES_COUNT" in printed) == named, printed
+
+
+def test_readings_in_another_unit_than_the_plan_s_are_not_told_to_save_more(told, table: Path, tmp_path: Path):
+    """A thousandth of the energy: the limit then asks for more than all of it."""
+    lines = [line.split(",") for line in table.read_text().splitlines()]
+    scaled = [
+        ",".join([point, time, f"{float(value) / 1000:.6f}", *rest])
+        if point == "ac_energy"
+        else ",".join([point, time, value, *rest])
+        for point, time, value, *rest in lines
+    ]
+    (tmp_path / "mwh.csv").write_text("\n".join(scaled) + "\n")
+    _, printed = told("verify", plan_of(tmp_path, PLAN), "--readings", tmp_path / "mwh.csv")
+    assert "LIMIT_BEYOND_LEVEL" in printed, printed
+
+
 def test_a_claim_is_overstated_on_the_side_that_is_better(told, table: Path, tmp_path: Path):
     inverted = (
         PLAN.replace("metric: energy_per_ton", "metric: {numerator: output, denominator: energy, better: higher}")

@@ -10,7 +10,7 @@ import pytest
 
 from verification.engine.budget import coverage_factor
 from verification.engine.result import Effect, Limit
-from verification.engine.verdict import assess_claim, decide
+from verification.engine.verdict import assess_claim, beyond_the_level, decide
 from verification.findings import Finding
 
 LIMIT = Limit("change", "at_most", "-200.0000", "kWh/t")
@@ -148,3 +148,14 @@ def test_a_speed_is_above_its_limit_from_where_jcgm_106_says(speed: int, state: 
         effect("0.0000", "0.0000"), level=f"{speed:.4f}", level_expanded_uncertainty=f"{expanded:.4f}"
     )
     assert decide(measured, Limit("level", "at_most", "100", "km/h"), []).state == state
+
+
+@pytest.mark.parametrize(
+    ("limit", "delta", "named"),
+    [("-200.0000", "-1.0000", True), ("-20.0000", "-1.0000", False), ("-200", "-180", False)],
+)
+def test_a_limit_that_asks_for_more_than_all_of_it_is_named(limit: str, delta: str, *, named: bool):
+    """25 afterwards: readings in MWh under a plan in kWh look like that."""
+    found = beyond_the_level(effect(delta, "0.1"), Limit("change", "at_most", limit, "kWh/t"))
+    assert [finding.code for finding in found] == ["LIMIT_BEYOND_LEVEL"] * named
+    assert beyond_the_level(effect(delta, "0.1"), Limit("level", "at_most", limit, "kWh/t")) == []

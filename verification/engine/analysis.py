@@ -150,7 +150,7 @@ def analyse(
         told = after if after and of_its_own else weighed
         expected = _predicted(told.model, data, columns[name]) if of_its_own else predicted[name]
         findings += check_outliers(data, expected, told.window, of_ratio=model.spec.kind == "ratio")
-    level = _level_shares(case.reporting)
+    level = _level_shares(primary, case.reporting)
     findings += _told_from_intervals(spec, primary, level)
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     for meter, effect in zip(meters, effects, strict=True):
@@ -281,8 +281,12 @@ def _figures(primary: Primary, case: Case) -> tuple[float, float, float]:
     return estimate.delta, estimate.relative, reporting.total_y / reporting.total_w
 
 
-def _level_shares(reporting: Sample) -> tuple[Share, ...]:
-    """The noise of the level that the line holds after the retrofit, of which the reporting period is a sample."""
+def _level_shares(primary: Primary, reporting: Sample) -> tuple[Share, ...]:
+    """The noise of the level that the line holds after the retrofit, of which the reporting period is a sample: that of
+    a ratio is in its change already.
+    """
+    if primary.model.spec.kind == "ratio":
+        return tuple(share for share in primary.estimate.shares if share.of == "after" and share.window is reporting)
     model = fit_model(ModelSpec("ratio"), reporting)
     if isinstance(model, Finding):
         return ()

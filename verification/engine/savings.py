@@ -224,8 +224,11 @@ def avoided(
         before=model.predict_sum(reporting),
         output=output,
         sharing=lambda: (
-            Share(noise, baseline, model.sum_weights(reporting) / output, "before"),
-            _metered(noise_of_model(own, reporting) if own else noise, reporting, output, "after"),
+            *_told(
+                model,
+                Share(noise, baseline, model.sum_weights(reporting) / output, "before"),
+                _metered(noise_of_model(own, reporting) if own else noise, reporting, output, "after"),
+            ),
         ),
     )
 
@@ -242,8 +245,11 @@ def backcast(
         before=baseline.total_y,
         output=output,
         sharing=lambda: (
-            Share(noise, reporting, model.sum_weights(baseline) / output, "after"),
-            _metered(noise_of_model(own, baseline) if own else noise, baseline, output, "before"),
+            *_told(
+                model,
+                Share(noise, reporting, model.sum_weights(baseline) / output, "after"),
+                _metered(noise_of_model(own, baseline) if own else noise, baseline, output, "before"),
+            ),
         ),
     )
 
@@ -260,8 +266,11 @@ def normalised(
         before=model_before.predict_sum(standard),
         output=output,
         sharing=lambda: (
-            Share(noise_before, baseline, model_before.sum_weights(standard) / output, "before"),
-            Share(noise_after, reporting, model_after.sum_weights(standard) / output, "after"),
+            *_told(
+                model_before,
+                Share(noise_before, baseline, model_before.sum_weights(standard) / output, "before"),
+                Share(noise_after, reporting, model_after.sum_weights(standard) / output, "after"),
+            ),
         ),
     )
 
@@ -280,6 +289,21 @@ def chained(first: Estimate, second: Estimate) -> Estimate:
         return link, before, after
 
     return Estimate(second.after, second.before - first.delta * second.output, second.output, shares)
+
+
+def _told(model: BaselineModel, *shares: Share) -> tuple[Share, ...]:
+    """The shares of two windows, of which a ratio without any scatter (a few days without a reject) has not shown that
+    it has none: the other's noise stands for it, in proportion where its intervals are larger.
+    """
+    noises = [share.noise for share in shares if share.noise.variance.any()]
+    if model.spec.kind != "ratio" or len(noises) != 1:
+        return shares
+    sizes = [float(np.mean(share.window.w)) for share in shares]
+    told = next(size for share, size in zip(shares, sizes, strict=True) if share.noise is noises[0])
+    return tuple(
+        dataclasses.replace(share, noise=noises[0], weights=share.weights * max(1.0, size / told))
+        for share, size in zip(shares, sizes, strict=True)
+    )
 
 
 def _metered(noise: Noise, window: Sample, output: float, of: Of) -> Share:

@@ -83,6 +83,19 @@ def rounding_decides(effect: Effect, limit: Limit) -> list[Finding]:
     return [Finding.of("ROUNDING_DECIDES", figure=limit.of, step=f"{step:f}", unit=unit)]
 
 
+def beyond_the_level(effect: Effect, limit: Limit) -> list[Finding]:
+    """Whether a limit on a change asks a figure that falls to fall by more than all of it: wrong units look like that,
+    and the verdict alone would ask for a larger effect.
+    """
+    if limit.of != "change" or limit.side != "at_most" or effect.level is None:
+        return []
+    before = Decimal(effect.level) - Decimal(effect.delta)
+    if not 0 < before < -Decimal(limit.value):
+        return []
+    shown = {"limit": short(Decimal(limit.value)), "before": significant(float(before), 4)}
+    return [Finding.of("LIMIT_BEYOND_LEVEL", unit=limit.unit, **shown)]
+
+
 def figure(effect: Effect, of: Literal["change", "relative", "level"]) -> tuple[Decimal, Decimal]:
     """The figure that a limit is about, and its expanded uncertainty."""
     value, expanded = {

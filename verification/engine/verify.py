@@ -21,6 +21,7 @@ from verification.engine.step6 import Step6
 from verification.engine.threads import one_thread
 from verification.engine.verdict import (
     assess_claim,
+    beyond_the_level,
     decide,
     in_metric_unit,
     overall,
@@ -125,7 +126,7 @@ def _measure(
     if analysis is not None:
         effect = present.effect(spec, analysis, plan.confidence)
         step6 = Step6(spec, windows, analysis, limit, plan.confidence, foreseen)
-        findings += [*step6.findings(effect), *annual_findings(spec)]
+        findings += [*step6.findings(effect), *annual_findings(spec), *beyond_the_level(effect, limit)]
         if not analysis.primary.model.fit.residuals_are_zero:  # a U of nothing is then no matter of rounding
             findings += rounding_decides(effect, limit)
     claim, found = _claim(spec, effect)

@@ -63,6 +63,13 @@ ENTRIES = {
         "the outcome.",
         "下次应在改造前报备方案和基准期数据；本次无法证明其未按结果调整。",
     ),
+    "PRICES_COUNT": Entry(
+        "warning", None,
+        "{measure} counts money: a change of prices moves it as the line does, and no reading tells the two apart.",
+        "{measure} 以货币计量：价格变化与产线变化一样会使其变动，读数无法区分两者。",
+        "Take values at constant prices, and say so among static_factors; or judge a quantity of the line as well.",
+        "采用可比价（不变价）数值，并在 static_factors 中写明；或同时核算产线的实物量指标。",
+    ),
     "COLLECTED_BEFORE_LOCK": Entry(
         "warning", None,
         "When plan and baseline were locked, readings of the reporting period (from {first_reading_at}) had already "

@@ -62,6 +62,15 @@ ENTRIES = {
         "more decimals.",
         "核对读数的单位，或改用更小的单位、小数位数更多的自定义指标。",
     ),
+    "LIMIT_BEYOND_LEVEL": Entry(
+        "warning", None,
+        "The limit of {limit} {unit} takes away more than all that the line needed before ({before} {unit}): no "
+        "retrofit can keep to it, unless the readings are in another unit than the plan says.",
+        "限值 {limit} {unit} 超过改造前的全部水平（{before} {unit}）：除非读数单位与方案不符，否则任何改造都无法达到。",
+        "Hold the units of the readings against those of the plan (kWh or MWh, kg or t); else correct the limit in the "
+        "next plan.",
+        "核对读数单位与方案是否一致（kWh 或 MWh、kg 或 t）；否则在下一方案中更正限值。",
+    ),
     "CLAIM_OVERSTATED": Entry(
         "warning", None,
         "The claim of {claim} {unit} is more than the data support ({delta} ± {uncertainty} {unit}).",

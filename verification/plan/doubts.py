@@ -10,14 +10,18 @@ from __future__ import annotations
 from verification.findings import Finding, unit_of_change
 from verification.plan.measure import MeasureSpec
 from verification.plan.shape import Plan
+from verification.units import same_dimension
 
 USUAL_SIDE = {"lower": "at_most", "higher": "at_least"}
 
 
 def doubts(spec: MeasureSpec) -> list[Finding]:
-    """What stands out in the limit and the claim of one measure."""
+    """What stands out in the metric, the limit and the claim of one measure."""
     target, claim = spec.measure.target, spec.measure.claim
     findings = []
+    parts = (spec.numerator, spec.denominator)
+    if any(part is not None and same_dimension(part.unit, "CNY") for part in parts):
+        findings.append(Finding.of("PRICES_COUNT", measure=spec.name))
     limit = {"side": target.side, "limit": f"{target.value:g}", "measure": spec.name}
     limit["unit"] = unit_of_change(target.unit, target.of)
     if target.side != USUAL_SIDE[spec.better]:
