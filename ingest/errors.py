@@ -11,3 +11,7 @@ class IngestError(RetroProofError):
 
 class ClockBehindError(IngestError):
     """This machine's clock is behind the database's, so that what is right would be refused."""
+
+
+class TakenOverError(IngestError):
+    """Another client came to the broker by our client id, and will again if we do."""

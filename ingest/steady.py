@@ -24,7 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class SteadyDatabase:
-    """For one thread. `note` is told whenever the database answers or fails."""
+    """For one thread. `note` is told whenever the database answers or fails.
+
+    `greet` does what each new connection needs first; what it raises but errors of the database passes through.
+    """
 
     def __init__(
         self,
@@ -32,11 +35,13 @@ class SteadyDatabase:
         stop: threading.Event,
         note: Callable[[bool], None] = lambda _up: None,
         *,
+        greet: Callable[[Connection], None] = lambda _conn: None,
         statement_timeout_s: int = STATEMENT_TIMEOUT_S,
     ) -> None:
         self._url = url
         self._stop = stop
         self._note = note
+        self._greet = greet
         self._statement_timeout_s = statement_timeout_s
         self._conn: Connection | None = None
 
@@ -66,7 +71,7 @@ class SteadyDatabase:
         delay_s = RETRY_MIN_S
         while self._conn is None or self._conn.closed:
             try:
-                self._conn = connect(self._url, statement_timeout_s=self._statement_timeout_s)
+                self._conn = self._greeted()
                 self._note(True)  # noqa: FBT003 - the database's state
                 log.info("database connected")
             except psycopg.Error as err:
@@ -76,6 +81,15 @@ class SteadyDatabase:
                     return None
                 delay_s = min(2 * delay_s, RETRY_MAX_S)
         return self._conn
+
+    def _greeted(self) -> Connection:
+        conn = connect(self._url, statement_timeout_s=self._statement_timeout_s)
+        try:
+            self._greet(conn)
+        except Exception:
+            conn.close()
+            raise
+        return conn
 
 
 def _one_line(err: Exception) -> str:

@@ -45,7 +45,7 @@ done
 
 [ -f database.password ] || head -c 24 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n' >database.password
 printf '*:*:*:retroproof:%s\n' "$(cat database.password)" >app/pgpass
-for name in ingest.yaml api.yaml; do
+for name in ingest.yaml gateways.yaml api.yaml; do
     [ -f "app/$name" ] || sed -e "s|@DATABASE@|$database|" -e "s|@BROKER@|$broker|" -e "s|@LISTEN@|$listen|" \
         -e "s|@ORIGIN@|$1|" "$here/$name" >"app/$name"
 done

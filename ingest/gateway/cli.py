@@ -12,9 +12,12 @@ import click
 
 from ingest import logs
 from ingest.cli_common import database, db_option, plain_errors
+from ingest.errors import TakenOverError
 from ingest.gateway import read
 from ingest.gateway.config import load_config
 from ingest.read import points
+
+TAKEN_OVER = 3  # deploy/server/retroproof-gateways.service does not start it again then
 
 
 @click.group()
@@ -27,7 +30,10 @@ def gateway() -> None:
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning"]), default="info", show_default=True)
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def serve(config: Path, log_level: str, log_format: str) -> None:
-    """Keep what the configured gateways publish until SIGTERM or Ctrl-C. Run exactly one for a host id."""
+    """Keep what the configured gateways publish until SIGTERM or Ctrl-C. Run exactly one for a host id.
+
+    Exit code 3: another host with this id took over our session at the broker; to start again would take it back.
+    """
     from ingest.gateway.host import Host  # noqa: PLC0415 - paho and protobuf, which the other commands do not need
 
     logs.configure(log_level, log_format)
@@ -35,7 +41,11 @@ def serve(config: Path, log_level: str, log_format: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with plain_errors():
-        Host(load_config(config), stop).run()
+        try:
+            Host(load_config(config), stop).run()
+        except TakenOverError as err:
+            click.echo(f"Error: {err}", err=True)
+            sys.exit(TAKEN_OVER)
 
 
 @gateway.command()

@@ -1,5 +1,8 @@
 -- The statements for gateways of trust grade 'transport', by name.
 
+-- name: claim_host
+SELECT pg_try_advisory_lock(hashtextextended('retroproof gateway host ' || %(host_id)s, 0));
+
 -- name: insert_gateway
 INSERT INTO telemetry.device (id, enterprise, grade) VALUES (%(device)s, %(enterprise)s, 'transport')
 ON CONFLICT DO NOTHING;

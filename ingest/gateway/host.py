@@ -3,6 +3,8 @@
 It says that it is there as the specification wants it (Eclipse Sparkplug 3.0.0, chapter 5, host applications): the
 retained STATE message says online with the timestamp of this connection, and the will says offline with the same one.
 It keeps the session state of each node, so exactly one runs for a host id; it is not part of the shared subscription.
+A second one ends before it reaches the broker: the first holds a lock in the database, by the host id. Where their
+databases differ the broker shows it, and the one that it put off ends.
 Messages of QoS 1 are acknowledged after the commit.
 """
 
@@ -24,6 +26,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from ingest.database import Connection, statement
+from ingest.errors import IngestError, TakenOverError
 from ingest.gateway.config import GatewayConfig
 from ingest.gateway.messages import Gateways, Kept
 from ingest.gateway.store import PointIds, register, store
@@ -38,6 +42,8 @@ MAX_UNACKNOWLEDGED = 256
 POLL_S = 0.5
 KEEPALIVE_S = 30
 RECONNECT_MIN_S, RECONNECT_MAX_S = 1, 4
+CLAIM_TRIES = 20  # 10 s
+SESSION_TAKEN_OVER = 0x8E  # MQTT 5.0, 3.14.2.1
 FAILURE = 0x80  # reason codes from here on are refusals (MQTT 5.0, 2.4)
 
 log = logging.getLogger(__name__)
@@ -59,7 +65,8 @@ class Host:
     def __init__(self, config: GatewayConfig, stop: threading.Event) -> None:
         self._config = config
         self._stop = stop
-        self._database = SteadyDatabase(config.db, stop)
+        self._database = SteadyDatabase(config.db, stop, greet=self._claim)
+        self._taken_over = False
         self._gateways = Gateways(config.gateways)
         self._state_topic = f"{sparkplug.NAMESPACE}/STATE/{config.host_id}"
         self._waiting: queue.Queue[_Message | None] = queue.Queue(MAX_WAITING)  # None: connected anew
@@ -68,7 +75,10 @@ class Host:
         self._client = self._make_client()
 
     def run(self) -> None:
-        """Register the gateways and keep what they publish. Raises IngestError where that cannot be."""
+        """Register the gateways and keep what they publish.
+
+        Raises IngestError where that cannot be, TakenOverError where another host came to the broker under our id.
+        """
         ids = self._database.attempt("the start", lambda conn: register(conn, self._config.gateways))
         if ids is None:
             return
@@ -80,12 +90,32 @@ class Host:
         self._client.loop_start()
         try:
             while not self._stop.is_set():
+                if self._taken_over:
+                    raise TakenOverError(
+                        self._second("has taken over our session at the broker, from another database")
+                    )
                 self._keep_what_came(ids)
         finally:
             self._client.publish(self._state_topic, self._state(online=False), qos=1, retain=True)
             self._client.disconnect()
             self._client.loop_stop()
             self._database.close()
+
+    def _claim(self, conn: Connection) -> None:
+        """Be the one host of this id while the connection lasts; one that just ended needs a moment to be gone."""
+        for _ in range(CLAIM_TRIES):
+            row = conn.execute(statement("claim_host"), {"host_id": self._config.host_id}).fetchone()
+            if row and row[0]:
+                return
+            if self._stop.wait(POLL_S):
+                break
+        raise IngestError(self._second("is at work on this database"))
+
+    def _second(self, what: str) -> str:
+        return (
+            f"another host with host_id {self._config.host_id!r} {what}: end it,"
+            " or give this one a host_id and gateways of its own"
+        )
 
     def _keep_what_came(self, ids: PointIds) -> None:
         taken, kept = self._take(), Kept()
@@ -186,13 +216,16 @@ class Host:
 
     def _on_disconnect(
         self,
-        _client: mqtt.Client,
+        client: mqtt.Client,
         _userdata: object,
         _flags: mqtt.DisconnectFlags,
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        if reason.is_failure:
+        if reason.value == SESSION_TAKEN_OVER:
+            self._taken_over = True
+            client.disconnect()  # or it would take the session back, and the other again, for ever
+        elif reason.is_failure:
             log.warning("broker connection lost: %s; trying again", reason)
 
     def _on_message(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:

@@ -78,7 +78,7 @@ def test_compose_mounts_what_is_there_and_keeps_the_database_and_the_pages_insid
     assert compose["networks"]["inside"]["internal"] is True
     assert "ports" not in services["database"]
     assert services["api"]["ports"] == ["127.0.0.1:8080:8080"]
-    for name in ("ingest", "api", "tables", "broker"):
+    for name in ("ingest", "gateways", "api", "tables", "broker"):
         assert services[name]["cap_drop"] == ["ALL"], name
 
 
@@ -109,7 +109,7 @@ def test_a_service_may_do_little_and_systemd_agrees(unit):
 
 
 def test_a_batch_goes_the_whole_way_through_the_prepared_files(servers, own_folder, supervisor, database, tmp_path):
-    """The broker with the prepared certificates, the worker with the prepared configuration, a device with its own."""
+    """The broker with the prepared certificates, worker and gateway host with theirs, a device with its own."""
     etc = tmp_path / "etc"
     prepare(etc, BROKER_HOST="127.0.0.1")
     broker = MosquittoBroker(servers, own_folder / "broker", "uplink", certificates=etc / "broker")
@@ -118,9 +118,11 @@ def test_a_batch_goes_the_whole_way_through_the_prepared_files(servers, own_fold
         migrate(conn)
         device = Device("line-7")
         register.enroll(conn, device.name, device.public_key, "hengkang")
-    config = etc / "app" / "ingest.yaml"
-    text = config.read_text().replace("127.0.0.1:8884", f"127.0.0.1:{broker.platform_port}")
-    text = re.sub(r"^db: .*", f"db: {database}", text, flags=re.MULTILINE)
+    config, gateways = etc / "app" / "ingest.yaml", etc / "app" / "gateways.yaml"
+    for path in (config, gateways):
+        text = path.read_text().replace("127.0.0.1:8884", f"127.0.0.1:{broker.platform_port}")
+        path.write_text(re.sub(r"^db: .*", f"db: {database}", text, flags=re.MULTILINE))
+    text = config.read_text()
     text = text.replace("0.0.0.0:8443", f"127.0.0.1:{free_port()}").replace(
         "127.0.0.1:9464", f"127.0.0.1:{free_port()}"
     )
@@ -141,6 +143,12 @@ def test_a_batch_goes_the_whole_way_through_the_prepared_files(servers, own_fold
             until(lambda: conn.execute("SELECT count(*) FROM telemetry.reading").fetchone() == (10,))
         client.disconnect()
         client.loop_stop()
+        host = supervisor.start(
+            "gateways", [*RETROPROOF, "ingest", "gateway", "serve", "--config", gateways], log=own_folder / "host.log"
+        )
+        host.wait_ready(lambda: "ready: host retroproof" in (own_folder / "host.log").read_text(), deadline_s=60)
+        host.stop()
+        supervisor.forget(host)
     finally:
         worker.stop()
         supervisor.forget(worker)

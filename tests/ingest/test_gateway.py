@@ -26,6 +26,7 @@ from ingest import read, register
 from ingest.database import Connection, connect
 from ingest.errors import IngestError
 from ingest.gateway import read as gateway_read
+from ingest.gateway.cli import TAKEN_OVER
 from ingest.gateway.config import GatewayFile, load_config
 from ingest.gateway.host import MAX_GROUP, MAX_UNACKNOWLEDGED, MAX_WAITING
 from ingest.gateway.messages import TransportFlag
@@ -35,6 +36,7 @@ from ingest.times import MAX_LEAD_US
 from tests.ingest.builders import DEADLINE_S, Device, until, waiting_for_a_lock
 from tests.ingest.test_ingest_command import run
 from tests.support.peers import Peer
+from tests.support.proxy import Proxy
 from verification import sparkplug
 from verification.errors import RetroProofError
 from verification.model import Grade
@@ -96,15 +98,9 @@ class Hall:
     def said(self, word: str) -> int:
         return self.log.read_text().count(word) if self.log.exists() else 0
 
-    def cut(self) -> None:
-        """End the host's connection: the broker does so when its name comes a second time."""
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"host:{self.host_id}", protocol=mqtt.MQTTv5)
-        client.username_pw_set("ingest", self.broker.password("ingest"))
-        client.connect("127.0.0.1", self.broker.port)
-        client.loop_start()
-        until(lambda: self.said("connection lost") > 0)
-        client.disconnect()
-        client.loop_stop()
+    def go_through(self, port: int) -> None:
+        """Have the host reach the broker by another port."""
+        self.config.write_text(self.config.read_text().replace(f"127.0.0.1:{self.broker.port}", f"127.0.0.1:{port}"))
 
     def writes(self) -> bool:
         """Whether the host waits for a lock in the database, with a group in hand."""
@@ -295,21 +291,66 @@ def test_messages_of_qos_0_leave_room_for_those_that_the_broker_waits_to_hear_of
 
 
 def test_what_came_before_a_cut_is_read_before_it(hall, node):
+    with Proxy(hall.broker.port).running() as way:
+        hall.go_through(way.port)
+        hall.start()
+        node.begin(1.0, now_ms())
+        until(lambda: hall.values("energy") == [1.0])
+        with connect(hall.url) as other, other.transaction():
+            other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
+            hall.publish("heat", b"20")
+            until(hall.writes)
+            data = f"spBv1.0/{GROUP}/DDATA/{hall.name}/#"
+            with hall.listening(data, "ingest", hall.broker.password("ingest")) as heard:
+                node.measure(2.0, now_ms())
+                heard.get(timeout=DEADLINE_S)  # so that it has been sent to the host, too
+            way.cut()
+            until(lambda: hall.said("ready") > 1)
+        until(lambda: hall.events(hall.name).count("birth") == 2)
+        assert hall.values("energy")[:2] == [1.0, 2.0]
+
+
+def second_host(hall: Hall, text: str) -> subprocess.CompletedProcess[str]:
+    """Run another host on this configuration, as long as it lasts."""
+    config = hall.folder / "second.yaml"
+    config.write_text(text)
+    command = [sys.executable, "-m", "retroproof", "ingest", "gateway", "serve", "--config", str(config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+
+
+def test_a_second_host_of_one_id_says_so_and_leaves_the_first_alone(hall):
     hall.start()
-    node.begin(1.0, now_ms())
-    until(lambda: hall.values("energy") == [1.0])
-    with connect(hall.url) as other, other.transaction():
-        other.execute("LOCK TABLE telemetry.transport_reading IN ACCESS EXCLUSIVE MODE")
-        hall.publish("heat", b"20")
-        until(hall.writes)
-        data = f"spBv1.0/{GROUP}/DDATA/{hall.name}/#"
-        with hall.listening(data, "ingest", hall.broker.password("ingest")) as heard:
-            node.measure(2.0, now_ms())
-            heard.get(timeout=DEADLINE_S)  # so that it has been sent to the host, too
-        hall.cut()
-        until(lambda: hall.said("ready") > 1)
-    until(lambda: hall.events(hall.name).count("birth") == 2)
-    assert hall.values("energy")[:2] == [1.0, 2.0]
+    done = second_host(hall, hall.config.read_text())
+    assert done.returncode == 1
+    assert f"another host with host_id '{hall.host_id}' is at work on this database" in done.stderr
+    hall.publish("heat", b"20")
+    until(lambda: hall.values("heat") == [20.0])
+    assert (hall.said("connection lost"), hall.said("ready")) == (0, 1)
+    hall.stop(signal.SIGKILL)
+    hall.start()  # its lock went with it
+
+
+def test_of_two_hosts_with_databases_of_their_own_one_ends_for_good_and_says_why(hall, postgres):
+    hall.start()
+    name = f"{hall.name.replace('-', '_')}_other"
+    other = postgres.create_database(name)
+    with connect(other) as conn:
+        migrate(conn)
+    config = hall.folder / "other.yaml"
+    config.write_text(hall.config.read_text().replace(hall.url, other))
+    log = (hall.folder / "other.log").open("wb")
+    command = [sys.executable, "-m", "retroproof", "ingest", "gateway", "serve", "--config", str(config)]
+    second = subprocess.Popen(command, stderr=log)
+    try:
+        assert hall.host.wait(DEADLINE_S) == TAKEN_OVER
+        assert hall.said("has taken over our session at the broker") == 1
+        until(lambda: hall.state()["online"] is True)
+        assert second.poll() is None
+    finally:
+        second.terminate()
+        second.wait(DEADLINE_S)
+        log.close()
+        postgres.drop_database(name)
 
 
 def test_a_device_with_a_name_beyond_measure_holds_nothing_up(hall, node):
