@@ -198,10 +198,12 @@ def test_a_number_missing_from_the_sequence_is_noted_and_a_birth_asked_for(hall,
     hall.start()
     node.begin(1.0, now_ms())
     until(lambda: hall.values("energy") == [1.0])
+    before = len(hall.events(hall.name))
     node.tell(skip=2)
     node.measure(2.0, now_ms())
     until(lambda: "sequence_gap" in hall.events(f"{hall.name}/meter"))
-    assert hall.events(hall.name).count("birth") == 2
+    later = hall.events(hall.name)[before:]  # where a second answer to what was asked at the start may come first
+    assert "birth" in later[later.index("rebirth_requested") :]
     assert hall.values("energy")[-1] == 2.0
 
 
