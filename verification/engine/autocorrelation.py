@@ -27,9 +27,12 @@ Integers = NDArray[np.int64]
 NODES = 41  # of rho, over six standard deviations of its posterior on either side of the mode
 REACH_SDS = 6.0
 Z_LOWEST, Z_HIGHEST = -1.0, 4.15  # atanh of rho: -0.76 to 0.9995; beyond it a series is a random walk
-# The mode is searched on these, in atanh of rho: anywhere, then about the best.
-COARSE = np.arctanh([-0.5, -0.25, 0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.98, 0.99, 0.997])
-FINE = np.linspace(-0.25, 0.25, 9), np.linspace(-0.05, 0.05, 9)
+# The mode is searched in these steps of atanh of rho: anywhere, then about the best.
+STEPS = (
+    np.arctanh([-0.5, -0.25, 0.0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.87, 0.92, 0.95, 0.97, 0.98, 0.99, 0.997]),
+    np.linspace(-0.25, 0.25, 9),
+    np.linspace(-0.05, 0.05, 9),
+)
 ONE_SIGMA = 0.682689492137086  # the two-sided level of one standard deviation of a normal distribution
 LOWEST_DOF, HIGHEST_DOF = 0.5, 1e6
 PRECISION = 1e-11  # of a half-width and of degrees of freedom, relative
@@ -157,13 +160,13 @@ def _posteriors(moments: _Moments, n: Integers) -> tuple[Floats, Floats, Floats]
     """float64[k, nodes] each: nodes of atanh(rho) about the mode of each of k fits, and the log-density and the
     variance at each; `n` int64[k] are the numbers of observations.
     """
-    around = np.tile(COARSE, (len(n), 1))
-    mode = COARSE[np.argmax(moments.log_density(around)[0], axis=1)]
-    for steps in FINE:
+    mode = np.zeros(len(n))
+    for steps in STEPS:
         mode = mode + steps[np.argmax(moments.log_density(np.add.outer(mode, steps))[0], axis=1)]
     mode = np.clip(mode, Z_LOWEST, Z_HIGHEST)
     reach = REACH_SDS * np.cosh(mode) / np.sqrt(n)  # the sd of atanh(rho) is 1/sqrt(n(1-rho^2))
-    nodes = np.linspace(np.maximum(mode - reach, Z_LOWEST), np.minimum(mode + reach, Z_HIGHEST), NODES, axis=1)
+    low, high = np.maximum(mode - reach, Z_LOWEST), np.minimum(mode + reach, Z_HIGHEST)
+    nodes = low[:, np.newaxis] + np.multiply.outer(high - low, np.linspace(0, 1, NODES))
     return nodes, *moments.log_density(nodes)
 
 
@@ -323,10 +326,13 @@ def _half_widths(noises: Sequence[Noise], scales: Floats, confidences: Sequence[
     dof = np.array([[[noise.dof]] for noise in noises])
     weight = np.array([noise.weight for noise in noises])[..., np.newaxis]
     log_scales, wanted = np.log(scales)[:, np.newaxis], np.array(confidences)
-    single = np.log(stdtrit(dof[..., 0], (1 + wanted) / 2))
+    quantile = stdtrit(dof[..., 0], (1 + wanted) / 2)
+    single, mean = np.log(quantile), log_scales @ weight
     low, high = single + log_scales.min(axis=-1), single + log_scales.max(axis=-1)
     peak = 2 * np.exp(gammaln((dof + 1) / 2) - gammaln(dof / 2)) / np.sqrt(dof * math.pi)
-    at = single + (log_scales @ weight)[..., 0]
+    # Where the probability bends, scales that vary move the half-width from that of their mean.
+    bent = 1 - (dof[..., 0] + 1) * quantile**2 / (dof[..., 0] + quantile**2)
+    at = np.clip(single + mean[..., 0] - bent * ((log_scales - mean) ** 2 @ weight)[..., 0] / 2, low, high)
     found = np.zeros(at.shape, dtype=bool)
     while not found.all():
         t = np.exp(at[..., np.newaxis] - log_scales)
