@@ -64,7 +64,7 @@ ENTRIES = {
         "下次应在改造前报备方案和基准期数据；本次无法证明其未按结果调整。",
     ),
     "PRICES_COUNT": Entry(
-        "warning", None,
+        "info", None,
         "{measure} counts money: a change of prices moves it as the line does, and no reading tells the two apart.",
         "{measure} 以货币计量：价格变化与产线变化一样会使其变动，读数无法区分两者。",
         "Take values at constant prices, and say so among static_factors; or judge a quantity of the line as well.",
