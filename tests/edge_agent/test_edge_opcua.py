@@ -35,19 +35,19 @@ def is_live(agent: AgentProcess, *names: str) -> bool:
     return all(point(agent, name).state == "live" for name in names)
 
 
-def live_agent(make_agent, server: Line, name: str = "a") -> AgentProcess:
+def live_agent(make_agent, server: Line, name: str = "a", **changes: object) -> AgentProcess:
     """An agent that reads one node of this server and says that it is live."""
-    agent = make_agent(sources=opcua_source(server, name))
+    agent = make_agent(sources=opcua_source(server, name, **changes))
     agent.ingest.start()
     agent.start()
     wait_for(lambda: is_live(agent, name), f"{name} is live")
     return agent
 
 
-def live_without_history(make_agent, make_opcua) -> tuple[Line, AgentProcess]:
+def live_without_history(make_agent, make_opcua, **changes: object) -> tuple[Line, AgentProcess]:
     """A server whose one node, p, has no history, and an agent that reads it."""
     server = make_opcua(plain=["p"])
-    return server, live_agent(make_agent, server, "p")
+    return server, live_agent(make_agent, server, "p", **changes)
 
 
 def assert_exactly(agent: AgentProcess, expected: list[tuple[str, int, float]]) -> None:
@@ -234,6 +234,48 @@ def test_the_overflow_bit_of_a_node_with_history_is_mended_from_it(make_agent, m
     # What the queue dropped is in the history only; the value that carries the bit is in both.
     server.tell(silent_history=unseen, show=[(*unseen[-1], 0x480)])
     assert_exactly(agent, rows + unseen)
+    assert agent.ingest.gaps() == []
+
+
+def through_a_break(agent: AgentProcess, server: Line, name: str, *rows: tuple[str, int, float]) -> None:
+    """The server shows these while the agent is away, which then takes up its session again."""
+    agent.kill()
+    server.tell(**{"write" if name == "a" else "show": [row if name == "a" else (*row, 0) for row in rows]})
+    agent.start()
+    wait_for(lambda: rows[-1] in agent.ingest.rows(), "the last value")
+
+
+def test_a_queue_that_ran_over_without_a_word_is_mended_from_history(make_agent, make_opcua):
+    """asyncua's server drops the oldest and does not set the overflow bit."""
+    server = make_opcua(points=["a"])
+    rows = history("a", 12, start_us=now_us() - 60_000_000, step_us=100_000)
+    server.tell(history=rows[:1])
+    agent = live_agent(make_agent, server, queue_size=5)
+    server.tell(write=rows[1:3])
+    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
+    through_a_break(agent, server, "a", *rows[3:])
+    assert_exactly(agent, rows)
+    assert agent.ingest.gaps() == []
+
+
+def test_a_queue_that_ran_over_without_a_word_or_history_is_a_signed_gap(make_agent, make_opcua):
+    server, agent = live_without_history(make_agent, make_opcua, queue_size=5)
+    rows = history("p", 12, start_us=now_us(), step_us=100_000)
+    server.tell(show=[(*row, 0) for row in rows[:3]])
+    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
+    through_a_break(agent, server, "p", *rows[3:])
+    wait_for(agent.ingest.gaps, "a gap")
+    (gap,) = agent.ingest.gaps()
+    assert (gap.start_us, gap.end_us, gap.reason) == (rows[2][1], rows[7][1], "queue_overflow")
+
+
+def test_a_queue_that_came_full_but_whole_is_no_gap(make_agent, make_opcua):
+    server, agent = live_without_history(make_agent, make_opcua, queue_size=5)
+    rows = history("p", 8, start_us=now_us(), step_us=100_000)
+    server.tell(show=[(*row, 0) for row in rows[:3]])
+    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
+    through_a_break(agent, server, "p", *rows[3:])
+    assert set(rows) <= set(agent.ingest.rows())
     assert agent.ingest.gaps() == []
 
 

@@ -3,7 +3,10 @@
 `take` returns once the message's values are durable, with the message's own number: whoever called it may acknowledge.
 A server reports a node when its status, value or source time has changed (Part 4, 7.22.2). What equals the node's value
 before in all three is therefore no new sample but the old one once more: a new subscription begins like this, and some
-servers (node-opcua) repeat every last value when a session is taken up again. It is left out and counted.
+servers (node-opcua) repeat every last value when a session is taken up again. It is left out and counted. A queue that
+ran over is to be told by the overflow bit (7.22.3), and some servers (asyncua's) drop values without it; so a message
+that holds as many values of a node as its queue does is looked at too
+(docs/adr/0097-a-full-queue-may-have-run-over.md).
 
 Almost every message goes in by columns; one that touches a seam, an overflow, a repetition or an unknown node is looked
 at value by value.
@@ -18,7 +21,7 @@ import time
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import eq
+from operator import eq, sub
 
 from edge_agent import clock
 from edge_agent.sources.opcua.history import HistoryError, HistoryReader
@@ -71,8 +74,9 @@ class Intake:
         """
         self._refuse(values.refused)
         gaps: list[Gap] = []
-        if self._needs_care(values):
-            values, gaps = await self._carefully(values)
+        overrun = self._overrun(values)
+        if overrun or self._needs_care(values):
+            values, gaps = await self._carefully(values, overrun)
             # In one transaction with the rows: a kill between the two would lose a gap, or invent one.
             taken = taken._replace(session=session())
         rows = Rows(
@@ -105,11 +109,30 @@ class Intake:
             )
         )
 
-    async def _carefully(self, values: Values) -> tuple[Values, list[Gap]]:
+    def _overrun(self, values: Values) -> set[int]:
+        """The handles whose values fill the server's queue, so that it may have dropped some before them.
+
+        Where no history can tell, it is taken to have done so if the step to the first is longer than any after it.
+        """
+        counts = Counter(values.handle)
+        full = [
+            item
+            for handle, count in counts.items()
+            if (item := self._items.get(handle)) and 1 < (item.status.revised_queue or 0) <= count
+        ]
+        return {item.handle for item in full if item.historizing or self._steps_over(item, values)}
+
+    def _steps_over(self, item: Item, values: Values) -> bool:
+        rows = zip(values.handle, values.time_us, strict=True)
+        times = [time_us for handle, time_us in rows if handle == item.handle]
+        previous = self._previous.get(item.index)
+        return previous is not None and times[0] - previous[0] > max(map(sub, times[1:], times))
+
+    async def _carefully(self, values: Values, overrun: set[int]) -> tuple[Values, list[Gap]]:
         """The values without those of unknown nodes and without doubles, and the gaps before them."""
         rows = [(self._items.get(handle), one) for handle, one in values.readings()]
         known = [(item, one) for item, one in rows if item is not None]
-        gaps = await self._close_seams(known)
+        gaps = await self._close_seams(known, overrun)
         kept = Values()
         for item, one in known:
             if self._is_repetition(item, one) or _is_in_history(item, one):
@@ -163,15 +186,18 @@ class Intake:
                 status.not_finite += 1
                 status.message = f"the source sent {value}; it is kept as it came"
 
-    async def _close_seams(self, values: Sequence[tuple[Item, Reading]]) -> list[Gap]:
+    async def _close_seams(self, values: Sequence[tuple[Item, Reading]], overrun: set[int]) -> list[Gap]:
         """Read what lies between the spool and these values, where a break or an overflow says that something does."""
         gaps: list[Gap] = []
-        breaks: dict[int, list[tuple[int | None, Reading]]] = {}  # the time before each break, and the first one after
+        # The time before each break, the first reading after it, and its reason.
+        breaks: dict[int, list[tuple[int | None, Reading, str]]] = {}
         reached_us: dict[int, int] = {}
         for item, one in values:
-            if one.overflowed or item.seam_due:
+            overflowed = one.overflowed or (item.handle in overrun and item.handle not in reached_us)
+            if overflowed or item.seam_due:
                 item.seam_due = False
-                breaks.setdefault(item.handle, []).append((reached_us.get(item.handle), one))
+                why = QUEUE_OVERFLOW if overflowed else OUTAGE
+                breaks.setdefault(item.handle, []).append((reached_us.get(item.handle), one, why))
             reached_us[item.handle] = max(reached_us.get(item.handle, one.time_us), one.time_us)
         deadline_s = time.monotonic() + HISTORY_LAG_S
         for handle, found in breaks.items():
@@ -179,7 +205,7 @@ class Intake:
             seam = Seam()
             if not await self._mended(item, seam, reached_us[handle], deadline_s):
                 last = await self._spool.call(Spool.state, item.index)
-                gaps += [gap for before_us, one in found if (gap := _gap(item, last, before_us, one))]
+                gaps += [gap for before_us, one, why in found if (gap := _gap(item, last, before_us, one, why))]
             item.seam = seam if seam.known else None
         return gaps
 
@@ -232,10 +258,10 @@ def _is_in_history(item: Item, one: Reading) -> bool:
     return False
 
 
-def _gap(item: Item, last: PointState | None, before_us: int | None, one: Reading) -> Gap | None:
+def _gap(item: Item, last: PointState | None, before_us: int | None, one: Reading, reason: str) -> Gap | None:
     """The span between the latest reading before and this one; None where nothing can be missing."""
     if before_us is None:
         before_us = one.time_us if last is None else last.time_us
     if one.time_us <= before_us:
         return None
-    return Gap((item.index,), before_us, one.time_us, QUEUE_OVERFLOW if one.overflowed else OUTAGE)
+    return Gap((item.index,), before_us, one.time_us, reason)
