@@ -28,6 +28,7 @@ from edge_agent import tls
 from edge_agent.config.base import read_password
 from edge_agent.config.mqtt import Broker, MqttVersion, endpoint
 from verification.errors import RetroProofError
+from verification.mqtt_socket import send_at_once
 
 CONNECT_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 15
@@ -278,6 +279,7 @@ async def connected(
         manual_ack=True,
     )
     client.connect_timeout = CONNECT_TIMEOUT_S
+    client.on_socket_open = send_at_once
     client.max_queued_messages_set(MAX_OUTBOUND)
     if address.user:
         client.username_pw_set(address.user, read_password(broker.password_file) if broker.password_file else None)

@@ -26,6 +26,7 @@ from ingest.health import Health
 from ingest.intake import Asked, Intake, Item, Parcel, Reply
 from verification.batch import INT63_MAX, MAX_BATCH_BYTES
 from verification.model import DEVICE_ID
+from verification.mqtt_socket import send_at_once
 
 BATCH, SYNC = "batch", "sync"
 SUBSCRIPTIONS = tuple(f"$share/ingest/plant/+/{what}" for what in (BATCH, SYNC))
@@ -61,6 +62,7 @@ class Inbox:
             files = (broker.ca_file, broker.cert_file, broker.key_file)
             ca, cert, key = (str(path) if path else None for path in files)
             self._client.tls_set(ca_certs=ca, certfile=cert, keyfile=key)
+        self._client.on_socket_open = send_at_once
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_subscribe = self._on_subscribe

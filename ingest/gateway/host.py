@@ -34,6 +34,7 @@ from ingest.gateway.store import PointIds, register, store
 from ingest.steady import SteadyDatabase
 from verification import sparkplug
 from verification.errors import RetroProofError
+from verification.mqtt_socket import send_at_once
 
 MAX_WAITING = 4_096
 MAX_GROUP = 1_000
@@ -164,6 +165,7 @@ class Host:
             files = (broker.ca_file, broker.cert_file, broker.key_file)
             ca, cert, key = (str(path) if path else None for path in files)
             client.tls_set(ca_certs=ca, certfile=cert, keyfile=key)
+        client.on_socket_open = send_at_once
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail

@@ -29,6 +29,7 @@ from tests.bench.figure import Figure
 from tests.bench.ground import Ground
 from tests.bench.load import BATCHES, ROWS, seal_batches
 from verification import ack, keys
+from verification.mqtt_socket import send_at_once
 
 ROUNDS = 5
 WORKERS = 2
@@ -64,6 +65,7 @@ class Publisher:
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         self._client.username_pw_set(device, broker.add_device(device))
         self._client.max_inflight_messages_set(WINDOW)
+        self._client.on_socket_open = send_at_once
         self._client.on_message = lambda _client, _data, message: self._heard.put(message.payload)
         subscribed: queue.Queue[None] = queue.Queue()
         self._client.on_subscribe = lambda *_: subscribed.put(None)
