@@ -59,7 +59,7 @@ def changed(old: str, new: str) -> str:
     [
         (b"", "plan.yaml:1: there is nothing here"),
         (b"- 1\n", "plan.yaml:1: Expected keys with values, got a list"),
-        (changed("  en:", "\ten:"), "plan.yaml:6: not valid YAML: found character '\\t'"),
+        (changed("  en:", "\ten:"), "plan.yaml:6: not valid YAML: found character"),
         (PLAN.encode("gbk"), "plan.yaml:7: is not UTF-8 text; save it as UTF-8"),
         (PLAN.encode("gbk"), "iconv -f GB18030 -t UTF-8"),
         (PLAN + "confidence: 0.9\n", "appears twice"),
