@@ -237,46 +237,43 @@ def test_the_overflow_bit_of_a_node_with_history_is_mended_from_it(make_agent, m
     assert agent.ingest.gaps() == []
 
 
-def through_a_break(agent: AgentProcess, server: Line, name: str, *rows: tuple[str, int, float]) -> None:
-    """The server shows these while the agent is away, which then takes up its session again."""
+def through_a_break(agent: AgentProcess, server: Line, order: str, rows: list[tuple[str, int, float]]) -> None:
+    """The server is told the first three, the others but the last while the agent is away, which then takes up its
+    session again, and the last after that: what came before it has arrived, gaps as well, when it has.
+    """
+
+    def tell(some: list[tuple[str, int, float]]) -> None:
+        server.tell(**{order: [(*row, 0) if order == "show" else row for row in some]})
+
+    tell(rows[:3])
+    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
     agent.kill()
-    server.tell(**{"write" if name == "a" else "show": [row if name == "a" else (*row, 0) for row in rows]})
+    tell(rows[3:-1])
     agent.start()
-    wait_for(lambda: rows[-1] in agent.ingest.rows(), "the last value")
+    wait_for(lambda: rows[-2] in agent.ingest.rows(), "the values of the break")
+    tell(rows[-1:])
+    wait_for(lambda: rows[-1] in agent.ingest.rows(), "the value after it")
 
 
 def test_a_queue_that_ran_over_without_a_word_is_mended_from_history(make_agent, make_opcua):
     """asyncua's server drops the oldest and does not set the overflow bit."""
     server = make_opcua(points=["a"])
-    rows = history("a", 12, start_us=now_us() - 60_000_000, step_us=100_000)
+    rows = history("a", 14, start_us=now_us() - 60_000_000, step_us=100_000)
     server.tell(history=rows[:1])
     agent = live_agent(make_agent, server, queue_size=5)
-    server.tell(write=rows[1:3])
-    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
-    through_a_break(agent, server, "a", *rows[3:])
+    through_a_break(agent, server, "write", rows[1:])
     assert_exactly(agent, rows)
     assert agent.ingest.gaps() == []
 
 
-def test_a_queue_that_ran_over_without_a_word_or_history_is_a_signed_gap(make_agent, make_opcua):
+@pytest.mark.parametrize(("shown", "lost"), [(9, 4), (5, 0)], ids=["ran over", "full but whole"])
+def test_a_queue_that_ran_over_without_a_word_or_history_is_a_signed_gap(make_agent, make_opcua, shown, lost):
     server, agent = live_without_history(make_agent, make_opcua, queue_size=5)
-    rows = history("p", 12, start_us=now_us(), step_us=100_000)
-    server.tell(show=[(*row, 0) for row in rows[:3]])
-    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
-    through_a_break(agent, server, "p", *rows[3:])
-    wait_for(agent.ingest.gaps, "a gap")
-    (gap,) = agent.ingest.gaps()
-    assert (gap.start_us, gap.end_us, gap.reason) == (rows[2][1], rows[7][1], "queue_overflow")
-
-
-def test_a_queue_that_came_full_but_whole_is_no_gap(make_agent, make_opcua):
-    server, agent = live_without_history(make_agent, make_opcua, queue_size=5)
-    rows = history("p", 8, start_us=now_us(), step_us=100_000)
-    server.tell(show=[(*row, 0) for row in rows[:3]])
-    wait_for(lambda: rows[2] in agent.ingest.rows(), "the values before the break")
-    through_a_break(agent, server, "p", *rows[3:])
-    assert set(rows) <= set(agent.ingest.rows())
-    assert agent.ingest.gaps() == []
+    rows = history("p", 3 + shown + 1, start_us=now_us(), step_us=100_000)
+    through_a_break(agent, server, "show", rows)
+    gaps = [(gap.start_us, gap.end_us, gap.reason) for gap in agent.ingest.gaps()]
+    assert gaps == ([(rows[2][1], rows[3 + lost][1], "queue_overflow")] if lost else [])
+    assert set(rows) - set(agent.ingest.rows()) == set(rows[3 : 3 + lost])
 
 
 def test_a_bad_node_is_its_own_error_and_the_rest_goes_on(make_agent, make_opcua):

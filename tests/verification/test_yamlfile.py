@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import msgspec
 import pytest
+import yaml
 
 from verification import yamlfile
 from verification.errors import ConfigError
@@ -95,3 +99,18 @@ def test_a_missing_file_and_a_file_that_is_not_utf8_are_named(tmp_path):
     path.write_bytes("points: []\n# 铝\n".encode("gbk"))
     with pytest.raises(ConfigError, match=r"gbk\.yaml:2: is not UTF-8 text; save it as UTF-8"):
         yamlfile.load_yaml(path, Document)
+
+
+def test_a_pyyaml_that_was_built_without_libyaml_reads_the_same(monkeypatch):
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    spec = importlib.util.spec_from_file_location("yamlfile_without_libyaml", yamlfile.__file__)
+    slower = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, slower)
+    spec.loader.exec_module(slower)
+    assert slower.SAFE_LOADER is not yamlfile.SAFE_LOADER
+    text = "a: [1, 2.5, 'x']\nb:\n  c: yes\n  d: 2026-03-01\n  e: &one {f: 改造}\n  g: *one\n"
+    quick, slow = (module.read_document(text, name="x") for module in (yamlfile, slower))
+    assert (quick.data, quick.lines) == (slow.data, slow.lines)
+    for module in (yamlfile, slower):
+        with pytest.raises(ConfigError, match=r"^x:2: not valid YAML"):
+            module.read_document("a: 1\nb: 2026-02-30\n", name="x")
