@@ -9,7 +9,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,16 +40,25 @@ _numbers = itertools.count(1)
 
 
 @contextmanager
+def in_thread(run: Callable[[], None], stop: threading.Event) -> Iterator[None]:
+    """Stopped also where a test fails, or the process would wait for it for ever."""
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(DEADLINE_S)
+
+
+@contextmanager
 def running(config: IngestConfig) -> Iterator[list[str]]:
     """An ingest process in threads; its HTTP addresses."""
     stop, intake, health = threading.Event(), Intake(), Health()
-    worker = threading.Thread(target=Worker(config, stop, intake, health).run)
-    with serving(config, intake, health) as addresses:
-        worker.start()
+    worker = Worker(config, stop, intake, health)
+    with serving(config, intake, health) as addresses, in_thread(worker.run, stop):
         until(lambda: not health.lacking and (config.broker is None or health.broker is True))
         yield addresses
-        stop.set()
-        worker.join(DEADLINE_S)
 
 
 class Client:
@@ -140,9 +149,7 @@ def test_no_device_ends_anothers_session_or_the_platforms(mqtts, mtls_broker, au
     caplog.set_level(logging.INFO)
     stop = threading.Event()
     host = Host(GatewayConfig(mqtts.db, mqtts.broker, "retroproof", {}), stop)
-    hosting = threading.Thread(target=host.run)
-    hosting.start()
-    with running(mqtts), running(mqtts):
+    with in_thread(host.run, stop), running(mqtts), running(mqtts):
         until(lambda: "ready: host retroproof" in caplog.text)
         platform_ids = [id_ for id_ in client_ids(mtls_broker) if id_.startswith(("ingest:", "host:"))][-3:]
         assert len(platform_ids) == 3
@@ -154,8 +161,6 @@ def test_no_device_ends_anothers_session_or_the_platforms(mqtts, mtls_broker, au
         assert them.ended.empty()
         them.close()
         assert "connection lost" not in caplog.text
-    stop.set()
-    hosting.join(DEADLINE_S)
 
 
 def client_ids(broker: MosquittoBroker) -> list[str]:
