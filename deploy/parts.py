@@ -12,6 +12,10 @@ class Parts:
         self.supervisor = supervisor
         self.children: dict[str, Child] = {}
 
+    def last_words(self) -> list[str]:
+        """Of each part that has failed by itself: how, and the end of its log."""
+        return [child.last_words() for child in self.children.values() if child.exit_code]
+
     def stop(self, part: str) -> None:
         """Orderly stop."""
         child = self.children.pop(part)

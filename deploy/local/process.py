@@ -7,7 +7,6 @@ thread that started the child: start children from a thread that lives as long a
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -43,18 +42,31 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended (negative: by that signal); None while it runs."""
-        return self._popen.poll()
+        """How it ended (negative: by that signal); None while it runs.
+
+        Only looks: one that has ended keeps its process id until `kill`. Once collected, the id goes to a process of
+        someone else's, and the signal that is meant for what a child left in its group would end that one.
+        """
+        if self._popen.returncode is not None:
+            return self._popen.returncode
+        ended = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if ended is None:
+            return None
+        return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
     def wait_ready(self, condition: Callable[[], bool], *, deadline_s: float) -> None:
         """Return once `condition` holds. Raises DeployError with the end of the log if the child dies or is late."""
         late = time.monotonic() + deadline_s
         while self.exit_code is not None or not condition():
             if self.exit_code is not None:
-                raise DeployError(f"{self.name} ended with code {self.exit_code}.{self.log_tail()}")
+                raise DeployError(self.last_words())
             if time.monotonic() > late:
                 raise DeployError(f"{self.name} is not ready after {deadline_s:.0f} s.{self.log_tail()}")
             time.sleep(POLL_S)
+
+    def last_words(self) -> str:
+        """How a child that has ended did so, and the end of its log."""
+        return f"{self.name} ended with code {self.exit_code}.{self.log_tail()}"
 
     def log_tail(self) -> str:
         """The last lines of the log, with its path, ready to end an error message."""
@@ -63,21 +75,22 @@ class Child:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if it still runs."""
-        self._popen.send_signal(number)
+        if self._popen.returncode is None:
+            os.kill(self.pid, number)
 
     def stop(self, *, deadline_s: float = STOP_DEADLINE_S) -> None:
         """Ask it to stop; after the deadline, kill it. Whatever it left in its process group dies too."""
         self.send(self._stop_signal)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(deadline_s)
+        late = time.monotonic() + deadline_s
+        while self.exit_code is None and time.monotonic() < late:
+            time.sleep(POLL_S)
         self.kill()
 
     def kill(self) -> None:
         """kill -9 of the program and its process group; returns when it is gone."""
-        # After an orderly stop the group is commonly empty.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._popen.pid, signal.SIGKILL)
-        self._popen.wait()
+        if self._popen.returncode is None:
+            os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
 
 
 class Supervisor:

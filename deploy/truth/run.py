@@ -111,7 +111,8 @@ def run_one(course: Course, name: str) -> tuple[Outcome | None, list[str]]:
         outcome = _judged(line)
         wrong = outcome.misses
     except Exception as err:  # noqa: BLE001 - whatever ends a scenario is a miss, and the others go on
-        wrong = [str(err) if isinstance(err, DeployError) else f"{type(err).__name__}: {err}"]
+        said = str(err) if isinstance(err, DeployError) else f"{type(err).__name__}: {err}"
+        wrong = [said, *course.stack.last_words(), *line.last_words()]
     finally:
         for part in list(line.children):
             line.stop(part)

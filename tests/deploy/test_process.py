@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from deploy.local import process
 from deploy.local.errors import DeployError
 from deploy.local.process import Supervisor
+from deploy.parts import Parts
 
 # Says "ready", then logs its name when asked to stop.
 POLITE = "trap 'echo stopping {name} >> {journal}; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
@@ -64,6 +66,35 @@ def test_what_a_child_leaves_in_its_process_group_dies_with_it(tmp_path):
         assert alive(grandchild)
         child.stop()
         wait_until(lambda: not alive(grandchild))
+
+
+def test_the_id_of_a_child_that_ended_by_itself_goes_to_nobody_until_it_is_stopped_and_is_not_signalled_after(
+    tmp_path, monkeypatch
+):
+    with Supervisor() as supervisor:
+        child = supervisor.start("brief", ["sh", "-c", "exit 3"], log=tmp_path / "log")
+        wait_until(lambda: child.exit_code == 3)
+        assert os.getpgid(child.pid) == child.pid  # still its own, so that no other process can have it
+        child.stop()
+        with pytest.raises(ProcessLookupError):
+            os.getpgid(child.pid)
+        with monkeypatch.context() as patch:
+            for call in ("kill", "killpg"):
+                patch.setattr(os, call, lambda *who: pytest.fail(f"a signal to {who}, which is someone else's by now"))
+            child.send(signal.SIGTERM)
+            child.stop()
+            child.kill()
+        assert child.exit_code == 3
+
+
+def test_parts_that_failed_by_themselves_say_how_and_those_that_are_done_or_run_do_not(tmp_path):
+    with Supervisor() as supervisor:
+        parts = Parts(supervisor)
+        for name, script in (("api", "echo no memory; exit 7"), ("plant", "exit 0"), ("agent", "exec sleep 300")):
+            parts.children[name] = supervisor.start(name, ["sh", "-c", script], log=tmp_path / f"{name}.log")
+        wait_until(lambda: (parts.children["api"].exit_code, parts.children["plant"].exit_code) == (7, 0))
+        (said,) = parts.last_words()
+    assert re.match(r"api ended with code 7\.(?s:.*)no memory", said)
 
 
 def test_an_error_inside_the_supervisor_still_stops_the_children(tmp_path):

@@ -142,6 +142,7 @@ def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
         uplink_broker.kill()
         uplink_broker.start(supervisor)
         until(lambda: site.said("ready") > ready)
+        until(agent.client.is_connected)  # paho refuses to wait for what was published before
         site.until_settled(agent, sent, through=29)
     assert stored(site, device) == sent
 
