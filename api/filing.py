@@ -28,6 +28,7 @@ from verification.evidence.deliveries import Delivery, decode_all
 from verification.evidence.package import baseline_of
 from verification.findings import Finding, of_baseline
 from verification.plan import Plan, parse_plan, plan_digest
+from verification.shapes import ready
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def file_plan(db: str, log: Log, project: Project, data: bytes) -> Filing:
 
 def findings_of(filed: FiledPlan) -> list[Finding]:
     """What stood out in the baseline when the plan was locked."""
-    return msgspec.json.decode(filed.findings, type=list[Finding])
+    return msgspec.json.decode(filed.findings, type=ready(list[Finding]))
 
 
 def baseline_entry(conn: Connection, filed: FiledPlan) -> logentry.BaselineEntry:

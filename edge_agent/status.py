@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from edge_agent.spool_model import Depth
+from verification.shapes import ready
 
 MAX_MESSAGE_CHARS = 500
 
@@ -142,6 +143,6 @@ def write(status: AgentStatus, path: Path) -> None:
 def read(path: Path) -> AgentStatus | None:
     """The last status that was written, or None if there is none that can be read."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=AgentStatus)
+        return msgspec.json.decode(path.read_bytes(), type=ready(AgentStatus))
     except (OSError, msgspec.DecodeError):
         return None

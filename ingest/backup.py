@@ -27,6 +27,7 @@ from ingest.database import CONNECT_TIMEOUT_S, Connection, connect
 from ingest.errors import IngestError
 from ingest.progress import Progress
 from ingest.tier import Tier, detect
+from verification.shapes import ready
 
 DUMP, MANIFEST = "database.dump", "manifest.json"
 SCHEMAS = ("telemetry", "dossier")
@@ -84,7 +85,7 @@ def restore(url: str, folder: Path, *, pg_bin: Path | None = None) -> Manifest:
     restored is not what was backed up.
     """
     try:
-        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=ready(Manifest))
     except (OSError, msgspec.DecodeError) as err:
         raise IngestError(
             f"{folder} is no backup of ours: {err}; name the folder that retroproof db backup made"

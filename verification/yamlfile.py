@@ -19,6 +19,7 @@ import msgspec
 import yaml
 
 from verification.errors import ConfigError
+from verification.shapes import ready
 from verification.yamlwords import Place, in_words
 
 T = TypeVar("T")
@@ -75,7 +76,7 @@ class Document:
         data = self.data
         try:
             data = prepare(data)
-            return msgspec.convert(data, kind, strict=True)
+            return msgspec.convert(data, ready(kind), strict=True)
         except msgspec.ValidationError as err:
             culprit = _culprit(data, kind, str(err), self.lines)
             raise ConfigError(_explain(str(err), culprit, self.line(culprit), kind, self.name)) from err
@@ -181,7 +182,7 @@ def _culprit(data: Any, kind: type, message: str, lines: Position) -> Place:  # 
     for place in fitting if len(fitting) > 1 else ():
         others = [other[:depth] for other in fitting if other != place]
         try:
-            msgspec.convert(_without(data, others), kind, strict=True)
+            msgspec.convert(_without(data, others), ready(kind), strict=True)
         except msgspec.ValidationError as err:
             if str(err) == message:
                 return place

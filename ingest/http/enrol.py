@@ -17,6 +17,7 @@ from ingest import enrol
 from ingest.database import Connection, connect
 from ingest.enrol import Enrolment, EnrolmentError
 from ingest.http.problem import BUSY, ProblemError
+from verification.shapes import ready
 
 MAX_REQUEST_BYTES = 16 * 1024
 MAX_UNDER_WAY = 4  # a connection to the database for each; a plant enrols a few times in its life
@@ -71,7 +72,7 @@ async def _body(request: Request) -> bytes:
 
 def _read(body: bytes) -> EnrolmentRequest:
     try:
-        return msgspec.json.decode(body, type=EnrolmentRequest)
+        return msgspec.json.decode(body, type=ready(EnrolmentRequest))
     except msgspec.DecodeError as err:
         raise ProblemError("bad_request", f"not an enrolment request: {err}") from err
 

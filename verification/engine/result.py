@@ -18,6 +18,7 @@ from verification.errors import FormatError
 from verification.fields import Text
 from verification.findings import Finding
 from verification.plan.shape import Interval, WindowName
+from verification.shapes import ready
 
 State = Literal["met", "not_met", "inconclusive", "invalid_data", "not_verifiable"]
 Assessment = Literal["consistent", "overstated", "understated"]
@@ -110,7 +111,7 @@ class Rows(Sequence[IntervalRow]):
 
     @functools.cached_property
     def _read(self) -> list[IntervalRow]:
-        return msgspec.json.decode(b"".join(self.pieces), type=list[IntervalRow])
+        return msgspec.json.decode(b"".join(self.pieces), type=ready(list[IntervalRow]))
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -456,6 +457,6 @@ def parse_result(data: bytes) -> Result:
 
         return upgrade(content)
     try:
-        return msgspec.convert(content, Result)
+        return msgspec.convert(content, ready(Result))
     except msgspec.ValidationError as err:
         raise FormatError("RESULT_MALFORMED", f"this is not a result: {err}") from err

@@ -17,6 +17,7 @@ from verification.errors import FormatError
 from verification.fields import Text
 from verification.findings import Finding
 from verification.plan.shape import WindowName
+from verification.shapes import ready
 
 WH_DECIMALS, G_DECIMALS = 3, 6  # of kWh and of t
 
@@ -162,7 +163,7 @@ class Result(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def upgrade(content: Any) -> schema2.Result:  # noqa: ANN401 - parsed JSON
     """A result of schema 1 as one of schema 2. Raises FormatError."""
     try:
-        old = msgspec.convert(content, Result)
+        old = msgspec.convert(content, ready(Result))
     except msgspec.ValidationError as err:
         raise FormatError("RESULT_MALFORMED", f"this is not a result: {err}") from err
     limit = schema2.Limit("change", "at_most", old.verdict.limit, old.verdict.unit)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from verification import keys, strictjson
 from verification.errors import ConfigError, FormatError
 from verification.model import DEVICE_ID
+from verification.shapes import ready
 
 ENGINE, LOG, DEVICE = "engine", "log", "device/"
 PublicText = Annotated[str, msgspec.Meta(pattern=r"^ed25519:[0-9a-f]{64}\Z")]
@@ -65,7 +66,7 @@ class KeyRegister(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def parse_register(data: bytes) -> KeyRegister:
     """Read keys.json. Raises FormatError (`undecodable`)."""
     try:
-        register = msgspec.convert(strictjson.read_canonical(data), KeyRegister)
+        register = msgspec.convert(strictjson.read_canonical(data), ready(KeyRegister))
         for text in (register.engine, register.log.key, *(e.key for held in register.devices.values() for e in held)):
             public(text)
     except (msgspec.ValidationError, ConfigError) as err:

@@ -17,6 +17,7 @@ import msgspec
 
 from verification import strictjson
 from verification.errors import FormatError
+from verification.shapes import ready
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -102,7 +103,7 @@ def parse(data: bytes) -> Entry:
     """Read an entry back. Raises FormatError (`undecodable`)."""
     value = strictjson.read_canonical(data)
     try:
-        entry: Entry = msgspec.convert(value, Entry)
+        entry: Entry = msgspec.convert(value, ready(Entry))
     except msgspec.ValidationError as err:
         raise FormatError("undecodable", f"not an entry of the evidence log: {err}") from err
     return entry

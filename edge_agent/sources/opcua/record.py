@@ -11,6 +11,7 @@ from asyncua.ua.ua_binary import nodeid_from_binary, nodeid_to_binary
 
 from edge_agent.config.opcua import Sampling
 from edge_agent.sources.opcua.item import Item
+from verification.shapes import ready
 
 
 class SubscriptionRecord(msgspec.Struct, array_like=True):
@@ -104,6 +105,6 @@ def encode(record: SessionRecord) -> bytes:
 def decode(data: bytes) -> SessionRecord | None:
     """None for what another release wrote otherwise; a new session is the answer to that."""
     try:
-        return msgspec.json.decode(data, type=SessionRecord)
+        return msgspec.json.decode(data, type=ready(SessionRecord))
     except msgspec.DecodeError:
         return None
