@@ -134,7 +134,8 @@ def grown_noise(primary: Primary, case: Case, projection: Projection) -> float |
     explains that in fewer than one case of twenty; else None, also where the window already brings its own noise.
 
     F of the two variances, whose degrees of freedom are those of the variance of an AR(1) series,
-    dof (1-rho^2)/(1+rho^2) (Bayley and Hammersley 1946).
+    dof (1-rho^2)/(1+rho^2) (Bayley and Hammersley 1946): few of them where it is strongly correlated, which widens U as
+    it should. To ask for MIN_EFFECTIVE here would leave the worst windows to the calm of the other.
     """
     if case.own_model(primary.model, projection) is not None:
         return None
@@ -147,7 +148,7 @@ def grown_noise(primary: Primary, case: Case, projection: Projection) -> float |
     noise = noise_of_intervals(own, projection.sample)
     dofs = [each.dof * (1 - each.rho_mean**2) / (1 + each.rho_mean**2) for each in (primary.noise, noise)]
     by_chance = fdtrc(dofs[1], dofs[0], (after / before) ** 2) >= GROWN_P
-    return None if noise.effective < MIN_EFFECTIVE or by_chance else after / before
+    return None if by_chance else after / before
 
 
 def turning(primary: Primary, case: Case, confidence: float) -> Turning:

@@ -288,6 +288,27 @@ def test_a_line_that_became_less_steady_brings_its_own_noise():
     assert misses[1] < 0.09 * RUNS
 
 
+@pytest.mark.parametrize(("days", "rho"), [(60, 0.9), (30, 0.9), (14, 0.5)])
+def test_noise_that_grew_counts_though_it_lasts_too_long_to_be_told_apart_from_a_drift(days: int, rho: float):
+    misses = 0
+    for seed in range(RUNS):
+        before, after = line(seed, rho=0.3, change=0.0)
+        grown = after.y[:days] + ar1(np.random.default_rng([seed, 2]), days, rho, 124_000.0)
+        primary, _, _ = primary_with_noise(OLS, Case(before, sample(grown, after.w[:days]), output="output"))
+        misses += abs(primary.estimate.delta) > expanded(primary.estimate.spread(0.95), 0.95)
+    assert misses < 0.15 * RUNS
+
+
+def test_a_fault_of_some_days_is_not_certified_by_the_calm_of_the_baseline():
+    before, after = line(1, rho=0.3, change=0.0)
+    energy = after.y[:90].copy()
+    energy[30:41] /= 3.6  # a tariff meter that was read in another unit
+    primary, _, [finding] = primary_with_noise(OLS, Case(before, sample(energy, after.w[:90]), output="output"))
+    assert finding.code == "NOISE_GREW"
+    assert primary.estimate.delta < -500
+    assert abs(primary.estimate.delta) < expanded(primary.estimate.spread(0.95), 0.95)
+
+
 def test_a_steady_line_keeps_the_noise_of_its_baseline():
     grown = 0
     for seed in range(RUNS):
@@ -295,6 +316,9 @@ def test_a_steady_line_keeps_the_noise_of_its_baseline():
         primary = primary_answer(OLS, case)
         assert not isinstance(primary, Finding)
         grown += grown_noise(primary, case, *case.projections) is not None
+    assert grown < 0.09 * RUNS
+    short = [Case(before, sample(after.y[:7], after.w[:7])) for before, after in (line(seed) for seed in range(RUNS))]
+    grown = sum(grown_noise(primary_answer(OLS, each), each, *each.projections) is not None for each in short)
     assert grown < 0.09 * RUNS
     levels = Case(*line(1), output="output")
     assert grown_noise(primary_answer(RATIO, levels), levels, *levels.projections) is None  # it has both already
