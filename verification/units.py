@@ -153,6 +153,7 @@ def same_kind(unit: str, other: str) -> bool:
     return bool(_parse(unit).dimensionality == _parse(other).dimensionality)
 
 
+@functools.cache
 def same_dimension(unit: str, other: str) -> bool:
     """Whether values in `unit` and in `other` may be added. Raises UnitError for a unit that cannot be read."""
     one, another = _parse(unit), _parse(other)

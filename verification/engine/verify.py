@@ -7,6 +7,7 @@ whatever their order and chunking. Step 7, physical plausibility, is the mass ba
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import importlib.metadata
 from collections.abc import Mapping
 
@@ -78,7 +79,7 @@ def verify(
         advance()
     return Result(
         schema=2,
-        engine_version=importlib.metadata.version("retroproof"),
+        engine_version=_engine_version(),
         project=plan.project,
         plan_digest=plan_digest,
         input_digest=input_digest(used),
@@ -95,6 +96,11 @@ def verify(
 def steps_of(plan: Plan) -> int:
     """In how many steps a plan is judged: its points, then its measures."""
     return len(needed_points(plan)) + len(plan.measures)
+
+
+@functools.cache
+def _engine_version() -> str:
+    return importlib.metadata.version("retroproof")
 
 
 def _measure(
@@ -166,7 +172,7 @@ def _plan_lock(plan: Plan, used: Mapping[str, Series], context: Context) -> list
     findings += _escrow(plan, used, context)
     if context.run_number is not None and context.run_count is not None and context.run_count > 1:
         findings.append(Finding.of("RUN_REPEATED", run_number=context.run_number, run_count=context.run_count))
-    for point in needed_points(plan):
+    for point in used:
         grade = context.trust_grades.get(point, "signed")
         if grade != "signed":
             findings.append(Finding.of("TRUST_GRADE_LOW", point=point, grade=grade))

@@ -17,7 +17,7 @@ from verification.plan.edges import span_us
 from verification.plan.grounds import balanced_points
 from verification.plan.resolve import plan_formula
 from verification.plan.shape import Balance, Bill, Plan, Window
-from verification.quality.points import PointWindow, needed_points
+from verification.quality.points import PointWindow
 from verification.series.columns import Booleans
 from verification.units import scale_factor
 
@@ -27,7 +27,7 @@ COMPARED_PERCENT = 90  # of the intervals, as for a measure: who drops the main 
 
 def cross_checks(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     """Everything that the plan can be held against: bills, balances, and what it holds against nothing."""
-    return [*check_bills(plan, windows), *check_balances(plan, windows), *unchecked_events(plan)]
+    return [*check_bills(plan, windows), *check_balances(plan, windows), *unchecked_events(plan, windows)]
 
 
 def check_bills(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
@@ -66,14 +66,14 @@ def _check_balance(plan: Plan, balance: Balance, window: PointWindow) -> list[Fi
     return [Finding.of("BALANCE_OPEN", percent=f"{percent:.1f}", limit=limit, **shown, **where)]
 
 
-def unchecked_events(plan: Plan) -> list[Finding]:
+def unchecked_events(plan: Plan, windows: Sequence[PointWindow]) -> list[Finding]:
     """The event points of the measures whose total no bill and no balance checks."""
     checked = {bill.point for bill in plan.bills}
     for balance in plan.balances:
         checked |= balanced_points(plan, balance)
     return [
         Finding.of("EVENTS_UNCHECKED", point=name)
-        for name in needed_points(plan)
+        for name in windows[0].points
         if plan.points[name].kind is PointKind.EVENT and name not in checked
     ]
 
