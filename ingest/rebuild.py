@@ -55,7 +55,7 @@ class _Projection:
 
     def records(self, from_us: int) -> Records:
         """Those from `from_us` on, in the order of the batch."""
-        parts = list(join([(self.batch_id, self.encoded, self.point_ids)]).in_parts())
+        parts = list(join([(self.encoded, self.point_ids)]).in_parts([self.batch_id]))
         made = np.frombuffer(b"".join(part.tobytes() for part in parts), RECORD)
         made = made[np.argsort(made["row"])]
         return made[made["time"] >= from_us - PG_EPOCH_US]
@@ -83,8 +83,8 @@ def rebuild(url: str, progress: Progress | None = None) -> None:
         conn.execute("TRUNCATE telemetry.reading, telemetry.point_total")
         progress.total = _count(conn)
         for page in _pages(conn):
-            readings = join([(one.batch_id, one.encoded, one.point_ids) for one in page])
-            copy_readings(conn, readings)
+            readings = join([(one.encoded, one.point_ids) for one in page])
+            copy_readings(conn, readings, [one.batch_id for one in page])
             progress.add(len(readings.records))
         forget_horizon(conn)
 

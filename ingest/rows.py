@@ -3,8 +3,9 @@
 Every column has a fixed width, so a row is a fixed-width record: the count of fields, then for each field its length
 and its value, all big-endian (PostgreSQL documentation, COPY, "Binary Format").
 
-In two steps, because the first needs nothing from the database: `encode` turns a batch into records, point by point,
-and `join` puts those of a group together once the ids of batches and points are known.
+In three steps, because the first needs nothing from the database and the second no ledger row: `encode` turns a batch
+into records, point by point, `join` puts those of a group in order once the ids of points are known, and `in_parts`
+fills in the ids of batches.
 """
 
 from __future__ import annotations
@@ -87,24 +88,25 @@ class Encoded:
 class Joined:
     """The readings of a group, batch by batch, without ids; `order` puts them point by point, as `runs` describes them.
 
-    batch_ids, point_ids: of each reading, in that order.
+    batches, point_ids: of each reading, in that order, which of the batches it is of (from 0), and its point.
     """
 
     records: Records
     order: Order
     runs: Runs
-    batch_ids: npt.NDArray[np.int64]
+    batches: npt.NDArray[np.intp]
     point_ids: npt.NDArray[np.int32]
 
-    def in_parts(self) -> Iterator[Records]:
-        """Whole records point by point, a part at a time.
+    def in_parts(self, batch_ids: Sequence[int]) -> Iterator[Records]:
+        """Whole records point by point, a part at a time; `batch_ids` are those of the batches that were joined.
 
         So the server works on one part while the next is put together, and none needs memory of its own.
         """
+        ids = np.array(batch_ids, np.int64)
         for start in range(0, len(self.order), PART):
             chosen = slice(start, start + PART)
             part = self.records.take(self.order[chosen])
-            part["batch_id"] = self.batch_ids[chosen]
+            part["batch_id"] = ids[self.batches[chosen]]
             part["point_id"] = self.point_ids[chosen]
             yield part
 
@@ -139,15 +141,15 @@ def encode(rows: Rows) -> Encoded:
     return Encoded(records, Runs(points, starts, counts, *spans))
 
 
-def join(batches: Sequence[tuple[int, Encoded, npt.NDArray[np.int32]]]) -> Joined:
-    """The readings of these batches, at least one: of each its id, its records and the point ids by catalogue index."""
-    lengths = [len(encoded.records) for _, encoded, _ in batches]
+def join(batches: Sequence[tuple[Encoded, npt.NDArray[np.int32]]]) -> Joined:
+    """The readings of these batches, at least one: of each its records and the point ids by catalogue index."""
+    lengths = [len(encoded.records) for encoded, _ in batches]
     offsets = np.cumsum(lengths) - lengths
     # As bytes, because numpy copies records field by field and turns their byte order into the machine's.
-    records = np.concatenate([encoded.records.view(np.uint8) for _, encoded, _ in batches]).view(RECORD)
-    of_batches = [encoded.runs for _, encoded, _ in batches]
+    records = np.concatenate([encoded.records.view(np.uint8) for encoded, _ in batches]).view(RECORD)
+    of_batches = [encoded.runs for encoded, _ in batches]
     runs = Runs(
-        np.concatenate([point_ids[encoded.runs.points] for _, encoded, point_ids in batches]),
+        np.concatenate([point_ids[encoded.runs.points] for encoded, point_ids in batches]),
         np.concatenate([runs.starts + offset for runs, offset in zip(of_batches, offsets, strict=True)]),
         np.concatenate([runs.counts for runs in of_batches]),
         np.concatenate([runs.first_times for runs in of_batches]),
@@ -156,8 +158,8 @@ def join(batches: Sequence[tuple[int, Encoded, npt.NDArray[np.int32]]]) -> Joine
     runs = runs[np.argsort(runs.points, kind="stable")]
     before = np.cumsum(runs.counts) - runs.counts
     order = np.arange(len(records)) + np.repeat(runs.starts - before, runs.counts)
-    batch_ids = np.repeat(np.array([batch_id for batch_id, _, _ in batches], np.int64), lengths)
-    return Joined(records, order, runs, batch_ids[order], np.repeat(runs.points, runs.counts))
+    of_batch = np.repeat(np.arange(len(batches)), lengths)
+    return Joined(records, order, runs, of_batch[order], np.repeat(runs.points, runs.counts))
 
 
 def _moment(since_pg_epoch_us: int) -> dt.datetime:

@@ -132,9 +132,14 @@ def _store(
     """Everything about the batches that take their place in a chain now."""
     if not settled:
         return
-    batch_ids = _insert_batches(conn, settled, received_at)
-    _store_contents(conn, [(decision, batch_ids[decision.arrival.order]) for decision in settled], known)
     chains = sorted({(header.device, header.epoch) for header in map(_header, settled)})
+    _insert_epochs(conn, settled)
+    point_ids = _insert_catalogues(conn, settled, known)
+    with conn.pipeline():
+        inserted = _insert_batches(conn, settled, received_at)
+        readings = _join_readings(settled, point_ids)  # while the server writes the ledger
+    ids = {(device, epoch, sequence): batch_id for device, epoch, sequence, batch_id in inserted}
+    _store_contents(conn, [(decision, ids[decision.arrival.order]) for decision in settled], point_ids, readings)
     conn.execute(statement("raise_through"), _chain_columns(chains))
 
 
@@ -146,47 +151,72 @@ def accept_settled(conn: Connection, decision: Decision, batch_id: int, known: M
     line = {**_ledger_line(decision), "id": batch_id}
     if conn.execute(statement("accept_settled"), line).rowcount != 1:
         raise IngestError(f"batch {batch_id} was accepted meanwhile; nothing was changed")
-    _store_contents(conn, [(decision, batch_id)], known)
+    point_ids = _insert_catalogues(conn, [decision], known)
+    _store_contents(conn, [(decision, batch_id)], point_ids, _join_readings([decision], point_ids))
 
 
-def _store_contents(conn: Connection, settled: list[tuple[Decision, int]], known: Mapping[EpochKey, PointIds]) -> None:
-    """The rows, points and gaps of these batches, each with the id of its ledger row; one COPY for all readings."""
-    point_ids = dict(known)
-    readings = []
-    for decision, batch_id in settled:
-        header = _header(decision)
-        chain = (header.device, header.epoch)
-        match decision.payload:
-            case Catalogue() as catalogue:
-                point_ids[chain] = _insert_catalogue(conn, header, catalogue, point_ids.get(chain))
-            case Rows() as rows:
-                contents = decision.arrival.contents
-                encoded = contents.encoded if contents else None
-                readings.append((batch_id, encoded or row_format.encode(rows), point_ids[chain]))
-            case Gaps() as gaps:
-                _insert_gaps(conn, batch_id, gaps, point_ids[chain])
-            case KeyChange() as change:
-                register.change_key(conn, _batch(decision), change)
-            case None:
-                detail = decision.detail[:MAX_DETAIL_CHARS]
-                conn.execute(statement("quarantine_settled"), {"batch_id": batch_id, "detail": detail})
-    if readings:
-        copy_readings(conn, row_format.join(readings))
-
-
-def _insert_batches(
-    conn: Connection, settled: list[Decision], received_at: dt.datetime
-) -> dict[tuple[str, int, int], int]:
-    """Ledger rows with the bytes; returns their ids by place in the chain."""
+def _insert_epochs(conn: Connection, settled: Sequence[Decision]) -> None:
+    """The chains that begin with one of these batches."""
     stale = {
         (header.device, header.epoch): decision.code is Code.STALE_EPOCH
         for header, decision in ((_header(decision), decision) for decision in settled)
     }
     conn.execute(statement("insert_epochs"), {**_chain_columns(list(stale)), "stale": list(stale.values())})
+
+
+def _insert_catalogues(
+    conn: Connection, settled: Sequence[Decision], known: Mapping[EpochKey, PointIds]
+) -> Mapping[EpochKey, PointIds]:
+    """The points that these batches describe; returns the point ids of every chain, those that are new with them."""
+    point_ids = dict(known)
+    for decision in settled:
+        if isinstance(decision.payload, Catalogue):
+            header = _header(decision)
+            chain = (header.device, header.epoch)
+            point_ids[chain] = _insert_catalogue(conn, header, decision.payload, point_ids.get(chain))
+    return point_ids
+
+
+def _join_readings(settled: Sequence[Decision], point_ids: Mapping[EpochKey, PointIds]) -> row_format.Joined | None:
+    """The readings of all these batches that hold any, point by point; None where none does."""
+    encoded = []
+    for decision in settled:
+        if isinstance(decision.payload, Rows):
+            header, contents = _header(decision), decision.arrival.contents
+            records = contents.encoded if contents else None
+            encoded.append((records or row_format.encode(decision.payload), point_ids[header.device, header.epoch]))
+    return row_format.join(encoded) if encoded else None
+
+
+def _store_contents(
+    conn: Connection,
+    settled: list[tuple[Decision, int]],
+    point_ids: Mapping[EpochKey, PointIds],
+    readings: row_format.Joined | None,
+) -> None:
+    """What these batches hold beside points, each with the id of its ledger row; one COPY for all `readings`."""
+    for decision, batch_id in settled:
+        match decision.payload:
+            case Gaps() as gaps:
+                header = _header(decision)
+                _insert_gaps(conn, batch_id, gaps, point_ids[header.device, header.epoch])
+            case KeyChange() as change:
+                register.change_key(conn, _batch(decision), change)
+            case None:
+                detail = decision.detail[:MAX_DETAIL_CHARS]
+                conn.execute(statement("quarantine_settled"), {"batch_id": batch_id, "detail": detail})
+    if readings is not None:
+        batch_ids = [batch_id for decision, batch_id in settled if isinstance(decision.payload, Rows)]
+        copy_readings(conn, readings, batch_ids)
+
+
+def _insert_batches(
+    conn: Connection, settled: list[Decision], received_at: dt.datetime
+) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Ledger rows with the bytes; their ids by place in the chain come with the cursor."""
     lines = [_ledger_line(decision) for decision in settled]
     columns: dict[str, Any] = {name: [line[name] for line in lines] for name in lines[0]}
-    found = conn.execute(statement("insert_batches"), {**columns, "received_at": received_at})
-    return {(device, epoch, sequence): batch_id for device, epoch, sequence, batch_id in found}
+    return conn.execute(statement("insert_batches"), {**columns, "received_at": received_at})
 
 
 def _ledger_line(decision: Decision) -> dict[str, Any]:
@@ -245,15 +275,16 @@ def _insert_gaps(conn: Connection, batch_id: int, gaps: Gaps, point_ids: PointId
         )
 
 
-def copy_readings(conn: Connection, readings: row_format.Joined) -> None:
-    """One binary COPY of these rows into telemetry.reading, point by point, and their part in the totals.
+def copy_readings(conn: Connection, readings: row_format.Joined, batch_ids: Sequence[int]) -> None:
+    """One binary COPY of these rows into telemetry.reading, point by point, and their part in the totals; `batch_ids`
+    are those of the batches that were joined.
 
     Two thirds of what a row costs the server is its entry in the index on (point, time). Rows of one point, one after
     the other, meet the same page of the index while it is at hand; and a window reads fewer pages of the table.
     """
     with conn.cursor() as cursor, cursor.copy(_COPY_READINGS) as copy:
         copy.write(row_format.SIGNATURE)
-        for part in readings.in_parts():
+        for part in readings.in_parts(batch_ids):
             copy.write(part.view(np.uint8).data)
         copy.write(row_format.TRAILER)
     conn.execute(statement("add_totals"), readings.totals())

@@ -30,6 +30,7 @@ SETTINGS = {
     "maintenance_work_mem": "128MB",
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
+    "wal_writer_delay": "10ms",  # the log of a large group is on disk but for its end when the group commits (ADR 98)
     "wal_compression": "on",
     "random_page_cost": "1.1",
     "jit": "off",  # the compiler's library is not fetched

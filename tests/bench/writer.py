@@ -186,8 +186,8 @@ def _unsealed(data: bytes) -> bytes:
     if not isinstance(payload, Rows):
         raise TypeError("not a batch of readings")
     point_ids = np.arange(POINTS, dtype=np.int32)
-    joined = row_format.join([(batch.header.sequence, row_format.encode(payload), point_ids)])
-    return b"".join(part.tobytes() for part in joined.in_parts())
+    joined = row_format.join([(row_format.encode(payload), point_ids)])
+    return b"".join(part.tobytes() for part in joined.in_parts([batch.header.sequence]))
 
 
 def _expect(count: int, load: Load) -> None:

@@ -17,6 +17,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.local.mosquitto import MosquittoBroker
+from deploy.local.postgres import SETTINGS
 from deploy.local.state import free_port
 from deploy.pki.authority import Authority
 from ingest import register
@@ -80,6 +81,13 @@ def test_compose_mounts_what_is_there_and_keeps_the_database_and_the_pages_insid
     assert services["api"]["ports"] == ["127.0.0.1:8080:8080"]
     for name in ("ingest", "gateways", "api", "tables", "broker"):
         assert services[name]["cap_drop"] == ["ALL"], name
+
+
+def test_the_database_of_production_writes_its_log_out_as_often_as_ours():
+    delay = SETTINGS["wal_writer_delay"]
+    services = yaml.safe_load((SERVER / "compose.yaml").read_text())["services"]
+    assert services["database"]["command"] == ["postgres", "-c", f"wal_writer_delay={delay}"]
+    assert f'"wal_writer_delay = {delay}"' in (REPOSITORY / "docs/how-to/deploy.md").read_text()
 
 
 def test_the_image_dumps_with_the_databases_own_version_and_holds_all_packages():

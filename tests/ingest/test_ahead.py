@@ -171,8 +171,8 @@ def test_the_largest_group_of_batches_that_nobody_read_takes_the_memory_that_the
     taken = [read(one.arrival, device.key.public_key()) for one in taken_of(waiting)]
     encoded = [one.contents.encoded for one in taken]
     held = tracemalloc.get_traced_memory()[0]
-    joined = join([(number, each, np.arange(2, dtype=np.int32)) for number, each in enumerate(encoded)])
-    assert sum(map(len, joined.in_parts())) == 350_000
+    joined = join([(each, np.arange(2, dtype=np.int32)) for each in encoded])
+    assert sum(map(len, joined.in_parts(range(len(encoded))))) == 350_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert held < 46e6
@@ -239,8 +239,8 @@ def test_joined_readings_are_those_of_their_batches_point_by_point():
     """Two chains share a point id, as two epochs of a device do."""
     one, other = rows(7, points=3), rows(6, start_us=START_US - 60_000_000, points=2)
     ids = (np.array([4, 9, 2], np.int32), np.array([9, 4, 7], np.int32))
-    joined = join([(11, encode(one), ids[0]), (12, encode(other), ids[1])])
-    found = [record for part in joined.in_parts() for record in part]
+    joined = join([(encode(one), ids[0]), (encode(other), ids[1])])
+    found = [record for part in joined.in_parts([11, 12]) for record in part]
     wanted = sorted(
         (
             (int(ids[n][made.point[row]]), batch_id, row, made.time_us[row], made.value[row], made.status[row])
