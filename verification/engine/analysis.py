@@ -16,7 +16,7 @@ import numpy as np
 
 from verification.engine.adjustments import Adjusted, adjustments_of
 from verification.engine.assess import Primary, Robustness, primary_with_noise, robustness
-from verification.engine.autocorrelation import Noise, Spread
+from verification.engine.autocorrelation import Noise, Spread, lag1_autocorrelation
 from verification.engine.bridge import bridge_steps
 from verification.engine.budget import Budget, Contribution, MeterEffect, combine, meter_effect
 from verification.engine.case import Case
@@ -73,6 +73,7 @@ class Weighed:
     model: BaselineModel
     noise: Noise
     durbin_watson: float
+    lag1: float
     nmbe_out_of_sample: float | None
     term_p_values: Floats
 
@@ -84,6 +85,7 @@ class Weighed:
             model,
             noise,
             durbin_watson(model.fit.residuals, sample.follows),
+            lag1_autocorrelation(model.fit.residuals, sample.follows),
             nmbe_out_of_sample(model, sample),
             term_p_values(model, noise),
         )
@@ -268,7 +270,7 @@ def _cross_checks(
     if case.method == "avoided" and model.spec.kind not in LEVELS:
         checks.append(ar1_gls(model, noise, case, confidence))
     if case.method == "avoided":
-        checks.append(ashrae_fsu(model, noise, case.reporting, estimate.before, estimate.delta, confidence))
+        checks.append(ashrae_fsu(model, noise, case, estimate.before, estimate.delta, confidence))
     other = math.fsum(row.u**2 for row in budget.rows if row.type == "B")
     if target != CHANGE or other > DOUBTFUL_SHARE * budget.combined**2:
         limits = [float(limit[target]) for effect in effects for limit in effect.limits]

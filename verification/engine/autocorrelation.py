@@ -10,6 +10,7 @@ patterns, which a model has to carry.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
@@ -46,15 +47,14 @@ class Noise:
     """The residuals of a fit as an AR(1) process.
 
     `rho`, `weight`, `variance` are float64[k]: nodes of the correlation, their posterior weights (sum 1), and at each
-    the marginal variance of one observation. `lag1` is the correlation as seen, `rho_mean` its posterior mean,
-    `effective` n' = n(1-rho)/(1+rho) at that mean, `dof` the degrees of freedom n-p. `days` is the noise of the days'
-    sums, where observations are shorter than a day and the days are enough.
+    the marginal variance of one observation. `rho_mean` is the posterior mean of the correlation, `effective`
+    n' = n(1-rho)/(1+rho) at that mean, `dof` the degrees of freedom n-p. `days` is the noise of the days' sums, where
+    observations are shorter than a day and the days are enough.
     """
 
     rho: Floats
     weight: Floats
     variance: Floats
-    lag1: float
     rho_mean: float
     effective: float
     dof: float
@@ -80,7 +80,8 @@ def lag1_autocorrelation(residuals: Floats, follows: Booleans) -> float:
     return float((residuals[:-1] * follows) @ residuals[1:]) * (len(residuals) - 1) / pairs / squares
 
 
-class Unexplained(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Unexplained:
     """What a fit leaves: `residuals` float64[n], while its columns span `basis` float64[n, p] (orthonormal); follows[i]
     says that observation i+1 is of the interval after observation i. `searched` parameters were found by a search
     outside the basis and cost a degree of freedom each.
@@ -97,7 +98,7 @@ class Unexplained(NamedTuple):
         n, p = self.basis.shape
         return float(n - p - self.searched)
 
-    @property
+    @functools.cached_property
     def size(self) -> float:
         """The root of the mean square of the residuals."""
         return math.sqrt(float(self.residuals @ self.residuals) / len(self.residuals))
@@ -145,15 +146,14 @@ def _weighed(fits: Sequence[Unexplained]) -> list[Noise]:
     weights /= weights.sum(axis=1, keepdims=True)
     found = []
     for fit, rho, weight, variance in zip(fits, np.tanh(nodes), weights, variances, strict=True):
-        lag1 = lag1_autocorrelation(fit.residuals, fit.follows)
         mean = float(np.maximum(rho, 0.0) @ weight)
         effective = len(fit.residuals) * (1 - mean) / (1 + mean)
-        found.append(Noise(rho, weight, variance * fit.size**2, lag1, mean, effective, fit.dof))
+        found.append(Noise(rho, weight, variance * fit.size**2, mean, effective, fit.dof))
     return found
 
 
 def _no_noise(fit: Unexplained) -> Noise:
-    return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, 0.0, float(len(fit.residuals)), fit.dof)
+    return Noise(np.zeros(1), np.ones(1), np.zeros(1), 0.0, float(len(fit.residuals)), fit.dof)
 
 
 def _posteriors(moments: _Moments, n: Integers) -> tuple[Floats, Floats, Floats]:

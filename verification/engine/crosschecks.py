@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from verification.engine.autocorrelation import Noise, quadratic_form
+from verification.engine.autocorrelation import Noise, lag1_autocorrelation, quadratic_form
 from verification.engine.budget import Budget, coverage_factor
 from verification.engine.case import Case
 from verification.engine.models.family import BaselineModel
-from verification.engine.models.sample import Booleans, Floats, Sample
+from verification.engine.models.sample import Booleans, Floats
 
 ASHRAE_FACTOR = 1.26  # Guideline 14-2014, annex B, monthly data
 STRATA, ROUNDS = 4096, 16  # of draws: one from each stratum in each round; with any of 26 seeds U was within 1 %
@@ -63,14 +63,12 @@ def _whitened(columns: Floats, follows: Booleans, rho: float) -> Floats:
     return whitened
 
 
-def ashrae_fsu(
-    model: BaselineModel, noise: Noise, projected: Sample, before: float, delta: float, confidence: float
-) -> Check:
+def ashrae_fsu(model: BaselineModel, noise: Noise, case: Case, before: float, delta: float, confidence: float) -> Check:
     """U = t * 1.26 * CV * E * sqrt((n/n') (1 + 2/n') / m), E the modelled total; n' by the plain lag-1 correlation."""
-    fit, m = model.fit, len(projected)
-    r1 = max(noise.lag1, 0.0)
+    fit, projected = model.fit, case.reporting
+    r1 = max(lag1_autocorrelation(fit.residuals, case.fitted.follows), 0.0)
     effective = fit.n * (1 - r1) / (1 + r1)
-    share = ASHRAE_FACTOR * fit.cv_rmse * math.sqrt(fit.n / effective * (1 + 2 / effective) / m)
+    share = ASHRAE_FACTOR * fit.cv_rmse * math.sqrt(fit.n / effective * (1 + 2 / effective) / len(projected))
     expanded = coverage_factor(confidence, noise.dof) * share * abs(before)
     return Check("ashrae_fsu", "change", delta, expanded / projected.total_w)
 

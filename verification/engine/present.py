@@ -185,7 +185,7 @@ def model_statistics(spec: MeasureSpec, weighed: Weighed) -> ModelStatistics:
         f=significant(fit.f_statistic, TEST_DIGITS) if math.isfinite(fit.f_statistic) else None,
         f_p_value=fixed(fit.f_p_value, 6) if fit.names and not math.isnan(fit.f_statistic) else None,
         durbin_watson=fixed(weighed.durbin_watson, 4),
-        lag1_autocorrelation=fixed(noise.lag1, 6),
+        lag1_autocorrelation=fixed(weighed.lag1, 6),
         rho_bias_corrected=fixed(noise.rho_mean, 6),
         n_effective=fixed(noise.effective, 3),
         condition_number=significant(fit.condition, 6),

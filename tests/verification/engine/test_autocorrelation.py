@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -34,7 +35,7 @@ ALL = np.ones(3, dtype=bool)
 
 def single(rho: float, variance: float = 1.0, dof: float = 20.0) -> Noise:
     """A noise whose correlation is known."""
-    return Noise(np.array([rho]), np.ones(1), np.array([variance]), rho, rho, 10.0, dof)
+    return Noise(np.array([rho]), np.ones(1), np.array([variance]), rho, 10.0, dof)
 
 
 def noise_of_series(series: np.ndarray, follows: np.ndarray | None = None) -> Noise:
@@ -101,7 +102,7 @@ def test_windows_count_as_independent():
 
 def test_the_stated_t_has_the_mixture_s_own_half_width():
     """Two correlations, equally likely, with scales 1 and 3 and 10 degrees of freedom."""
-    noise = Noise(np.array([0.0, 0.0]), np.full(2, 0.5), np.array([1.0, 9.0]), 0, 0, 10, 10.0)
+    noise = Noise(np.array([0.0, 0.0]), np.full(2, 0.5), np.array([1.0, 9.0]), 0, 10, 10.0)
     error = spread(noise, [np.ones(1)], 0.95)
     half_width = expanded(error, 0.95)
     inside = 0.5 * sum(1 - 2 * student.sf(half_width / scale, 10) for scale in (1, 3))
@@ -146,13 +147,14 @@ def of_all_kinds() -> list[Unexplained]:
         left_of(5, 60, FEW_COLUMNS + 1, 0.6),
     ]
     nothing, rounding = np.zeros(40), 1e-9 * short.basis[:, 1]
-    return [short, short._replace(residuals=nothing), *others, short._replace(residuals=rounding)]
+    emptied, rounded = (dataclasses.replace(short, residuals=residuals) for residuals in (nothing, rounding))
+    return [short, emptied, *others, rounded]
 
 
 def told(noise: Noise) -> tuple[object, ...]:
     """All that a noise says, to the last digit."""
     arrays = noise.rho.tolist(), noise.weight.tolist(), noise.variance.tolist()
-    return *arrays, noise.lag1, noise.rho_mean, noise.effective, noise.dof
+    return *arrays, noise.rho_mean, noise.effective, noise.dof
 
 
 def test_a_fit_has_the_same_noise_alone_and_beside_others():

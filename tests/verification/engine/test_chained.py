@@ -20,7 +20,7 @@ from verification.findings import Finding
 from verification.plan.check_windows import FEWEST_INTERVALS
 
 OLS = ModelSpec("ols", ("output",))
-WHITE = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 100.0, 50.0)
+WHITE = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 100.0, 50.0)
 LOADS = (600.0, 656.0, 712.0)  # of baseline, intermediate window and reporting period
 RUNS = 400
 TRUTH = -200.0  # both links save 100 per ton, by the intermediate window's own slope

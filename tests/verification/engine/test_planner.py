@@ -56,7 +56,7 @@ def test_the_smallest_change_by_hand():
     """
     window = sample(np.arange(16.0) % 3, np.arange(1.0, 17.0))
     model = fit_model(OLS, window)
-    white = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 16.0, 14.0)
+    white = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 16.0, 14.0)
     asked = Planner(model, white, Case(window, window, output="output"), NO_METERS, 0.95, 0.8)
     of_line = (9**2 * 1496 - 2 * 9 * 45 * 136 + 45**2 * 16) / (16 * 1496 - 136**2)
     expected = (student.ppf(0.975, 14) + student.ppf(0.8, 14)) * math.sqrt(9 + of_line) / 45
@@ -225,7 +225,7 @@ def test_a_chain_proves_what_its_simulated_verifications_prove():
 def test_a_chain_whose_windows_are_alike_has_the_error_of_two_levels():
     """The link's model cancels: 90 days before and 90 after, each with unit noise, over the same output."""
     baseline = chained_windows(2, 0.0)[0]
-    white = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 90.0, 88.0)
+    white = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 90.0, 88.0)
     planned = dataclasses.replace(chain_planner(baseline, times=1.0), noise=white)
     assert planned.budget(0.0, 90).combined == pytest.approx(math.sqrt(2 * 90) / baseline.total_w, rel=1e-6)
     further = dataclasses.replace(chain_planner(baseline, times=1.3), noise=white).budget(0.0, 90).combined

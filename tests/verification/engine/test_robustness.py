@@ -217,7 +217,7 @@ def test_nine_dates_of_one_baseline_are_worth_few():
     low, high = np.minimum(s, t), np.maximum(s, t)
     correlation = np.sqrt(low * (1 - high) / (high * (1 - low)))
     window = sample(np.random.default_rng(5).normal(size=1000), np.ones(1000))
-    model, white = fit_model(ModelSpec("mean"), window), Noise(np.zeros(1), np.ones(1), np.ones(1), 0, 0, 1000, 999)
+    model, white = fit_model(ModelSpec("mean"), window), Noise(np.zeros(1), np.ones(1), np.ones(1), 0, 1000, 999)
     assert isinstance(model, BaselineModel)
     found = placebo_dates(model, window, white, 0.95, MIN_EFFECTIVE)
     assert found is not None

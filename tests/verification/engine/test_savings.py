@@ -14,7 +14,7 @@ from verification.engine.models.sample import Sample, joined
 from verification.engine.savings import avoided, backcast, noise_of_model, normalised
 
 OLS = ModelSpec("ols", ("output",))
-WHITE = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 0.0, 100.0, 50.0)
+WHITE = Noise(np.zeros(1), np.ones(1), np.ones(1), 0.0, 100.0, 50.0)
 
 
 def model_of(spec: ModelSpec, window: Sample) -> BaselineModel:
