@@ -408,6 +408,21 @@ def test_parquet_times_without_a_zone_are_not_guessed():
     assert table.readings == {}
 
 
+@pytest.mark.parametrize("moments", [[1_772_294_400_000, 1_772_295_300_000], [1_772_294_400.0, np.nan]])
+def test_parquet_times_that_are_numbers_are_not_guessed(moments: list[float]):
+    table = parquet(pd.DataFrame({"point": ["ac_energy"] * 2, "time": moments, "value": [1.0, 2.0]}))
+    assert table.readings == {}
+    [finding] = table.findings
+    assert (finding.code, finding.data["count"], finding.data["line"]) == ("UNREADABLE_TIMES", 2, 1)
+    assert str(finding.data["example"]).startswith("1772294400")
+
+
+def test_parquet_times_in_a_column_of_values_are_no_numbers():
+    table = parquet(pd.DataFrame({"time": MOMENTS, "ac_energy": MOMENTS, "metal_tapped": [1.0, 2.0]}))
+    assert list(table.readings) == ["metal_tapped"]
+    assert [finding.code for finding in table.findings] == ["NON_NUMERIC_CELLS"]
+
+
 def test_a_damaged_parquet_file_is_refused():
     buffer = io.BytesIO()
     pd.DataFrame({"point": ["ac_energy"] * 2, "time": MOMENTS, "value": [1.0, 2.0]}).to_parquet(buffer, index=False)

@@ -14,7 +14,7 @@ import re
 import unicodedata
 import zoneinfo
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,6 +112,8 @@ class TimeCells:
     def read(self, cells: Column, lines: Sequence[int]) -> tuple[Integers, Booleans]:
         """Microseconds since the epoch int64[n], and which cells are usable; `lines` are those of the cells."""
         if isinstance(cells, np.ndarray):
+            cells = _texts_unless(np.datetime64, cells)
+        if isinstance(cells, np.ndarray):
             known = ~np.isnat(cells)
             self._unreadable_all(~known, lines)
             return cells.astype("datetime64[us]").astype(np.int64), known
@@ -190,6 +192,8 @@ class ValueCells:
     def read(self, cells: Column, lines: Sequence[int]) -> tuple[Floats, Booleans]:
         """The numbers float64[n], and which cells hold one."""
         if isinstance(cells, np.ndarray):
+            cells = _texts_unless(np.float64, cells)
+        if isinstance(cells, np.ndarray):
             numbers = cells.astype(np.float64)
             usable = np.isfinite(numbers)
             for index in np.flatnonzero(~usable):
@@ -243,6 +247,11 @@ def _status(text: str) -> int:
         return STATUS_BAD
     code = int(text, 16 if text[:2].lower() == "0x" else 10)
     return code if code <= MAX_STATUS else STATUS_BAD
+
+
+def _texts_unless(kind: type[np.generic], cells: NDArray[Any]) -> NDArray[Any] | Texts:
+    """A Parquet column that holds what it should; else its cells as text, for what cannot be read to be shown."""
+    return cells if np.issubdtype(cells.dtype, kind) else list(map(str, cells.tolist()))
 
 
 def _plain_times(distinct: Texts) -> Integers | None:
