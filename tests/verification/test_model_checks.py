@@ -147,6 +147,16 @@ def test_a_day_is_an_outlier_beyond_three_interquartile_ranges(energy: float, *,
     assert not is_outlier or findings[0].data["first"] == "2026-03-09"
 
 
+@pytest.mark.parametrize("shift", [0.0, -5.0])
+def test_the_rounding_of_the_arithmetic_is_no_outlier(shift: float):
+    """NIST's Wampler2 by the way of a plan: the model gives every interval to the last bits."""
+    metered = np.arange(1.0, 31.0)
+    predicted = metered - shift
+    predicted += np.tile([-2e-14, 0.0, 2e-14], 10)
+    predicted[20] += 1e-12
+    assert check_outliers(window("reporting", [0.0] * 30, list(metered)), predicted, "baseline") == []
+
+
 @pytest.mark.parametrize(("far", "code"), [(1, "OUTLIERS_FEW"), (2, "OUTLIERS")])
 def test_up_to_two_percent_of_the_days_far_off_are_only_said(far: int, code: str):
     days = np.append(np.tile([2.0, 4.0], 30), [50.0] * far)

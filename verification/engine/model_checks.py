@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from verification.engine.models.family import BaselineModel
+from verification.engine.models.linear import largest
 from verification.engine.models.sample import Sample
 from verification.engine.rounding import significant
 from verification.findings import Finding
@@ -27,6 +28,7 @@ VIF_LIMIT = 10  # Marquardt 1970
 WITHOUT_TERMS = ("mean", "ratio")
 P_VALUE_LIMIT = 0.10  # LBNL EnPI Lite
 OUTLIER_IQRS = 3  # CalTRACK
+ROUNDING = 1e-12  # of the largest value: what is closer together than this differs by the rounding of the arithmetic
 FEW_OUTLIERS_PERCENT = 2  # stops and starts of an honest line come to this
 FEW_OUTSIDE_PERCENT = 10
 
@@ -143,12 +145,14 @@ def check_outliers(
     judged = window.used & (window.w > 0) if of_ratio else window.used
     if not judged.any():
         return []
-    distance = (window.y - predicted)[judged] / (window.w[judged] if of_ratio else 1.0)
+    per = window.w[judged] if of_ratio else 1.0
+    metered = window.y[judged] / per
+    distance = metered - predicted[judged] / per
     lower, upper = np.quantile(distance, [0.25, 0.75])
     margin = OUTLIER_IQRS * (upper - lower)
     marked = np.zeros(len(window.used), dtype=bool)
     marked[judged] = (distance < lower - margin) | (distance > upper + margin)
-    if margin <= 0 or not marked.any():
+    if margin <= ROUNDING * largest(metered) or not marked.any():
         return []
     first = window.calendar.first(marked)
     count = int(marked.sum())
