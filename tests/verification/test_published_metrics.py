@@ -250,3 +250,73 @@ balances:
     assert result.verdict.state == "met"
     means = [sum(series) / len(series) for series in (voltage, current)]
     assert means[0] * means[1] / 1000 > 1.01 * sum(energy) / len(energy)  # what the days' means would have said
+
+
+@pytest.mark.parametrize(("good", "code"), [(600.0, "SHARE_ABOVE_WHOLE"), (505.0, None), (490.0, None)])
+def test_a_part_that_is_more_than_its_whole_bears_no_figure(tmp_path: Path, good: float, code: str | None):
+    days = 60
+    pieces = [500.0 + index % 7 for index in range(days)]
+    passed = [490.0 + index % 5 for index in range(30)] + [good + index % 7 for index in range(30)]
+    measure = """    metric: oee_quality
+    unit: "%"
+    inputs: {good: good, pieces: pieces}
+    model: {kind: ratio}
+    target: {at_least: 0, unit: "%"}"""
+    result = only(verified(tmp_path, {"good": ("piece", passed), "pieces": ("piece", pieces)}, measure))
+    assert (code in {finding.code for finding in result.findings}) == bool(code)
+    assert (result.verdict.state == "invalid_data") == bool(code)
+
+
+def test_a_line_that_beats_its_ideal_time_is_warned_of(tmp_path: Path):
+    pieces = [500.0 + index % 7 for index in range(60)]
+    measure = """    metric: oee
+    unit: "%"
+    inputs: {good: good}
+    parameters: {ideal_cycle_time: 200}
+    model: {kind: ratio}
+    target: {at_least: 0, unit: "%"}"""
+    result = only(verified(tmp_path, {"good": ("piece", pieces)}, measure))
+    assert float(result.effect.level) > 110
+    beaten = [finding.data for finding in result.findings if finding.code == "SHARE_ABOVE_IDEAL"]
+    assert [(data["parameter"], data["percent"]) for data in beaten] == [("ideal_cycle_time", "116.4")] * 2
+
+
+@pytest.mark.parametrize("reading", [-5.0, 25.0])
+def test_oxygen_that_flue_gas_cannot_have_is_an_impossible_value(tmp_path: Path, reading: float):
+    hours = 24 * 60
+    points = {
+        "nox": ("mg/m3", [60.0 + index * 7 % 13 for index in range(hours)]),
+        "o2": ("%", [reading if index % 10 == 0 else 5.0 + index * 3 % 7 / 10 for index in range(hours)]),
+    }
+    measure = """    metric: emission_concentration_at_oxygen
+    unit: mg/m3
+    inputs: {concentration: nox, oxygen: o2}
+    parameters: {oxygen_reference: 3.5}
+    model: {kind: mean}
+    target: {of: level, at_most: 100, unit: mg/m3}"""
+    result = verified(tmp_path, points, measure, kinds={"nox": "gauge", "o2": "gauge"}, a_day=24)
+    [finding] = [finding for finding in result.findings if finding.code == "IMPOSSIBLE_VALUES"]
+    assert (finding.data["point"], finding.data["count"]) == ("o2", hours / 10)
+    assert (finding.data["low"], finding.data["high"]) == ("0", "21")
+
+
+@pytest.mark.parametrize(
+    ("energy", "output"), [("grid - 2 * sold", "tons"), ("-1 * grid", "tons"), ("grid", "tons - 2 * scrap")]
+)
+def test_a_formula_that_comes_out_below_nothing_is_not_used(tmp_path: Path, energy: str, output: str):
+    grid = [5_000.0 + index * 7 % 113 for index in range(60)]
+    points = {
+        "grid": ("kWh", grid),
+        "sold": ("kWh", [100.0 if index % 5 else 2_600.0 for index in range(60)]),
+        "tons": ("t", [10.0 + index * 3 % 11 / 10 for index in range(60)]),
+        "scrap": ("t", [0.1 if index % 5 else 6.0 for index in range(60)]),
+    }
+    measure = f"""    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {{energy: "{energy}", output: "{output}"}}
+    model: {{kind: ratio}}
+    target: {{at_most: 0, unit: kWh/t}}"""
+    result = only(verified(tmp_path, points, measure))
+    below = [finding for finding in result.findings if finding.code == "NEGATIVE_TOTALS"]
+    assert {finding.data["point"] for finding in below} == {energy if energy != "grid" else output}
+    assert result.verdict.state == "invalid_data"

@@ -114,6 +114,24 @@ def test_a_sensor_that_never_moves_is_stuck_and_a_count_of_people_is_not():
     assert not stuck(plan_of(PointKind.STATE, "1").points["x"], Series.of(TIMES, np.full(HOURS, 0.5))).any()
 
 
+TOTALS = plan_of(PointKind.INTERVAL_TOTAL, "kWh")
+
+
+def test_totals_hang_where_all_others_change():
+    point = TOTALS.points["x"]
+    assert stuck(point, Series.of(TIMES, hung(24))).sum() == 24
+    assert not stuck(point, Series.of(TIMES, hung(23))).any()
+
+
+def test_totals_that_stand_by_right_do_not_hang():
+    point, fixed = TOTALS.points["x"], np.round(NOISY / 4) * 4 + 0.5
+    stopped, at_rest = NOISY.copy(), NOISY.copy()
+    stopped[100:200], at_rest[100:200] = 0.0, 3.1
+    halves = np.where(np.arange(HOURS) < 200, NOISY, fixed)  # of its steps too few move for a run to be no chance
+    for value in (fixed, stopped, at_rest, halves):
+        assert not stuck(point, Series.of(TIMES, value)).any()
+
+
 # Spikes.
 
 
@@ -141,6 +159,28 @@ def test_where_neighbours_hardly_differ_the_range_of_all_the_others_spares_a_rea
 def test_the_median_of_each_five_is_a_median(values: list[float]):
     fives = np.lib.stride_tricks.sliding_window_view(np.array(values), 5)
     assert _medians_of_five(np.array(values)).tolist() == np.median(fives, axis=1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("start", "values", "named"),
+    [
+        (200, [150.0], True),
+        (200, [0.0], False),  # a short stop
+        (200, [0.0, 0.0, 0.0, 70.0], False),  # a start that takes more
+        (200, [0.0] * 9 + [50.0] + [0.0] * 9, False),  # a trial run
+        (200, [100.5], False),  # what was counted late
+    ],
+)
+def test_of_totals_only_what_no_running_line_makes_is_a_spike(start: int, values: list[float], *, named: bool):
+    value = NOISY.copy()
+    value[start : start + len(values)] = values
+    assert ("SPIKES" in found(value, plan=TOTALS)) == named
+
+
+def test_a_batch_among_totals_of_nothing_is_no_spike():
+    batches = np.where(np.arange(HOURS) % 8 == 0, 7.5 + RNG.normal(0, 0.1, HOURS), 0.0)
+    batches[80] *= 2  # two batches
+    assert "SPIKES" not in found(batches, plan=TOTALS)
 
 
 def test_a_level_that_stays_is_no_spike():

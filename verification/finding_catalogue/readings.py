@@ -120,13 +120,29 @@ ENTRIES = {
         "Check the sign and the wiring of the meter.",
         "检查仪表的方向和接线。",
     ),
+    "SHARE_ABOVE_WHOLE": Entry(
+        "error", "invalid_data",
+        "In the {window} window the share comes to {percent} %: its part is more than its whole (up to {limit} % may "
+        "come of the time between the two counts).",
+        "{window}内该占比为 {percent} %：部分大于整体（{limit} % 以内可归因于两项计数的时间差）。",
+        "Check which points the plan takes for the part and for the whole, and whether anything is counted twice.",
+        "检查方案中部分与整体所对应的测点，以及是否重复计数。",
+    ),
+    "SHARE_ABOVE_IDEAL": Entry(
+        "warning", None,
+        "In the {window} window the line comes to {percent} % by {parameter}: it cannot be faster than its ideal (up "
+        "to {limit} % may come of the time between the two counts).",
+        "{window}内按 {parameter} 计算为 {percent} %：产线不可能快于理论值（{limit} % 以内可归因于两项计数的时间差）。",
+        "Correct the parameter in the plan, or the readings of the pieces.",
+        "更正方案中的参数，或更正件数读数。",
+    ),
     "STUCK_VALUES": Entry(
         "warning", None,
         "{point} did not change during {count} {count:interval|intervals} of the {window} window in which the line "
-        "produced, first {first}. Where it is the metric's numerator, {count:that interval was|those intervals were} "
-        "not used.",
-        "{window}内有生产的时段中，{point} 有 {count} 个时段数值不变，首个为 {first}。若其为指标分子，"
-        "这些时段未使用。",
+        "produced, first {first}. Where it is what the line cannot produce without (energy, people) and it stood at "
+        "zero, {count:that interval was|those intervals were} not used.",
+        "{window}内有生产的时段中，{point} 有 {count} 个时段数值不变，首个为 {first}。"
+        "若其为生产必需的量（能耗、人员）且为零，这些时段未使用。",
         "Check the sensor and its connection.",
         "检查传感器及其通信。",
     ),

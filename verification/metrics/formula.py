@@ -42,7 +42,8 @@ class Quantity:
     """A term that has been checked. `evaluate` gives its value on intervals, in `unit`; `points` are what it reads.
 
     `bent` is the first part of it, as text, that multiplies or divides what readings say by what readings say: of an
-    interval's means and totals it is not the mean or total of what it is of every moment.
+    interval's means and totals it is not the mean or total of what it is of every moment. `oxygen` are those of the
+    points that it takes for the oxygen content of flue gas.
     """
 
     text: str
@@ -51,6 +52,7 @@ class Quantity:
     points: frozenset[str]
     evaluate: Callable[[Intervals], Any]
     bent: str = ""
+    oxygen: frozenset[str] = frozenset()
 
     def to(self, unit: str) -> Quantity:
         """The same quantity in another unit. Raises FormulaError, naming the term, where that is of another kind."""
@@ -161,27 +163,27 @@ def _sum(text: str, left: Quantity, right: Quantity, *, sign: float) -> Quantity
         )
     extent = left.extent if left.extent != "number" else right.extent
     first, second = left.evaluate, _scaled(right.evaluate, factor)
-    points, bent = left.points | right.points, left.bent or right.bent
-    return Quantity(text, left.unit, extent, points, lambda on: first(on) + second(on), bent)
+    points, bent, oxygen = left.points | right.points, left.bent or right.bent, left.oxygen | right.oxygen
+    return Quantity(text, left.unit, extent, points, lambda on: first(on) + second(on), bent, oxygen)
 
 
 def _product(text: str, left: Quantity, right: Quantity, *, divide: bool) -> Quantity:
     """A product or quotient: total*mean is a total, total/total a mean."""
     extents = (left.extent, right.extent)
     first, second = left.evaluate, right.evaluate
-    points = left.points | right.points
+    points, oxygen = left.points | right.points, left.oxygen | right.oxygen
     bent = left.bent or right.bent or (text if left.points and right.points else "")
     if divide:
         if right.extent == "number" and second(_NOTHING) == 0:
             raise FormulaError(f"{text}: divides by {right.text}, which is 0")
         extent: Extent = _QUOTIENT[extents]
-        return Quantity(text, left.unit / right.unit, extent, points, lambda on: first(on) / second(on), bent)
+        return Quantity(text, left.unit / right.unit, extent, points, lambda on: first(on) / second(on), bent, oxygen)
     if extents == ("total", "total"):
         raise FormulaError(
             f"{text}: {left.text} and {right.text} are both totals of an interval; their product is none"
         )
     extent = "total" if "total" in extents else "mean" if "mean" in extents else "number"
-    return Quantity(text, left.unit * right.unit, extent, points, lambda on: first(on) * second(on), bent)
+    return Quantity(text, left.unit * right.unit, extent, points, lambda on: first(on) * second(on), bent, oxygen)
 
 
 _QUOTIENT: dict[tuple[Extent, Extent], Extent] = {
@@ -209,7 +211,7 @@ def _hours(text: str, arguments: Sequence[Quantity]) -> Quantity:
     if rate.extent == "total":
         raise FormulaError(f"{text}: {rate.text} is a total already; hours() is for a gauge, a state or a number")
     unit = rate.unit * parse_unit("h")
-    return Quantity(text, unit, "total", rate.points, lambda on: rate.evaluate(on) * on.hours, rate.bent)
+    return Quantity(text, unit, "total", rate.points, lambda on: rate.evaluate(on) * on.hours, rate.bent, rate.oxygen)
 
 
 def _count(text: str, arguments: Sequence[Quantity]) -> Quantity:
@@ -244,7 +246,8 @@ def _at_oxygen(text: str, arguments: Sequence[Quantity]) -> Quantity:
 
     points = concentration.points | oxygen.points | reference.points
     bent = concentration.bent or (text if oxygen.points else "")
-    return Quantity(text, concentration.unit, "mean", points, evaluate, bent)
+    alone = frozenset({oxygen.text} & oxygen.points)  # a formula may take its points for anything
+    return Quantity(text, concentration.unit, "mean", points, evaluate, bent, alone | concentration.oxygen)
 
 
 FUNCTIONS: dict[str, Callable[[str, Sequence[Quantity]], Quantity]] = {

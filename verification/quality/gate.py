@@ -36,6 +36,7 @@ IDLE: dict[WindowName, str] = {
     "reporting": "REPORTING_IDLE",
 }
 ROUNDED_SHARE = 1e-4  # of a total: what counting in whole last places may move it by unsaid
+MAX_SHARE_PERCENT = 101  # part and whole are not counted at one and the same moment
 MAX_COUNT = 2.0**53  # beyond it a double no longer counts every unit of the last decimal place
 
 
@@ -86,6 +87,7 @@ def gate(plan: Plan, spec: MeasureSpec, window: PointWindow) -> tuple[WindowData
             if (marked & known & present).any()
         },
     )
+    findings += _beyond_the_whole(data)
     return data, [*findings, *_sufficiency(plan, window, data, expected=int((~left_out).sum()))]
 
 
@@ -136,6 +138,14 @@ def _impossible(
         for name in spec.points
         if plan.points[name].kind in TOTALS
     ]
+    marks += [
+        ("NEGATIVE_TOTALS", part.formula.text, counted < 0, {})
+        for part, counted, counts in (
+            (spec.numerator, numerator, spec.needs_numerator),
+            (spec.denominator, denominator, True),
+        )
+        if counts and part is not None and part.formula.text not in plan.points  # else it is named already
+    ]
     if spec.denominator is not None and spec.denominator.formula.points:
         output = spec.denominator.formula
         metered = np.isfinite(window.evaluate(output))
@@ -148,9 +158,8 @@ def _impossible(
             contradicted = metered & (denominator == 0) & (window.points[name].value >= RUNNING)
             marks.append(("ZERO_OUTPUT_WHILE_RUNNING", output.text, contradicted, {"state": name}))
     excluded = np.logical_or.reduce([marked for _, _, marked, _ in marks] or [np.zeros(len(calendar), dtype=bool)])
-    # A still gauge is suspicious but possible, so its intervals stay in.
-    gauges = [name for name in spec.points if plan.points[name].kind is PointKind.GAUGE]
-    marks += [("STUCK_VALUES", name, window.stuck[name] & (denominator > 0), {}) for name in gauges]
+    # A value that stands still is suspicious but possible, so its intervals stay in.
+    marks += [("STUCK_VALUES", name, window.stuck[name] & (denominator > 0), {}) for name in spec.points]
     findings = [
         Finding.of(
             code, point=name, window=calendar.label, count=int(marked.sum()), first=calendar.first(marked), **extra
@@ -159,6 +168,21 @@ def _impossible(
         if marked.any()
     ]
     return excluded, findings
+
+
+def _beyond_the_whole(data: WindowData) -> list[Finding]:
+    """A share of the catalogue of which the window's part is more than its whole; where a parameter makes the whole,
+    that may be set too low.
+    """
+    spec, ratio = data.spec, data.ratio
+    is_share = spec.catalogue_version and spec.denominator and spec.numerator.unit == spec.denominator.unit
+    if not is_share or ratio is None or ratio * 100 <= MAX_SHARE_PERCENT:
+        return []
+    percent, limit = f"{float(ratio) * 100:.4g}", MAX_SHARE_PERCENT
+    if not spec.constants:
+        return [Finding.of("SHARE_ABOVE_WHOLE", window=data.label, percent=percent, limit=limit)]
+    parameter = spec.constants[0].name
+    return [Finding.of("SHARE_ABOVE_IDEAL", window=data.label, percent=percent, limit=limit, parameter=parameter)]
 
 
 def _left_out(plan: Plan, window: PointWindow) -> tuple[dict[str, Booleans], list[Finding]]:

@@ -14,13 +14,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from verification.findings import Finding
+from verification.metrics.formula import AIR_OXYGEN_PERCENT, Quantity
 from verification.model import PointKind, RowFlag
 from verification.plan.resolve import measure_spec
 from verification.plan.shape import Plan, Point
 from verification.quality.copied import copied_from
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Integers, Series, median
-from verification.units import same_dimension
+from verification.units import same_dimension, scale_factor
 
 DAY_US = 86_400_000_000
 HOUR_US = 3_600_000_000
@@ -28,8 +29,10 @@ GAP_CADENCES = 1.5  # two readings further apart than this have at least one mis
 GAP_PERCENT = 1  # of a window's time: fewer gaps of a gauge are not worth a word
 BACKFILLED_PERCENT = 10
 STUCK_READINGS, STUCK_US, STUCK_CADENCES = 24, 6 * HOUR_US, 3  # a run of one value as long as all of these
+RESTLESS_SHARE = 0.9  # of the steps beside such runs: where so many change, no 24 totals in turn are alike by chance
 SPIKE_SIGMAS, SPIKE_IQRS = 10, 3  # a single reading this far from its neighbours' median; CalTRACK flags 3 IQR
 SPIKE_WINDOW = 5
+SPIKE_TIMES, SPIKE_QUANTILE = 2, 0.95  # of a total: more than any start or double batch of a running line brings
 JUMP_TIMES, JUMP_READINGS = 10, 3  # fewer than three readings apart from the others are spikes
 CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
 SKEW_S_A_DAY, SKEW_SHARE = 10, 0.01  # a crystal errs by a second or two a day; steps that are steady to this share
@@ -66,6 +69,8 @@ def _limits(plan: Plan, name: str) -> tuple[float, float]:
         low = 0.0  # neither a concentration nor a number of people is below nothing
     if point.kind is PointKind.STATE and _is_amount(plan, name):
         low = 0.0
+    if name in oxygen_points(plan):
+        low, high = 0.0, AIR_OXYGEN_PERCENT * scale_factor("%", point.unit)
     if point.kind is PointKind.INTERVAL_TOTAL and meter is not None and meter.max_rate_per_hour is not None:
         high = meter.max_rate_per_hour * point.cadence_s / 3600
     return (
@@ -76,9 +81,19 @@ def _limits(plan: Plan, name: str) -> tuple[float, float]:
 
 def _is_amount(plan: Plan, name: str) -> bool:
     """Whether a formula takes a state for a share of time or a count, as `hours(running)` does; others may be codes."""
+    return any(name in formula.points for formula in _formulas(plan))
+
+
+def oxygen_points(plan: Plan) -> frozenset[str]:
+    """The points that a formula takes for the oxygen content of flue gas."""
+    return frozenset[str]().union(*(formula.oxygen for formula in _formulas(plan)))
+
+
+def _formulas(plan: Plan) -> list[Quantity]:
+    """What the measures and their models are computed by."""
     specs = [measure_spec(plan, measure) for measure in plan.measures]
     parts = [part for spec in specs for part in (spec.numerator, spec.denominator, *spec.drivers, *spec.alternatives)]
-    return any(part is not None and name in part.formula.points for part in parts)
+    return [part.formula for part in parts if part is not None]
 
 
 def check_readings(name: str, point: Point, windows: _Windows, *, only_checks: bool = False) -> list[Finding]:
@@ -98,18 +113,25 @@ def check_readings(name: str, point: Point, windows: _Windows, *, only_checks: b
 
 
 def stuck(point: Point, series: Series) -> Booleans:
-    """Readings of a gauge that are part of a long run of one and the same value, bool[n].
+    """Readings of a gauge or of interval totals that are part of a long run of one and the same value, bool[n].
 
     A value with decimals that does not move for a quarter of a day is a sensor that hangs; a count (people, pots) may
-    well stand.
+    well stand. So may a total, of a machine at a fixed rate or of a line that stands: it hangs where all others change
+    from reading to reading, and at the height of production.
     """
     runs = np.zeros(len(series), dtype=bool)
-    if point.kind is not PointKind.GAUGE or not len(series) or bool((series.value == np.rint(series.value)).all()):
+    is_total = point.kind is PointKind.INTERVAL_TOTAL
+    if not (is_total or point.kind is PointKind.GAUGE) or bool((series.value == np.rint(series.value)).all()):
         return runs
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(series.value) != 0]))
+    moved = np.diff(series.value) != 0
+    starts = np.flatnonzero(np.concatenate([[True], moved]))
     ends = np.append(starts[1:], len(series)) - 1
     lasting_us = max(STUCK_US, STUCK_CADENCES * point.cadence_s * 1_000_000)  # a laboratory's value stands for a shift
     long = (ends - starts + 1 >= STUCK_READINGS) & (series.time_us[ends] - series.time_us[starts] >= lasting_us)
+    if is_total and long.any():
+        long &= series.value[starts] >= median(series.value) / 2
+        still = int((ends - starts)[long].sum())
+        long &= bool(moved.sum() >= RESTLESS_SHARE * (len(moved) - still))
     for start, end in zip(starts[long], ends[long], strict=True):
         runs[start : end + 1] = True
     return runs
@@ -131,8 +153,11 @@ def _gaps(name: str, point: Point, calendar: Calendar, series: Series) -> list[F
 
 
 def _spikes(name: str, point: Point, calendar: Calendar, series: Series) -> list[Finding]:
-    """Single readings of a gauge far from the median of their neighbours and from all the others."""
-    if point.kind is not PointKind.GAUGE or len(series) < STUCK_READINGS:
+    """Single readings of a gauge far from the median of their neighbours and from all the others; of interval totals
+    only those far above, since a short stop is none, nor is a start.
+    """
+    is_total = point.kind is PointKind.INTERVAL_TOTAL
+    if not (is_total or point.kind is PointKind.GAUGE) or len(series) < STUCK_READINGS:
         return []
     value = series.value
     middle = slice(SPIKE_WINDOW // 2, -(SPIKE_WINDOW // 2))
@@ -145,6 +170,8 @@ def _spikes(name: str, point: Point, calendar: Calendar, series: Series) -> list
         lower, upper = np.quantile(value, [0.25, 0.75])
         limit = max(limit, SPIKE_IQRS * float(upper - lower))
     marked = distance > limit
+    if is_total and marked.any():
+        marked &= value[middle] > SPIKE_TIMES * float(np.quantile(value, SPIKE_QUANTILE))
     if not marked.any():
         return []
     first = int(series.time_us[middle][marked][0])
