@@ -38,6 +38,8 @@ WORDS: dict[Language, dict[str, str]] = {
         "needed": "a change of {change} {unit} against {limit} needs {intervals} reporting "
         "{intervals:interval|intervals}",
         "never": "a change of {change} {unit} against {limit} cannot be proven by any number of intervals",
+        "misses": "a change of {change} {unit} does not keep to {limit}: no number of intervals and no meter certifies "
+        "it",
         "class": "  and over the planned {intervals} {intervals:interval|intervals} meters of class {percent} or "
         "better",
         "no_class": "  and over the planned {intervals} {intervals:interval|intervals} no class of meter is enough",
@@ -55,6 +57,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "row": "  {intervals} 个时段：{change} {unit}",
         "needed": "相对{limit}证明变化 {change} {unit} 需要 {intervals} 个报告时段",
         "never": "相对{limit}的变化 {change} {unit}，无论多少时段都无法证明",
+        "misses": "变化 {change} {unit} 不满足{limit}：再多的时段、再好的仪表也无法予以认证",
         "class": "  且在计划的 {intervals} 个时段内，仪表须为 {percent} 级或更优",
         "no_class": "  且在计划的 {intervals} 个时段内，任何等级的仪表都不够",
         "budget": "  方差构成：{shares}",
@@ -138,5 +141,8 @@ def power_lines(one: Power, lang: Language) -> Iterator[str]:
     if one.change is None:
         return
     asked = {"intervals": one.needed, "change": one.change, **shown}
+    if not one.keeps:
+        yield fill(words["misses"], asked)
+        return
     yield fill(words["never" if one.needed is None else "needed"], asked)
     yield fill(words["no_class" if one.class_percent is None else "class"], planned)

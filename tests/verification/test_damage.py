@@ -32,7 +32,7 @@ blanking: {{start: 2026-06-29, end: 2026-07-09}}
 events: [{{id: alert, start: 2026-05-01, end: 2026-05-03, cause: {{en: a, zh: b}}}}]
 static_factors: [{{name: pots, value: "320"}}]
 bills: [{{id: march, point: ac_energy, start: 2026-03-01, end: 2026-04-01, value: 250000000, unit: kWh}}]
-balances: [{{id: metal, left: metal_tapped, right: metal_tapped * 1}}]
+balances: [{{id: time, left: hours(line_state), right: hours(1)}}]
 """
 V1_PLAN = (PLAN_FILE.parent / "hengkang-v1.yaml").read_text(encoding="utf-8")
 

@@ -161,6 +161,16 @@ def test_a_measure_that_does_not_fit_is_refused_by_name(change: dict, message: s
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("metric", "roles", "name"),
+    [("oee", ["good"], "ideal_cycle_time"), ("pieces_per_shift", ["pieces"], "shift_length")],
+)
+@pytest.mark.parametrize("value", [0.0, -8.0])
+def test_a_parameter_of_nothing_is_refused(metric: str, roles: list[str], name: str, value: float):
+    with pytest.raises(PlanError, match=rf"is {value:g}; it must be above 0"):
+        resolved(metric, roles, parameters={name: value})
+
+
 def test_no_input_at_all_is_refused():
     with pytest.raises(PlanError, match="reads no point"):
         resolved("comprehensive_energy", [])

@@ -104,6 +104,12 @@ def test_meter_changes_must_be_in_order():
     assert "in order of date" in refusal("installed: 2025-01-01", changes)
 
 
+@pytest.mark.parametrize("right", ["metal_tapped", "metal_tapped * 2 / 2"])
+def test_a_balance_holds_no_point_against_itself(right: str):
+    balance = f"balances: [{{id: metal, left: metal_tapped, right: {right}}}]"
+    assert "metal_tapped stands on both sides" in refusal("timezone:", f"{balance}\ntimezone:")
+
+
 # Version 1.
 
 V1_BYTES = (PLAN_FILE.parent / "hengkang-v1.yaml").read_bytes()

@@ -37,7 +37,8 @@ class Power:
     A smallest change is None where so few intervals cannot tell their noise, so that nothing can be promised.
     `n` intervals of the window `fitted` are worth `effective` independent ones.
     `change` is the one that was asked for, `limit` what it is held against, `needed` the intervals that prove it and
-    `class_percent` the meters' class that does so over the `planned` intervals; None where nothing does.
+    `class_percent` the meters' class that does so over the `planned` intervals; None where nothing does, as where the
+    change does not keep to the limit (`keeps`).
     """
 
     name: str
@@ -54,6 +55,7 @@ class Power:
     table: tuple[tuple[int, str | None], ...]
     change: str | None
     limit: str
+    keeps: bool
     needed: int | None
     class_percent: float | None
 
@@ -144,7 +146,9 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
         asked = spec.measure.claim.value * scale_factor(spec.measure.claim.unit, spec.unit)
     target = spec.measure.target
     limit = target.value * scale_factor(target.unit, spec.unit) if target.of == "change" else 0.0
-    question = None if asked is None else (asked / scale, limit / scale)
+    beyond = 0.0 if asked is None or target.of != "change" else asked - limit
+    keeps = beyond <= 0 if target.side == "at_most" else beyond >= 0
+    question = (asked / scale, limit / scale) if asked is not None and keeps else None
     return Power(
         name=spec.name,
         unit=spec.unit,
@@ -160,6 +164,7 @@ def _power(plan: Plan, spec: MeasureSpec, planner: Planner, change: float | None
         table=tuple((n, _stated(planner.smallest_change(n, sign) * scale)) for n in TABLE),
         change=None if asked is None else short(Decimal(str(asked))),
         limit=short(Decimal(str(limit))),
+        keeps=keeps,
         needed=planner.intervals_needed(*question) if question else None,
         class_percent=planner.class_needed(*question, planned) if question else None,
     )

@@ -154,6 +154,8 @@ def _check_references(plan: Plan) -> None:
             raise PlanError((*path, "right"), str(err)) from err
         if {left.extent, fits.extent} != {"total"}:
             raise PlanError(path, "both sides of a balance must be totals of an interval")
+        if shared := sorted(left.points & fits.points):
+            raise PlanError(path, f"{', '.join(shared)} stands on both sides; what is held against itself is no check")
 
 
 def _check_bill(plan: Plan, bill: Bill, path: Path) -> None:

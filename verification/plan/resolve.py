@@ -202,11 +202,13 @@ class _Resolver:
         return self._converted(("inputs", role), quantity, wanted.unit)
 
     def _check_parameters(self, definition: MetricDefinition) -> None:
-        for name in self._measure.parameters:
+        for name, value in self._measure.parameters.items():
             if name not in definition.parameters:
                 raise self._error(
                     ("parameters", name), f"is not a parameter of the metric{nearest(name, definition.parameters)}"
                 )
+            if value <= 0 and name != OXYGEN_REFERENCE:  # fuel may be burnt by the air alone
+                raise self._error(("parameters", name), f"is {value:g}; it must be above 0")
 
     def _constant(self, definition: MetricDefinition, name: str) -> Quantity:
         """A parameter of the metric, or a coefficient."""

@@ -28,6 +28,7 @@ from verification.fields import Text
 from verification.plan import Model, Target, Window
 from verification.plan.shape import InlineMetric, StandardConditions
 from verification.plan_command import plan
+from verification.power_command import power_lines
 from verification.series.columns import Series
 
 OLS = ModelSpec("ols", ("output",))
@@ -261,6 +262,15 @@ def test_a_plan_s_power_is_told_in_its_own_unit_and_for_its_claim():
     in_mwh = hengkang_plan(unit="MWh/t")
     [other], _ = powers(in_mwh, readings_of(in_mwh), change=None, power=0.8)
     assert float(other.smallest) * 1000 == pytest.approx(float(found.smallest), rel=1e-3)
+
+
+@pytest.mark.parametrize(("change", "keeps"), [(-260.0, True), (-190.0, False), (0.0, False), (300.0, False)])
+def test_a_change_that_does_not_keep_to_the_limit_is_never_certified(change: float, *, keeps: bool):
+    asked = hengkang_plan()
+    [found], _ = powers(asked, readings_of(asked), change=change, power=0.8)
+    assert found.keeps == keeps
+    assert (found.needed is None, found.class_percent is None) == (not keeps, not keeps)
+    assert any("does not keep to the limit of -200" in line for line in power_lines(found, "en")) != keeps
 
 
 def test_a_model_that_does_not_reach_the_output_to_come_is_said_to():
