@@ -128,7 +128,8 @@ def test_totals_that_stand_by_right_do_not_hang():
     stopped, at_rest = NOISY.copy(), NOISY.copy()
     stopped[100:200], at_rest[100:200] = 0.0, 3.1
     halves = np.where(np.arange(HOURS) < 200, NOISY, fixed)  # of its steps too few move for a run to be no chance
-    for value in (fixed, stopped, at_rest, halves):
+    mostly = np.where(np.arange(HOURS) % 120 < 40, NOISY, 8.0)  # at rest for longer than it works
+    for value in (fixed, stopped, at_rest, halves, mostly):
         assert not stuck(point, Series.of(TIMES, value)).any()
 
 

@@ -29,10 +29,11 @@ GAP_CADENCES = 1.5  # two readings further apart than this have at least one mis
 GAP_PERCENT = 1  # of a window's time: fewer gaps of a gauge are not worth a word
 BACKFILLED_PERCENT = 10
 STUCK_READINGS, STUCK_US, STUCK_CADENCES = 24, 6 * HOUR_US, 3  # a run of one value as long as all of these
+HEIGHT_QUANTILE = 0.95  # of interval totals: where they lie at the height of production
 RESTLESS_SHARE = 0.9  # of the steps beside such runs: where so many change, no 24 totals in turn are alike by chance
 SPIKE_SIGMAS, SPIKE_IQRS = 10, 3  # a single reading this far from its neighbours' median; CalTRACK flags 3 IQR
 SPIKE_WINDOW = 5
-SPIKE_TIMES, SPIKE_QUANTILE = 2, 0.95  # of a total: more than any start or double batch of a running line brings
+SPIKE_TIMES = 2  # of the height of production: more than any start or double batch of a running line brings
 JUMP_TIMES, JUMP_READINGS = 10, 3  # fewer than three readings apart from the others are spikes
 CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
 SKEW_S_A_DAY, SKEW_SHARE = 10, 0.01  # a crystal errs by a second or two a day; steps that are steady to this share
@@ -69,7 +70,7 @@ def _limits(plan: Plan, name: str) -> tuple[float, float]:
         low = 0.0  # neither a concentration nor a number of people is below nothing
     if point.kind is PointKind.STATE and _is_amount(plan, name):
         low = 0.0
-    if name in oxygen_points(plan):
+    if point.kind is PointKind.GAUGE and same_dimension(point.unit, "%") and name in oxygen_points(plan):
         low, high = 0.0, AIR_OXYGEN_PERCENT * scale_factor("%", point.unit)
     if point.kind is PointKind.INTERVAL_TOTAL and meter is not None and meter.max_rate_per_hour is not None:
         high = meter.max_rate_per_hour * point.cadence_s / 3600
@@ -129,7 +130,7 @@ def stuck(point: Point, series: Series) -> Booleans:
     lasting_us = max(STUCK_US, STUCK_CADENCES * point.cadence_s * 1_000_000)  # a laboratory's value stands for a shift
     long = (ends - starts + 1 >= STUCK_READINGS) & (series.time_us[ends] - series.time_us[starts] >= lasting_us)
     if is_total and long.any():
-        long &= series.value[starts] >= median(series.value) / 2
+        long &= series.value[starts] >= float(np.quantile(series.value, HEIGHT_QUANTILE)) / 2
         still = int((ends - starts)[long].sum())
         long &= bool(moved.sum() >= RESTLESS_SHARE * (len(moved) - still))
     for start, end in zip(starts[long], ends[long], strict=True):
@@ -171,7 +172,7 @@ def _spikes(name: str, point: Point, calendar: Calendar, series: Series) -> list
         limit = max(limit, SPIKE_IQRS * float(upper - lower))
     marked = distance > limit
     if is_total and marked.any():
-        marked &= value[middle] > SPIKE_TIMES * float(np.quantile(value, SPIKE_QUANTILE))
+        marked &= value[middle] > SPIKE_TIMES * float(np.quantile(value, HEIGHT_QUANTILE))
     if not marked.any():
         return []
     first = int(series.time_us[middle][marked][0])
