@@ -24,10 +24,10 @@ from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_ca
 from verification.engine.days import FEWEST_DAYS
 from verification.engine.meters import MeterInUse
 from verification.engine.model_checks import Met, check_fit, check_outliers, check_support
-from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model, refit
+from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, refit
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
-from verification.engine.savings import MODEL, Share, noise_of_model, spreads_of_each
+from verification.engine.savings import MODEL, Own, Share, spreads_of_each
 from verification.engine.windows import (
     Columns,
     columns_of,
@@ -152,7 +152,7 @@ def analyse(
         told = after if after and of_its_own else weighed
         expected = _predicted(told.model, data, columns[name]) if of_its_own else predicted[name]
         findings += check_outliers(data, expected, told.window, of_ratio=model.spec.kind == "ratio")
-    level = _level_shares(primary, case.reporting)
+    level = _level_shares(primary, case)
     findings += _told_from_intervals(spec, primary, level)
     effects = [_meter_effect(primary, case, windows, meter, adjusted) for meter in meters]
     for meter, effect in zip(meters, effects, strict=True):
@@ -237,11 +237,9 @@ def support(model: BaselineModel, case: Case) -> list[Finding]:
     if case.standard != "both":
         stated = Met(case.conditions, "standard" if isinstance(case.standard, Sample) else case.standard)
     [after] = case.projections
-    other, findings = Met(after.sample, after.window), []
-    for each, own, projected in ((model, fitted, other), (case.own_model(model, after), other, fitted)):
-        if isinstance(each, BaselineModel):
-            findings += check_support(each, own, stated or projected)
-    return findings
+    other, own = Met(after.sample, after.window), case.own(model.spec, after.window)
+    findings = check_support(model, fitted, stated or other)
+    return findings if isinstance(own, Finding) else findings + check_support(own.model, other, stated or fitted)
 
 
 def _days(windows: Windows, case: Case) -> list[Floats]:
@@ -283,17 +281,18 @@ def _figures(primary: Primary, case: Case) -> tuple[float, float, float]:
     return estimate.delta, estimate.relative, reporting.total_y / reporting.total_w
 
 
-def _level_shares(primary: Primary, reporting: Sample) -> tuple[Share, ...]:
+def _level_shares(primary: Primary, case: Case) -> tuple[Share, ...]:
     """The noise of the level that the line holds after the retrofit, of which the reporting period is a sample: that of
     a ratio is in its change already.
     """
+    reporting = case.reporting
     if primary.model.spec.kind == "ratio":
         return tuple(share for share in primary.estimate.shares if share.of == "after" and share.window is reporting)
-    model = fit_model(ModelSpec("ratio"), reporting)
-    if isinstance(model, Finding):
+    own = case.own(ModelSpec("ratio"), "reporting")
+    if isinstance(own, Finding):
         return ()
     weights = np.full(len(reporting), 1 / reporting.total_w)
-    return (Share(noise_of_model(model, reporting), reporting, weights, "after"),)
+    return (Share(own.noise, reporting, weights, "after"),)
 
 
 def _budgets(
@@ -362,10 +361,10 @@ def _meter_effect(primary: Primary, case: Case, windows: Windows, meter: MeterIn
 
 def _weighed_after(model: BaselineModel, case: Case) -> Weighed | None:
     """The reporting period's model of a normalised change."""
-    after = fit_model(model.spec, case.reporting) if case.method == "normalised" else None
-    if not isinstance(after, BaselineModel):  # without it a normalised change would have had no answer
+    after = case.own(model.spec, "reporting") if case.method == "normalised" else None
+    if not isinstance(after, Own):  # without it a normalised change would have had no answer
         return None
-    return Weighed.of("reporting", after, noise_of_model(after, case.reporting), case.reporting)
+    return Weighed.of("reporting", after.model, after.noise, case.reporting)
 
 
 def _steps(model: BaselineModel, model_after: BaselineModel | None, case: Case) -> list[tuple[str, float]]:

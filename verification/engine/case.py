@@ -6,13 +6,14 @@ Pure numerics. Every model of the panel and every subset of the data answers thr
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from verification.engine.autocorrelation import Noise
-from verification.engine.models.family import LEVELS, BaselineModel, fit_model
+from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, fit_model
 from verification.engine.models.sample import Sample, joined
-from verification.engine.savings import Estimate, avoided, backcast, chained, noise_of_model, normalised
+from verification.engine.savings import Estimate, Own, avoided, backcast, chained, normalised
 from verification.findings import Finding
 from verification.plan.shape import Method, WindowName
 
@@ -136,16 +137,28 @@ class Case:
             found.append(self._link(model, noise, each, own))
         return found
 
-    def _link(self, model: BaselineModel, noise: Noise, projection: Projection, own: BaselineModel | None) -> Estimate:
+    def _link(self, model: BaselineModel, noise: Noise, projection: Projection, own: Own | None) -> Estimate:
         if projection.window == "baseline":
             return backcast(model, noise, projection.sample, self.fitted, own)
         if self.method == "normalised" and own is not None:
-            after = own, noise_of_model(own, self.reporting), self.reporting
+            after = own.model, own.noise, own.window
             return normalised((model, noise, self.baseline), after, self.conditions)
         return avoided(model, noise, self.fitted, projection.sample, own)
 
-    def own_model(self, model: BaselineModel, projection: Projection) -> BaselineModel | Finding | None:
+    def own_model(self, model: BaselineModel, projection: Projection) -> Own | Finding | None:
         """A projected window's own model of the same kind, where the answer stands on it; else None."""
         if self.method == "normalised" or projection.window in self.own_noise or model.spec.kind in LEVELS:
-            return fit_model(model.spec, projection.sample)
+            return self.own(model.spec, projection.window)
         return None
+
+    def own(self, spec: ModelSpec, window: WindowName) -> Own | Finding:
+        """A window's own model, fitted the first time: several checks stand on that of the reporting period."""
+        if (spec, window) not in self._own_models:
+            model = fit_model(spec, self.window(window))
+            found = model if isinstance(model, Finding) else Own(model, self.window(window))
+            self._own_models[spec, window] = found
+        return self._own_models[spec, window]
+
+    @functools.cached_property
+    def _own_models(self) -> dict[tuple[ModelSpec, WindowName], Own | Finding]:
+        return {}

@@ -194,6 +194,19 @@ def noises_of_models(fitted: Sequence[tuple[BaselineModel, Sample]]) -> list[Noi
     return [dataclasses.replace(next(found), days=next(found) if levels[1:] else None) for levels in left]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Own:
+    """A window's own model, and its noise there, which is told once somebody asks for it."""
+
+    model: BaselineModel
+    window: Sample
+
+    @functools.cached_property
+    def noise(self) -> Noise:
+        """What the model leaves of the window."""
+        return noise_of_model(self.model, self.window)
+
+
 def noise_of_intervals(model: BaselineModel, sample: Sample) -> Noise:
     """The noise of a model's intervals alone."""
     return noises_of([_left_of_intervals(model, sample)])[0]
@@ -213,7 +226,7 @@ def _left_of_intervals(model: BaselineModel, sample: Sample) -> Unexplained:
 
 
 def avoided(
-    model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample, own: BaselineModel | None = None
+    model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample, own: Own | None = None
 ) -> Estimate:
     """sum_rep(y - yhat) / sum_rep(w), yhat by the baseline's model; `own` is the reporting period's model, where that
     brings its own noise.
@@ -227,14 +240,14 @@ def avoided(
             *_told(
                 model,
                 Share(noise, baseline, model.sum_weights(reporting) / output, "before"),
-                _metered(noise_of_model(own, reporting) if own else noise, reporting, output, "after"),
+                _metered(own.noise if own else noise, reporting, output, "after"),
             ),
         ),
     )
 
 
 def backcast(
-    model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample, own: BaselineModel | None = None
+    model: BaselineModel, noise: Noise, baseline: Sample, reporting: Sample, own: Own | None = None
 ) -> Estimate:
     """sum_base(yhat - y) / sum_base(w), yhat by the reporting period's model; `own` is the baseline's, where that
     brings its own noise.
@@ -248,7 +261,7 @@ def backcast(
             *_told(
                 model,
                 Share(noise, reporting, model.sum_weights(baseline) / output, "after"),
-                _metered(noise_of_model(own, baseline) if own else noise, baseline, output, "before"),
+                _metered(own.noise if own else noise, baseline, output, "before"),
             ),
         ),
     )

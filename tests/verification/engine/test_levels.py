@@ -15,7 +15,7 @@ from verification.engine.assess import Primary, primary_answer
 from verification.engine.autocorrelation import expanded
 from verification.engine.case import Case
 from verification.engine.models.family import Kind, ModelSpec
-from verification.engine.savings import spreads_of
+from verification.engine.savings import Own, spreads_of
 
 BEFORE, AFTER = 180.0, 1_800.0  # bottles per line and hour
 RELATIVE_NOISE, RHO = 0.08, 0.3
@@ -63,6 +63,16 @@ def test_each_window_of_a_ratio_brings_its_own_noise(kind: Kind, method: str):
     assert set(rows[0]) == {"model:baseline", "model:reporting"}
     assert rows[1]["model:reporting"] == pytest.approx(10 * rows[0]["model:reporting"], rel=1e-6)
     assert rows[1]["model:baseline"] == pytest.approx(rows[0]["model:baseline"], rel=1e-6)
+
+
+def test_a_window_has_one_model_of_a_kind_of_its_own_and_another_window_another():
+    case, ratio = windows(1), ModelSpec("ratio")
+    own = case.own(ratio, "reporting")
+    assert isinstance(own, Own)
+    assert answer("ratio", case).estimate.shares[-1].noise is own.noise
+    assert case.own(ratio, "baseline") is not own is not case.own(ModelSpec("mean"), "reporting")
+    other = case.with_window("reporting", case.reporting.take(slice(60))).own(ratio, "reporting")
+    assert isinstance(other, Own) and len(other.window) == 60
 
 
 def test_a_stop_that_the_plan_leaves_out_does_not_part_the_noise():
