@@ -322,6 +322,38 @@ def test_a_whole_window_in_another_unit_is_named_and_a_real_effect_is_not(factor
     assert ("UNIT_CHANGED" in {f.code for f in check_readings("x", PLAN.points["x"], windows)}) == named
 
 
+def by_day(kind: PointKind, factor: float, days: slice) -> dict[str, dict]:
+    """What is found in sixty readings that come once a day, half of them before the works."""
+    plan = plan_of(kind, "kWh")
+    start = dt.date(2026, 3, 1)
+    halves = [Window(start + dt.timedelta(30 * half), start + dt.timedelta(30 * half + 30)) for half in range(2)]
+    plan = msgspec.structs.replace(plan, baseline=halves[0], reporting=halves[1])
+    point = msgspec.structs.replace(plan.points["x"], cadence_s=86_400)
+    value = 50 + np.random.default_rng(3).normal(0, 1, 60)
+    value[days] *= factor
+    times = START_US + np.arange(60, dtype=np.int64) * 24 * HOUR_US
+    series = Series.of(times, np.cumsum(value) if kind is PointKind.COUNTER else value)
+    calendars = [Calendar.of(plan, label) for label in ("baseline", "reporting")]
+    windows = [(calendar, series.between(calendar.span_us)) for calendar in calendars]
+    return {finding.code: finding.data for finding in check_readings("x", point, windows)}
+
+
+@pytest.mark.parametrize("kind", [PointKind.INTERVAL_TOTAL, PointKind.COUNTER, PointKind.GAUGE])
+@pytest.mark.parametrize("days", [slice(40, 46), slice(30, 60), slice(0, 30)])
+def test_of_readings_that_come_once_a_day_a_unit_is_told_too(kind: PointKind, days: slice):
+    assert "UNIT_CHANGED" in by_day(kind, 0.001, days)
+    assert "UNIT_CHANGED" not in by_day(kind, 0.01, days)
+
+
+@pytest.mark.parametrize(
+    ("factor", "named"), [(3.6, True), (3.5, True), (0.9 / 3.6, False), (0.95 / 3.6, True), (3.0, False), (4.2, False)]
+)
+def test_a_window_of_megajoules_among_kilowatt_hours_is_doubted(factor: float, *, named: bool):
+    findings = by_day(PointKind.INTERVAL_TOTAL, factor, slice(30, 60))
+    assert ("UNIT_DOUBTFUL" in findings) == named
+    assert not named or findings["UNIT_DOUBTFUL"]["window"] == "reporting"
+
+
 def test_a_register_that_counts_in_another_unit_is_named():
     rises = level(0.001, 6, np.diff(COUNTER, prepend=0.0))
     assert "UNIT_CHANGED" in found(np.cumsum(rises), plan=plan_of(PointKind.COUNTER, "kWh"))

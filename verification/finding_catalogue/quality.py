@@ -55,6 +55,14 @@ ENTRIES = {
         "Keep the source's clock by NTP.",
         "用 NTP 为数据源校时。",
     ),
+    "UNIT_DOUBTFUL": Entry(
+        "warning", None,
+        "In the {window} window {point} lies at {factor} times its level of the window before, as MJ do that are taken "
+        "for kWh, or kWh for MJ.",
+        "{window}内测点 {point} 为前一期间水平的 {factor} 倍，与 MJ 和 kWh 混用的结果相符。",
+        "Check the unit of the readings in both windows; where it is one, nothing needs to be done.",
+        "核对两个期间读数的单位；若一致，则无需处理。",
+    ),
     "UNIT_CHANGED": Entry(
         "error", "invalid_data",
         "On {count} {count:day|days}, from {first}, {point} lies at {factor} times its usual level: its unit or its "

@@ -39,6 +39,7 @@ CLOCK_TOLERANCE_US, CLOCK_SHARE, CLOCK_SPAN = 60_000_000, 0.05, 5
 SKEW_S_A_DAY, SKEW_SHARE = 10, 0.01  # a crystal errs by a second or two a day; steps that are steady to this share
 UNIT_FACTORS = (1e3, 1e6, 3600.0, 3.6e6)  # Wh, kWh, MWh, GWh; kg, t; kJ and kWh; J and kWh
 UNIT_TOLERANCE, UNIT_DAYS, UNIT_READINGS = 0.3, 3, 4  # a level drifts, and few digits may be left of it
+JOULES, JOULES_TOLERANCE = 3.6, 0.1  # MJ in a kWh; what the retrofit saves moves the level a little besides
 MAX_VALUE = 1e18  # beyond it no meter counts, and sums of squares would overflow
 LEAST_VALUE = 1e-18  # nearer to nothing than any sensor tells: what arithmetic leaves of a zero
 ROBUST_SIGMA = 1.4826  # standard deviations in a median absolute deviation of normal noise
@@ -110,7 +111,8 @@ def check_readings(name: str, point: Point, windows: _Windows, *, only_checks: b
         findings += [] if punctual else _clock_steps(name, point, calendar, series)
         findings += [] if punctual else _clock_skew(name, point, calendar, series)
         findings += _sources(name, calendar, series, "MANUAL_CROSS_CHECK" if only_checks else "MANUAL_SHARE")
-    return [*findings, *_unit_changes(name, point, windows), *_copies(name, point, windows)]
+    findings += [*_unit_changes(name, point, windows), *_joules(name, point, windows)]
+    return [*findings, *_copies(name, point, windows)]
 
 
 def stuck(point: Point, series: Series) -> Booleans:
@@ -306,7 +308,8 @@ def _unit_change(name: str, point: Point, windows: _Windows) -> list[Finding]:
     every = np.concatenate([value for value, _ in metered])
     if not len(every) or every.max() < min(UNIT_FACTORS) / 2 * every.min():  # whatever their days, no level is so far
         return []
-    levels = [_daily_levels(value, time_us) for value, time_us in metered]
+    least = max(1, min(UNIT_READINGS, DAY_US // (point.cadence_s * 1_000_000)))  # where they come once a day, one
+    levels = [_daily_levels(value, time_us, least) for value, time_us in metered]
     enough = [(days, level) for days, level in levels if len(level) >= 2 * UNIT_DAYS]
     compared = [(days, level / median(level)) for days, level in enough]
     for (_, before), (days, after) in itertools.pairwise(enough):
@@ -322,21 +325,36 @@ def _unit_change(name: str, point: Point, windows: _Windows) -> list[Finding]:
     return []
 
 
+def _joules(name: str, point: Point, windows: _Windows) -> list[Finding]:
+    """A window in which energy or power lies at 3.6 times its level of the window before, or at one part in 3.6: MJ and
+    kWh, or what the works changed.
+    """
+    if not (same_dimension(point.unit, "kWh") or same_dimension(point.unit, "kW")):
+        return []
+    metered = [(calendar, _above_zero(point, series)[0]) for calendar, series in windows]
+    levels = [(calendar, median(value)) for calendar, value in metered if len(value) >= 2 * UNIT_DAYS]
+    return [
+        Finding.of("UNIT_DOUBTFUL", point=name, window=calendar.label, factor=f"{after / before:.3g}")
+        for (_, before), (calendar, after) in itertools.pairwise(levels)
+        if abs(max(after / before, before / after) / JOULES - 1) <= JOULES_TOLERANCE
+    ]
+
+
 def _above_zero(point: Point, series: Series) -> tuple[Floats, Integers]:
     """What was metered above zero, and when."""
     value, time_us = _metered(point, series)
     return value[value > 0], time_us[value > 0]
 
 
-def _daily_levels(value: Floats, time_us: Integers) -> tuple[Integers, Floats]:
-    """The median of a day's values; days with few of them are left out."""
+def _daily_levels(value: Floats, time_us: Integers, least: int) -> tuple[Integers, Floats]:
+    """The median of a day's values; days with fewer of them than `least` are left out."""
     found, start, count = np.unique(time_us // DAY_US, return_index=True, return_counts=True)
     level = np.zeros(len(found))
     for size in np.unique(count).tolist():  # days of one size are a table, which is sorted quicker than all at once
         alike = count == size
         table = value[start[alike][:, np.newaxis] + np.arange(size)]
         level[alike] = np.partition(table, size // 2, axis=1)[:, size // 2]
-    enough = count >= UNIT_READINGS
+    enough = count >= least
     return found[enough], level[enough]
 
 
