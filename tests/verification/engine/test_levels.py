@@ -72,7 +72,8 @@ def test_a_window_has_one_model_of_a_kind_of_its_own_and_another_window_another(
     assert answer("ratio", case).estimate.shares[-1].noise is own.noise
     assert case.own(ratio, "baseline") is not own is not case.own(ModelSpec("mean"), "reporting")
     other = case.with_window("reporting", case.reporting.take(slice(60))).own(ratio, "reporting")
-    assert isinstance(other, Own) and len(other.window) == 60
+    assert isinstance(other, Own)
+    assert len(other.window) == 60
 
 
 def test_a_stop_that_the_plan_leaves_out_does_not_part_the_noise():
