@@ -83,7 +83,7 @@ class PointWindow:
     def _intervals(self) -> Intervals:
         return Intervals(
             {name: found.value for name, found in self.points.items()},
-            {name: found.count.astype(np.float64) for name, found in self.points.items()},
+            {name: found.count for name, found in self.points.items()},
             self.calendar.length_us / HOUR_US,
         )
 

@@ -163,11 +163,9 @@ class Fit:
     @functools.cached_property
     def vif(self) -> Floats:
         """The variance inflation of each slope by the other columns, 1/(1-R_j^2); about zero without intercept."""
-        root = np.linalg.inv(self.triangle)[int(self.intercept) :]
-        columns = self.basis @ self.triangle[:, int(self.intercept) :]
-        if self.intercept:
-            columns = columns - np.mean(columns, axis=0)
-        inflation: Floats = np.sum(root**2, axis=1) * np.sum(columns**2, axis=0)
+        first = int(self.intercept)  # its row of R holds the means of the columns, the others their squares about these
+        root, triangle = np.linalg.inv(self.triangle)[first:], self.triangle[first:, first:]
+        inflation: Floats = np.sum(root**2, axis=1) * np.sum(triangle**2, axis=0)
         return inflation
 
     @property
@@ -339,8 +337,9 @@ def _qr(design: Floats) -> tuple[Floats, Floats]:
     """Q float64[n, p] and R of a matrix that lies in memory by the column."""
     p = design.shape[1]
     reflectors, factors, _, _ = dgeqrf(design, lwork=BLOCK * p)
-    basis, _, _ = dorgqr(reflectors, factors, lwork=BLOCK * p)
-    return basis, np.triu(reflectors[:p])
+    triangle = np.triu(reflectors[:p])
+    basis, _, _ = dorgqr(reflectors, factors, lwork=BLOCK * p, overwrite_a=True)
+    return basis, triangle
 
 
 def _solve(design: Floats, basis: Floats, triangle: Floats, y: Floats, condition: float) -> tuple[Floats, Floats]:

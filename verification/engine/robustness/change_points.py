@@ -43,19 +43,19 @@ def change_points(series: Floats, follows: Booleans) -> list[int]:
     blocks = series[: n - n % size].reshape(-1, size).mean(axis=1) if size > 1 else series
     if len(blocks) < 2 * SMALLEST_SEGMENT:
         return []
-    partitions = Partitions.of(blocks)
-    noise = _noise_about_levels(series, follows, partitions, size)
-    variance = max(float(noise.weight @ noise.variance), _rounding(series)) / size
+    partitions, rounding = Partitions.of(blocks), _rounding(series)
+    noise = _noise_about_levels(series, follows, partitions, size, rounding)
+    variance = max(float(noise.weight @ noise.variance), rounding) / size
     inflation = max(1.0, n / max(noise.effective, 1.0))
     penalty = PENALTY * math.log(len(blocks)) * variance * inflation
     return [index * size for index in partitions.optimal(penalty)]
 
 
-def _noise_about_levels(series: Floats, follows: Booleans, partitions: Partitions, size: int) -> Noise:
+def _noise_about_levels(series: Floats, follows: Booleans, partitions: Partitions, size: int, rounding: float) -> Noise:
     """The noise about as many levels, two or more, as its likelihood bears out; `partitions` are those of blocks of
-    `size` values.
+    `size` values, `rounding` is the least variance that can be told.
     """
-    n, worth, least = len(series), LEVEL_PENALTY * math.log(len(series) // size), len(series) * _rounding(series)
+    n, worth, least = len(series), LEVEL_PENALTY * math.log(len(series) // size), len(series) * rounding
     smallest, likeliest, waited = math.inf, (np.array([n]), series), 0
     for changes in partitions.by_number():
         starts = [0, *(index * size for index in changes)]
