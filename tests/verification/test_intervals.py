@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.verification.lines import hengkang_plan, with_meter, with_point
+from verification.model import PointKind
 from verification.plan import Window
 from verification.series.calendar import Calendar
 from verification.series.columns import Series
@@ -173,6 +174,26 @@ def test_a_day_that_misses_at_most_half_its_intervals_is_scaled_and_says_so(coun
     assert days.present[0] == (value is not None)
     assert [finding.code for finding in findings] == (["TOTALS_SCALED"] if value else [])
     assert value is None or days.value[0] == value
+
+
+@pytest.mark.parametrize(
+    ("cadence_s", "late_us", "percent"),
+    [
+        (86_400, 0, None),
+        (86_400, 60_000_000, None),
+        (86_400, HOUR_US, None),  # as of a clock without daylight saving
+        (86_400, 8 * HOUR_US, "33.3"),  # days in UTC, or of the first shift
+        (86_400, 24 * HOUR_US - 1_000_000, "100"),  # dated when they end
+        (3600, HOUR_US // 2, None),  # of each day's 24 totals half of one
+        (43_200, 8 * HOUR_US, "33.3"),
+    ],
+)
+def test_totals_of_days_that_begin_by_another_clock_are_named(cadence_s: int, late_us: int, percent: str | None):
+    plan = with_point(PLAN, "ac_energy", kind=PointKind.INTERVAL_TOTAL, cadence_s=cadence_s)
+    times = np.arange(START + late_us, CALENDAR.edges_us[-1], cadence_s * 1_000_000)
+    _, findings = totals(np.full(len(times), 100.0), times, plan)
+    assert ("TOTALS_ASTRIDE" in findings) == (percent is not None)
+    assert percent is None or findings["TOTALS_ASTRIDE"].data["percent"] == percent
 
 
 def test_days_of_a_clock_change_have_23_and_25_hours():

@@ -191,6 +191,21 @@ def test_offsets_may_differ_only_where_the_plan_s_zone_says_so(plan, texts: list
     assert ("MIXED_TIME_ZONES" in found(read(times(*texts), plan))) == is_mixed
 
 
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize(
+    ("offset", "is_read"),
+    [
+        *[(offset, True) for offset in ("+14:00", "-12:00", "+05:45")],
+        *[(offset, False) for offset in ("+14:15", "+23:59", "+99:99", "+08:60", "+24:00", "-15:00")],
+    ],
+)
+def test_an_offset_that_no_clock_has_is_not_read(offset: str, quote: str, *, is_read: bool):
+    text = f"point,time,value\n{quote}ac_energy{quote},2026-03-01T00:00:00{offset},1\n"
+    table = read_table(text.encode(), PLAN)
+    assert ("ac_energy" in table.readings) == is_read
+    assert [finding.code for finding in table.findings] == ([] if is_read else ["UNREADABLE_TIMES"])
+
+
 def test_mixed_zones_name_the_offsets_and_the_line():
     table = read(times("2026-03-01T00:00:00+08:00", "2026-03-01T00:15:00+08:00", "2026-03-01T01:00:00-03:30"))
     assert found(table)["MIXED_TIME_ZONES"] == {

@@ -112,6 +112,16 @@ ENTRIES = {
         "Recover the missing intervals.",
         "补齐缺失的时段量。",
     ),
+    "TOTALS_ASTRIDE": Entry(
+        "warning", None,
+        "Of the time that the totals of {point} in the {window} window stand for, {percent} % lies in the interval "
+        "after the one in which they begin and for which they count (at most {limit} % is usual), first {first}.",
+        "{window}内测点 {point} 的分段量所覆盖的时间有 {percent} % 落在其起始时段之后的时段，却计入起始时段"
+        "（通常不超过 {limit} %），首个为 {first}。",
+        "Date totals by when they begin, in the plan's time zone; a production day that begins with a shift is an "
+        "interval of shifts. Or correct cadence_s in the plan.",
+        "分段量应以其起始时刻并按方案时区标注；以班次起始的生产日应按班次设定时段。或更正方案中的 cadence_s。",
+    ),
     "NEGATIVE_TOTALS": Entry(
         "warning", None,
         "{point} has a negative total in {count} {count:interval|intervals} of the {window} window, first {first}. "

@@ -14,12 +14,13 @@ import numpy as np
 
 from verification.findings import Finding
 from verification.model import PointKind
-from verification.plan.shape import Plan
+from verification.plan.shape import EDGE_TOLERANCE_US, Plan
 from verification.series.calendar import Calendar
 from verification.series.columns import Booleans, Floats, Integers, Series
 from verification.series.counters import counter_totals
 
 MIN_COVERAGE = 0.5  # CalTRACK: a day may miss at most 50 % of its sub-daily values
+ASTRIDE_PERCENT = 5  # of what totals stand for: a shift that ends half an hour after midnight is no other day
 SECOND_US = 1_000_000
 
 
@@ -107,6 +108,21 @@ def _interval_totals(
     enough = count >= MIN_COVERAGE * expected
     scaled = enough & (count < expected)
     value = np.where(enough, sums * np.where(scaled, expected / np.maximum(count, 1), 1.0), np.nan)
-    if not scaled.any():
-        return value, []
-    return value, [Finding.of("TOTALS_SCALED", point=point, window=calendar.label, count=int(scaled.sum()))]
+    findings = _astride(point, inner, slot, calendar, cadence_us)
+    if scaled.any():
+        findings.append(Finding.of("TOTALS_SCALED", point=point, window=calendar.label, count=int(scaled.sum())))
+    return value, findings
+
+
+def _astride(point: str, inner: Series, slot: Integers, calendar: Calendar, cadence_us: int) -> list[Finding]:
+    """Totals of which more than ASTRIDE_PERCENT is of the interval after the one in which they begin: of days that
+    begin by another clock, or with a shift.
+    """
+    inside_us = inner.time_us - calendar.edges_us[slot]
+    beyond_us = inner.time_us + cadence_us - calendar.edges_us[slot + 1]
+    astride = (inside_us > EDGE_TOLERANCE_US) & (beyond_us > EDGE_TOLERANCE_US)
+    percent = 100 * float(beyond_us[astride].sum()) / (cadence_us * max(len(inner), 1))
+    if percent <= ASTRIDE_PERCENT:
+        return []
+    where = {"point": point, "window": calendar.label, "first": calendar.name_at(int(inner.time_us[astride][0]))}
+    return [Finding.of("TOTALS_ASTRIDE", percent=f"{percent:.3g}", limit=ASTRIDE_PERCENT, **where)]

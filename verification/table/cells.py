@@ -33,7 +33,8 @@ FLAG_WORDS = {"": 0, "live": 0, "backfilled": int(RowFlag.BACKFILLED), "manual":
 
 NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?"
 # The way in which programs write nearly every time: read at once, by the same rules.
-PLAIN_TIME = r"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d)"
+OFFSET = r"[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00"  # no clock on earth is further from UTC
+PLAIN_TIME = rf"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:Z|{OFFSET})"
 SECONDS = 19  # characters of 2026-03-01T00:00:00
 
 
@@ -68,7 +69,7 @@ Texts = Sequence[str]
 Column = Texts | PackedTexts | NDArray[np.float64] | NDArray[np.datetime64]  # Parquet holds numbers and times as such
 
 _NUMBER = re.compile(NUMBER, re.ASCII)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_TIME = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{{1,9}})?([Zz]|{OFFSET})?", re.ASCII)
 _STATUS = re.compile(r"\d{1,10}|0[xX][0-9a-fA-F]{1,8}", re.ASCII)
 _PLAIN_NUMBERS = re.compile(r"[0-9eE+.\-\n]*", re.ASCII)
 _PLAIN_TIMES = re.compile(rf"(?:{PLAIN_TIME}\n)*", re.ASCII)
