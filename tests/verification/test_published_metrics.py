@@ -320,3 +320,33 @@ def test_a_formula_that_comes_out_below_nothing_is_not_used(tmp_path: Path, ener
     below = [finding for finding in result.findings if finding.code == "NEGATIVE_TOTALS"]
     assert {finding.data["point"] for finding in below} == {energy if energy != "grid" else output}
     assert result.verdict.state == "invalid_data"
+
+
+@pytest.mark.parametrize(("model", "times"), [("ratio", 1.0), ("ratio", 1.2), ("ratio", 0.8), ("ols", 1.0)])
+def test_a_ratio_at_a_load_that_its_baseline_never_met_is_warned_of(tmp_path: Path, model: str, times: float):
+    """A furnace is kept warm by 50,000 kWh a day, and nothing was changed: at a higher load a ton takes less."""
+    tons = [(1000 + index * 7 % 31) * (times if index >= 30 else 1.0) for index in range(60)]
+    points = {
+        "grid": ("kWh", [50_000 + 100 * each + index % 5 for index, each in enumerate(tons)]),
+        "tons": ("t", tons),
+    }
+    measure = f"""    metric: energy_per_ton
+    unit: kWh/t
+    inputs: {{energy: grid, output: tons}}
+    model: {{kind: {model}{", drivers: [tons]" if model == "ols" else ""}}}
+    target: {{at_most: -1, unit: kWh/t}}"""
+    result = only(verified(tmp_path, points, measure))
+    assert ("RATIO_LOAD_UNSEEN" in {finding.code for finding in result.findings}) == (times != 1.0)
+    assert (result.verdict.state == "met") == (times > 1)
+
+
+def test_a_share_of_more_pieces_is_no_ratio_at_an_unseen_load(tmp_path: Path):
+    pieces = [(500.0 + index % 7) * (2 if index >= 30 else 1) for index in range(60)]
+    points = {"good": ("piece", [round(each * 0.95) for each in pieces]), "pieces": ("piece", pieces)}
+    measure = """    metric: oee_quality
+    unit: "%"
+    inputs: {good: good, pieces: pieces}
+    model: {kind: ratio}
+    target: {at_least: 0, unit: "%"}"""
+    result = only(verified(tmp_path, points, measure))
+    assert "RATIO_LOAD_UNSEEN" not in {finding.code for finding in result.findings}

@@ -23,7 +23,7 @@ from verification.engine.case import Case
 from verification.engine.crosschecks import Check, ar1_gls, ashrae_fsu, monte_carlo
 from verification.engine.days import FEWEST_DAYS
 from verification.engine.meters import MeterInUse
-from verification.engine.model_checks import Met, check_fit, check_outliers, check_support
+from verification.engine.model_checks import Met, check_fit, check_load, check_outliers, check_support
 from verification.engine.models.family import LEVELS, BaselineModel, ModelSpec, refit
 from verification.engine.models.sample import Sample
 from verification.engine.models.statistics import durbin_watson, nmbe_out_of_sample, term_p_values
@@ -144,7 +144,7 @@ def analyse(
         return None, [*findings, *support(model, case), beyond]
     weighed, after = Weighed.of(case.fitted_name, model, primary.noise, case.fitted), _weighed_after(model, case)
     predicted = {name: _predicted(model, data, columns[name]) for name, data in windows.data.items()}
-    findings += support(model, case)
+    findings += [*support(model, case), *_load_of_a_ratio(spec, model, case)]
     for each in (weighed, after) if after else (weighed,):
         findings += check_fit(each.model, each.window, each.term_p_values, each.nmbe_out_of_sample)
     for name, data in windows.data.items():
@@ -240,6 +240,16 @@ def support(model: BaselineModel, case: Case) -> list[Finding]:
     other, own = Met(after.sample, after.window), case.own(model.spec, after.window)
     findings = check_support(model, fitted, stated or other)
     return findings if isinstance(own, Finding) else findings + check_support(own.model, other, stated or fitted)
+
+
+def _load_of_a_ratio(spec: MeasureSpec, model: BaselineModel, case: Case) -> list[Finding]:
+    """Whether a ratio is compared at a load that its baseline never met: what does not rise with the load (a furnace
+    kept warm, a shift that is paid anyhow) then passes for a change. A share rises with its whole by nature.
+    """
+    is_share = spec.denominator is not None and spec.numerator.unit == spec.denominator.unit
+    if model.spec.kind != "ratio" or case.output is None or is_share:
+        return []
+    return check_load(case.output, case.baseline.w, case.reporting.w)
 
 
 def _days(windows: Windows, case: Case) -> list[Floats]:

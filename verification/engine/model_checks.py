@@ -90,6 +90,16 @@ def check_support(model: BaselineModel, fitted: Met, projected: Met) -> list[Fin
     return findings
 
 
+def check_load(name: str, before: Floats, after: Floats) -> list[Finding]:
+    """Whether the mean load after the retrofit lies outside the loads before it."""
+    low, high, mean = float(before.min()), float(before.max()), float(np.mean(after))
+    margin = (high - low) * EXTRAPOLATION_PERCENT / 100
+    if low - margin <= mean <= high + margin:
+        return []
+    shown = {"mean": significant(mean, 6), "low": significant(low, 6), "high": significant(high, 6)}
+    return [Finding.of("RATIO_LOAD_UNSEEN", driver=name, **shown)]
+
+
 def check_fit(model: BaselineModel, window: WindowName, p_values: Floats, nmbe: float | None) -> list[Finding]:
     """Does the model explain the `window` that it was fitted to? A weak one widens the interval by itself, so this only
     warns. `p_values` are those of the terms, intercept first; `nmbe` is that out of sample.

@@ -116,6 +116,15 @@ ENTRIES = {
         "Nothing needs to be done.",
         "无需处理。",
     ),
+    "RATIO_LOAD_UNSEEN": Entry(
+        "warning", None,
+        "The mean of {driver} in the reporting period ({mean}) lies outside its range in the baseline ({low} to "
+        "{high}): a ratio takes the numerator to rise with it in proportion, and what does not is part of the change.",
+        "{driver} 在报告期的均值（{mean}）超出其基准期取值范围（{low} 至 {high}）：比值模型假定分子与之成正比，"
+        "不随之变化的部分会被计入变化量。",
+        "Take an ols model over the load, with windows that met the same loads.",
+        "采用以负荷为自变量的 ols 模型，并选择负荷相近的期间。",
+    ),
     "EXTRAPOLATION_FEW": Entry(
         "info", None,
         "In {count} {count:interval|intervals} of {where}, at most a tenth of them, {driver} lies outside its range in "
