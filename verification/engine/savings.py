@@ -65,14 +65,22 @@ class Share:
         """The weights in order of time, beside the noise that they weigh: what a day weighs on average and how its
         intervals differ from that, where days tell the noise; else each interval as it is.
         """
-        starts, lengths = self.window.day_starts, self.window.day_lengths
-        if self.noise.days is None or starts is None or lengths is None:
-            return [(self.noise, self.window.in_calendar(self.weights))]
-        means = sums_by_day(self.weights, starts) / lengths
+        coarsest, lengths = self.coarsest, self.window.day_lengths
+        noise, means = coarsest
+        if noise is self.noise or lengths is None:
+            return [coarsest]
         rest = self.weights - np.repeat(means, lengths)
         if largest(rest) <= ROUNDING * largest(self.weights):  # as where all intervals weigh the same
             rest[:] = 0.0
-        return [(self.noise.days, means), (self.noise, self.window.in_calendar(rest))]
+        return [coarsest, (self.noise, self.window.in_calendar(rest))]
+
+    @property
+    def coarsest(self) -> tuple[Noise, Floats]:
+        """The first of the parts, in which what lasts from day to day is told."""
+        starts, lengths = self.window.day_starts, self.window.day_lengths
+        if self.noise.days is None or starts is None or lengths is None:
+            return self.noise, self.window.in_calendar(self.weights)
+        return self.noise.days, sums_by_day(self.weights, starts) / lengths
 
     def error_of_difference(self, other: Share) -> float:
         """The standard uncertainty of this share less another one of the same noise and window."""

@@ -112,7 +112,7 @@ def _correlation(noise: Noise, baseline: Sample, estimates: Sequence[Estimate]) 
         Share(noise, baseline, np.concatenate([-before.weights, after.weights]), "before")
         for before, after in (estimate.shares for estimate in estimates)
     )
-    told, weights = zip(*(share.parts[0] for share in shares), strict=True)
+    told, weights = zip(*(share.coarsest for share in shares), strict=True)
     covariance = cross_forms(np.array(weights), max(told[0].rho_mean, 0.0))
     sds = np.sqrt(np.diag(covariance))
     correlation: Floats = covariance / np.outer(sds, sds)
@@ -121,7 +121,8 @@ def _correlation(noise: Noise, baseline: Sample, estimates: Sequence[Estimate]) 
 
 @functools.cache
 def _draws(count: int) -> Floats:
-    return np.random.default_rng(SEED).standard_normal((DRAWS, count))
+    """float64[count, draws], which are summed by the row, where the values of a draw would be too few to be quick."""
+    return np.ascontiguousarray(np.random.default_rng(SEED).standard_normal((DRAWS, count)).T)
 
 
 def _chance(correlation: Floats, claims: int, confidence: float) -> float:
@@ -130,6 +131,6 @@ def _chance(correlation: Floats, claims: int, confidence: float) -> float:
         return 1.0
     values, vectors = np.linalg.eigh(correlation)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
-    errors = _draws(len(values)) @ root.T
-    drawn = np.sum(np.abs(errors) > ndtri((1 + confidence) / 2), axis=1)
+    errors = root @ _draws(len(values))
+    drawn = np.sum(np.abs(errors) > ndtri((1 + confidence) / 2), axis=0)
     return float(np.mean(drawn >= claims))
