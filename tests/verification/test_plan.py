@@ -104,6 +104,19 @@ def test_meter_changes_must_be_in_order():
     assert "in order of date" in refusal("installed: 2025-01-01", changes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "entry"),
+    [
+        ("bills", "{id: may, point: metal_tapped, start: 2026-05-01, end: 2026-06-01, value: 5, unit: t}"),
+        ("balances", "{id: metal, left: metal_tapped, right: 2 * metal_tapped}"),
+        ("events", "{id: outage, start: 2026-05-01, end: 2026-05-02, cause: {en: x, zh: x}}"),
+    ],
+)
+def test_two_entries_of_one_id_are_refused(kind: str, entry: str):
+    said = refusal("timezone:", f"{kind}: [{entry}, {entry}]\ntimezone:")
+    assert f"{kind}: two entries have the same id" in said
+
+
 @pytest.mark.parametrize("right", ["metal_tapped", "metal_tapped * 2 / 2"])
 def test_a_balance_holds_no_point_against_itself(right: str):
     balance = f"balances: [{{id: metal, left: metal_tapped, right: {right}}}]"

@@ -38,6 +38,7 @@ def check_plan(plan: Plan) -> None:
     _check_meters(plan)
     _check_points(plan)
     _check_columns(plan)
+    _check_ids(plan)
     _check_references(plan)
     for name, measure in plan.measures.items():
         spec = measure_spec(plan, name)
@@ -83,7 +84,17 @@ def _check_events(plan: Plan) -> None:
             keys.parse_public(key)
         except ConfigError as err:
             raise PlanError(("owners", owner), str(err)) from err
-    for kind, names in (("events", [e.id for e in plan.events]), ("adjustments", [a.id for a in plan.adjustments])):
+
+
+def _check_ids(plan: Plan) -> None:
+    """Findings and signatures name such entries by id."""
+    for kind, entries in (
+        ("events", plan.events),
+        ("adjustments", plan.adjustments),
+        ("bills", plan.bills),
+        ("balances", plan.balances),
+    ):
+        names = [entry.id for entry in entries]
         if len(set(names)) < len(names):
             raise PlanError((kind,), "two entries have the same id")
 
