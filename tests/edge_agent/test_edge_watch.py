@@ -45,10 +45,10 @@ def test_prometheus_reads_spool_uplink_and_sources_on_loopback(make_agent, make_
     wait_for(lambda: agent.status().sources["line"].points["a"].state == "live", "a live point")
     line.tell(write=[("a", now_us(), 1.0), ("a", now_us() + 1, 2.0)])
     wait_for(lambda: figures(port).get("retroproof_edge_rows_total[a][line]", 0) >= 2, "two rows")
+    wait_for(lambda: figures(port)["retroproof_edge_uplink_settled_total"] >= 2, "the catalogue and rows settled")
     wait_for(lambda: figures(port)["retroproof_edge_spool_batches"] == 0, "an empty spool")
     found = figures(port)
     assert found["retroproof_edge_uplink_connected"] == 1
-    assert found["retroproof_edge_uplink_settled_total"] >= 2
     assert found["retroproof_edge_source_connected[line]"] == 1
     assert found["retroproof_edge_source_failed_points[line]"] == 1
     assert found["retroproof_edge_spool_full"] == 0
