@@ -285,18 +285,12 @@ def test_a_line_that_beats_its_ideal_time_is_warned_of(tmp_path: Path):
 def test_oxygen_that_flue_gas_cannot_have_is_an_impossible_value(tmp_path: Path, reading: float):
     hours = 24 * 60
     points = {
-        "nox": ("mg/m3", [60.0 + index * 7 % 13 for index in range(hours)]),
-        "o2": ("%", [reading if index % 10 == 0 else 5.0 + index * 3 % 7 / 10 for index in range(hours)]),
+        "so2": ("mg/m3", [60.0 + index * 7 % 13 for index in range(hours)]),
+        "oxygen": ("%", [reading if index % 10 == 0 else 5.0 + index * 3 % 7 / 10 for index in range(hours)]),
     }
-    measure = """    metric: emission_concentration_at_oxygen
-    unit: mg/m3
-    inputs: {concentration: nox, oxygen: o2}
-    parameters: {oxygen_reference: 3.5}
-    model: {kind: mean}
-    target: {of: level, at_most: 100, unit: mg/m3}"""
-    result = verified(tmp_path, points, measure, kinds={"nox": "gauge", "o2": "gauge"}, a_day=24)
+    result = verified(tmp_path, points, AT_OXYGEN, kinds={"so2": "gauge", "oxygen": "gauge"}, a_day=24)
     [finding] = [finding for finding in result.findings if finding.code == "IMPOSSIBLE_VALUES"]
-    assert (finding.data["point"], finding.data["count"]) == ("o2", hours / 10)
+    assert (finding.data["point"], finding.data["count"]) == ("oxygen", hours / 10)
     assert (finding.data["low"], finding.data["high"]) == ("0", "21")
 
 

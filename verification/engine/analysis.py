@@ -246,8 +246,7 @@ def _load_of_a_ratio(spec: MeasureSpec, model: BaselineModel, case: Case) -> lis
     """Whether a ratio is compared at a load that its baseline never met: what does not rise with the load (a furnace
     kept warm, a shift that is paid anyhow) then passes for a change. A share rises with its whole by nature.
     """
-    is_share = spec.denominator is not None and spec.numerator.unit == spec.denominator.unit
-    if model.spec.kind != "ratio" or case.output is None or is_share:
+    if model.spec.kind != "ratio" or case.output is None or spec.is_share:
         return []
     return check_load(case.output, case.baseline.w, case.reporting.w)
 

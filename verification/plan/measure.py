@@ -97,6 +97,11 @@ class MeasureSpec:
         return scale_factor(self.kernel_unit, self.unit)
 
     @property
+    def is_share(self) -> bool:
+        """Whether numerator and denominator count the same, so that the metric is the part of a whole."""
+        return self.denominator is not None and self.numerator.unit == self.denominator.unit
+
+    @property
     def points(self) -> tuple[str, ...]:
         """The points that the measure reads, in order of name."""
         parts = [self.numerator.formula, *(driver.formula for driver in self.drivers)]

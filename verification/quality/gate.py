@@ -175,8 +175,8 @@ def _beyond_the_whole(data: WindowData) -> list[Finding]:
     that may be set too low.
     """
     spec, ratio = data.spec, data.ratio
-    is_share = spec.catalogue_version and spec.denominator and spec.numerator.unit == spec.denominator.unit
-    if not is_share or ratio is None or ratio * 100 <= MAX_SHARE_PERCENT:
+    of_catalogue = spec.catalogue_version is not None  # a formula of the plan's own may compare what it likes
+    if not (of_catalogue and spec.is_share) or ratio is None or ratio * 100 <= MAX_SHARE_PERCENT:
         return []
     percent, limit = f"{float(ratio) * 100:.4g}", MAX_SHARE_PERCENT
     if not spec.constants:
